@@ -1,0 +1,1 @@
+"""chainrule: gradients of networks in closed matrix form."""

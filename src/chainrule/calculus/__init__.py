@@ -1,0 +1,1 @@
+"""Derivatives of programs: reverse mode, forward mode, Jacobians."""

@@ -1,0 +1,6 @@
+"""What chainrule knows of functions: records of elementwise primitives and of opaque operations."""
+
+from chainrule.functions import elementwise as _elementwise  # noqa: F401  (registers its records)
+from chainrule.functions.records import FUNCTIONS, Function, register
+
+__all__ = ["FUNCTIONS", "Function", "register"]

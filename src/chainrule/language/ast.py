@@ -1,0 +1,173 @@
+"""The whiteboard language as a tree: what the parser makes and the printer prints.
+
+The tree is neutral: dialects differ only in how text becomes a tree. Products are resolved, so a tree
+says what is meant: `@` is the (matrix) product, however it was written; `∘` is elementwise; `*` is left
+only where the whiteboard dialect saw a star, which is legal with a scalar on one side. `T` is transposition.
+
+Names are kept in the user's spelling; `chainrule.dims.canonical_name` says which spellings are one name.
+Spans point into the user's text and take no part in equality.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from fractions import Fraction
+
+from chainrule.errors import Span
+
+__all__ = [
+    "Binary",
+    "Call",
+    "Declaration",
+    "Definition",
+    "Equation",
+    "Expr",
+    "FunctionDeclaration",
+    "IndexRef",
+    "Indexed",
+    "Name",
+    "Negate",
+    "Number",
+    "Program",
+    "Recurrence",
+    "Transpose",
+    "TypeDim",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Number:
+    """A literal, kept exactly: 0.5 is 1/2. `text` is how the user wrote it."""
+
+    value: Fraction
+    text: str = field(default="", compare=False)
+    span: Span | None = field(default=None, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Name:
+    """A variable, a size such as N, or one of the constants `I`, `1` as a vector is `ones(D)`."""
+
+    name: str
+    span: Span | None = field(default=None, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Negate:
+    """−x."""
+
+    operand: Expr
+    span: Span | None = field(default=None, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Binary:
+    """`op` is one of + - @ * ∘ / ./ ^ .^ and the comparisons < <= > >= == (elementwise, 0 or 1)."""
+
+    op: str
+    left: Expr
+    right: Expr
+    span: Span | None = field(default=None, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Transpose:
+    """xᵀ."""
+
+    operand: Expr
+    span: Span | None = field(default=None, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """f(a, b, over=rows). `primes` counts derivative marks: f′(x) has one."""
+
+    function: str
+    args: tuple[Expr, ...]
+    options: tuple[tuple[str, Expr], ...] = ()
+    primes: int = 0
+    span: Span | None = field(default=None, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class IndexRef:
+    """One index of A[i, t-1]: a name with an integer offset, or (name None) the integer itself."""
+
+    name: str | None
+    offset: int = 0
+    span: Span | None = field(default=None, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Indexed:
+    """A[i, k]."""
+
+    base: Name
+    indices: tuple[IndexRef, ...]
+    span: Span | None = field(default=None, compare=False)
+
+
+TypeDim = int | str
+
+Expr = Number | Name | Negate | Binary | Transpose | Call | Indexed
+
+
+@dataclass(frozen=True, slots=True)
+class Declaration:
+    """`param W : D_h × D_x, symmetric`. `shape` as written: () scalar, (D,) column, (1, D) row, (N, D) matrix."""
+
+    kind: str  # input, label, param, const
+    name: str
+    shape: tuple[TypeDim, ...]
+    facts: tuple[str, ...] = ()
+    span: Span | None = field(default=None, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class FunctionDeclaration:
+    """`function f : D_x -> D_h`, an unknown function; () on both sides is scalar -> scalar, applied elementwise."""
+
+    name: str
+    domain: tuple[TypeDim, ...]
+    codomain: tuple[TypeDim, ...]
+    span: Span | None = field(default=None, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Definition:
+    """`def swish(u) = u ∘ sigmoid(u)`."""
+
+    name: str
+    parameters: tuple[str, ...]
+    body: Expr
+    span: Span | None = field(default=None, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Recurrence:
+    """The `for t = 1..T` behind an equation. `first` is an integer, `last` an integer or a symbol."""
+
+    index: str
+    first: TypeDim
+    last: TypeDim
+
+
+@dataclass(frozen=True, slots=True)
+class Equation:
+    """`z = W x + b1`, `S[i,j] = sum(k, A[i,k] B[k,j])`, `h[t] = … for t = 1..T`."""
+
+    name: str
+    indices: tuple[IndexRef, ...] | None  # None: no brackets on the left
+    value: Expr
+    recurrence: Recurrence | None = None
+    span: Span | None = field(default=None, compare=False)
+    name_span: Span | None = field(default=None, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """A parsed text, in the order it was written; `minimize` names the loss if the text says so."""
+
+    statements: tuple[Declaration | FunctionDeclaration | Definition | Equation, ...]
+    minimize: str | None = None
+    source: str = field(default="", compare=False)

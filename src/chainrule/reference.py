@@ -1,0 +1,160 @@
+"""The reference evaluation: a program's equations, one after the other, in float64, by einsum.
+
+It is slow and plain on purpose. It does not share code with the plans that are compiled, so that each can check the
+other. Source of truth for what an expression in index notation means.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chainrule.algebra.expr import Atom, Expr, Index
+from chainrule.algebra.program import Equation, Operation, Program
+from chainrule.dims import Dim
+from chainrule.functions import FUNCTIONS
+from chainrule.functions.operations import OPERATIONS
+
+__all__ = ["evaluate_equation", "evaluate_expression", "evaluate_program"]
+
+Array = NDArray[np.float64]
+
+
+def evaluate_program(
+    program: Program, values: Mapping[str, Array], sizes: Mapping[str, int], only: Iterable[str] | None = None
+) -> dict[str, Array]:
+    """Values of all equations (or those in `only` and what they need), float64.
+
+    `values`: arrays of the declared variables, without axes of size 1 (a column and a row have one axis).
+    `sizes`: the value of each symbolic size.
+    """
+    known: dict[str, Array] = {name: np.asarray(value, dtype=np.float64) for name, value in values.items()}
+    needed = _needed(program, only) if only is not None else None
+    with np.errstate(all="ignore"):
+        for equation in program:
+            if equation.name not in known and (needed is None or equation.name in needed):
+                known[equation.name] = evaluate_equation(program, equation, known, sizes)
+    return known
+
+
+def _needed(program: Program, only: Iterable[str]) -> set[str]:
+    needed, stack = set(), list(only)
+    while stack:
+        name = stack.pop()
+        if name in needed:
+            continue
+        needed.add(name)
+        if name in program.equations:
+            stack.extend(program.equations[name].arguments)
+    return needed
+
+
+def evaluate_equation(
+    program: Program, equation: Equation, known: Mapping[str, Array], sizes: Mapping[str, int]
+) -> Array:
+    """The value of one equation, given those that it uses."""
+    variable = program.variables[equation.name]
+    if isinstance(equation.value, Operation):
+        record = OPERATIONS[equation.value.op]
+        arrays = [known[name] for name in equation.value.args]
+        return np.asarray(record.evaluate(equation.value, arrays, program, sizes), dtype=np.float64)
+    return evaluate_expression(equation.value, variable.indices, known, sizes, program.functions)
+
+
+def evaluate_expression(
+    expression: Expr,
+    indices: tuple[Index, ...],
+    known: Mapping[str, Array],
+    sizes: Mapping[str, int],
+    functions: Mapping[str, Any] | None = None,
+) -> Array:
+    """The array of an expression over its free `indices`, in their order."""
+    shape = tuple(_size(dim, sizes) for _, dim in indices)
+    total = np.zeros(shape)
+    for (factors, bound), coefficient in expression.items():
+        scalar = float(coefficient)
+        operands: list[Any] = []
+        label: dict[Index, int] = {}
+        for atom, exponent in factors:
+            head, name, atom_indices = atom
+            if head == "#":
+                scalar *= float(_size(name, sizes)) ** float(exponent)  # type: ignore[arg-type]
+                continue
+            if head == "n":
+                scalar *= float(name) ** float(exponent)  # type: ignore[arg-type]
+                continue
+            if head == "δ":
+                array = np.eye(_size(atom_indices[0][1], sizes))
+            else:
+                array = _atom_array(atom, known, functions or {})
+                if exponent != 1:
+                    array = array ** (int(exponent) if exponent == int(exponent) else float(exponent))
+            if isinstance(name, tuple):
+                atom_indices = tuple(dict.fromkeys(atom_indices))
+            for i in atom_indices:
+                label.setdefault(i, len(label))
+            operands += [array, [label[i] for i in atom_indices]]
+        for index in (*indices, *bound):
+            if index not in label:
+                if index in indices:
+                    label[index] = len(label)
+                    operands += [np.ones(_size(index[1], sizes)), [label[index]]]
+                else:
+                    scalar *= _size(index[1], sizes)
+        if operands:
+            total = total + scalar * np.einsum(*operands, [label[i] for i in indices], optimize=len(operands) > 4)
+        else:
+            total = total + scalar
+    return total
+
+
+def _size(dim: Dim, sizes: Mapping[str, int]) -> int:
+    return dim if isinstance(dim, int) else sizes[dim]
+
+
+def _atom_array(atom: Atom, known: Mapping[str, Array], functions: Mapping[str, Any]) -> Array:
+    head, name, indices = atom
+    if isinstance(name, tuple):  # several arguments: align them on their distinct indices
+        order = list(dict.fromkeys(indices))
+        arrays, start = [], 0
+        for argument, arity in name:
+            mine = list(indices[start : start + arity])
+            start += arity
+            array = known[argument]
+            position = [mine.index(i) for i in order if i in mine]
+            array = array.transpose(position)
+            arrays.append(array[tuple(slice(None) if i in mine else None for i in order)])
+        return apply_function(head, arrays, functions)
+    array = known[name]  # type: ignore[index]
+    return array if head == "" else apply_function(head, [array], functions)
+
+
+def apply_function(head: str, arrays: list[Array], functions: Mapping[str, Any]) -> Array:
+    """An elementwise function by name, known or (with its primes) unknown."""
+    if head in FUNCTIONS:
+        return np.asarray(_value(head)(*arrays))
+    return unknown_value(head, arrays[0])
+
+
+_values: dict[str, Any] = {}
+
+
+def _value(head: str) -> Any:
+    if head not in _values:
+        record = FUNCTIONS[head]
+        letters = ["x", "x2"][: record.arity]
+        body = record.numpy.format(**{letter: letter for letter in letters})
+        _values[head] = eval(f"lambda {', '.join(letters)}: {body}", {"np": np})
+    return _values[head]
+
+
+def unknown_value(head: str, x: Array) -> Array:
+    """A smooth stand-in for an unknown elementwise function f, f′, f″ …: sin(a x + b), a and b from the name."""
+    name = head.rstrip("'")
+    order = len(head) - len(name)
+    seed = sum((k + 1) * ord(c) for k, c in enumerate(name))
+    a, b = 0.7 + (seed % 7) / 10, (seed % 11) / 5
+    return np.asarray(a**order * np.sin(a * x + b + order * np.pi / 2))

@@ -1,0 +1,279 @@
+"""The general simplifier: apply the rules to every term until nothing gets shorter, then use affine relations.
+
+Order: signs and idempotents; products that have a name; sums that have a name; sums that are constant. A rule may only
+make a term cheaper (in weighted symbols), so the process ends.
+"""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+from chainrule.algebra.expr import Expr, Factor, Index, Monomial, Rational, add, monomial, multiply
+from chainrule.functions import FUNCTIONS
+from chainrule.simplify.affine import use_affine
+from chainrule.simplify.knowledge import Knowledge, Relation, SumDefinition
+
+__all__ = ["simplify", "simplify_terms"]
+
+
+def simplify(expression: Expr, knowledge: Knowledge) -> Expr:
+    """An equal expression, as short as the rules make it."""
+    reduced = simplify_terms(expression, knowledge)
+    if len(reduced) > 1:
+        return use_affine(reduced, knowledge, simplify_terms)
+    return reduced
+
+
+def simplify_terms(expression: Expr, knowledge: Knowledge) -> Expr:
+    """Each term by itself; like terms are collected again."""
+    for _ in range(20):
+        result: Expr = {}
+        changed = False
+        for key, coefficient in expression.items():
+            reduced = knowledge.memory.get(key)
+            if reduced is None:
+                reduced = _reduce(key, knowledge)
+                knowledge.memory[key] = reduced
+            if len(reduced) != 1 or next(iter(reduced)) != key:
+                changed = True
+            part = {k: v * coefficient for k, v in reduced.items()} if coefficient != 1 else reduced
+            result = add(result, part) if result else dict(part)
+        expression = result
+        if not changed:
+            return expression
+    return expression
+
+
+def _reduce(key: Monomial, knowledge: Knowledge) -> Expr:
+    """One term, one pass of every rule."""
+    for rule in (_signs, _name_products, _name_sums, _constant_sums):
+        out = rule(key, knowledge)
+        if out is not None:
+            return out
+    return {key: 1}
+
+
+def _signs(key: Monomial, knowledge: Knowledge) -> Expr | None:
+    """sgn(h)² = sgn(h) and sgn(h)·h = h for h ≥ 0; step² = step; |x|² = x²."""
+    factors, bound = key
+    powers = None
+    for (head, name, indices), exponent in factors:
+        record = FUNCTIONS.get(head) if head else None
+        if record is None:
+            continue
+        nonnegative = (
+            record.idempotent_on_nonnegative and isinstance(name, str) and knowledge.nonnegative(name)
+        )
+        if not (record.idempotent or nonnegative):
+            continue
+        new: Rational = 1 if exponent > 0 else exponent
+        if nonnegative and exponent > 0:
+            partner = ("", name, indices)
+            if any(a == partner and e > 0 for a, e in factors):
+                new = 0
+        if new != exponent:
+            powers = powers or dict(factors)
+            powers[head, name, indices] = new
+    if powers is None:
+        return None
+    return monomial(1, powers.items(), bound)
+
+
+def _name_products(key: Monomial, knowledge: Knowledge) -> Expr | None:
+    """exp(θ)ᵢ / s becomes ŷᵢ: use a relation as often as makes the term cheapest."""
+    factors, bound = key
+    table = knowledge.relations
+    present = {(h, n) for (h, n, _), _ in factors}
+    best: tuple[float, Expr] | None = None
+    tried: set[tuple[str, tuple[Index, ...]]] = set()
+    for head_name in present:
+        for relation in table.get(head_name, ()):
+            if len(relation.heads & present) < min(2, len(relation.heads)) and not _worth_alone(relation, knowledge):
+                continue
+            for mapping in _mappings(relation, factors, head_name):
+                mark = (relation.name, tuple(mapping[i] for i in relation.indices))
+                if mark in tried:
+                    continue
+                tried.add(mark)
+                outcome = _apply(relation, mapping, key, knowledge)
+                if outcome is not None and (best is None or outcome[0] > best[0]):
+                    best = outcome
+    return best[1] if best is not None else None
+
+
+def _worth_alone(relation: Relation, knowledge: Knowledge) -> bool:
+    """A single heavy atom has a lighter name: exp(z) that the user calls e."""
+    return len(relation.factors) == 2
+
+
+def _mappings(
+    relation: Relation, factors: tuple[Factor, ...], seed: tuple[str, object]
+) -> list[dict[Index, Index]]:
+    """Ways to place the relation's indices on the term's, starting from an atom that both have."""
+    found = []
+    for atom, _ in relation.factors:
+        if atom[:2] != seed:
+            continue
+        for other, _ in factors:
+            if other[:2] == seed:
+                mapping = _extend({}, atom[2], other[2])
+                if mapping is not None:
+                    found += _complete(relation, mapping, factors, 0)
+    return found
+
+
+def _extend(mapping: dict[Index, Index], pattern: tuple[Index, ...], target: tuple[Index, ...]) -> dict[Index, Index] | None:
+    new = dict(mapping)
+    for p, t in zip(pattern, target, strict=True):
+        if new.setdefault(p, t) != t:
+            return None
+    return new
+
+
+def _complete(
+    relation: Relation, mapping: dict[Index, Index], factors: tuple[Factor, ...], position: int
+) -> list[dict[Index, Index]]:
+    if all(i in mapping for i in relation.indices):
+        return [mapping]
+    found: list[dict[Index, Index]] = []
+    for p in range(position, len(relation.factors)):
+        atom, _ = relation.factors[p]
+        if all(i in mapping for i in atom[2]):
+            continue
+        for other, _ in factors:
+            if other[:2] == atom[:2]:
+                wider = _extend(mapping, atom[2], other[2])
+                if wider is not None:
+                    found += _complete(relation, wider, factors, p + 1)
+    return found
+
+
+def _apply(
+    relation: Relation, mapping: dict[Index, Index], key: Monomial, knowledge: Knowledge
+) -> tuple[float, Expr] | None:
+    factors, bound = key
+    powers = dict(factors)
+    atoms = [((h, n, tuple(mapping[i] for i in ix)), e) for (h, n, ix), e in relation.factors]
+    if len({a for a, _ in atoms}) != len(atoms):
+        return None
+    before = sum(knowledge.factor_cost(a, powers[a]) for a, _ in atoms if a in powers)
+    best_gain, best_k = 1e-9, 0
+    for k in (1, -1, 2, -2, 3, -3):
+        after, grown = 0.0, 0
+        for atom, e in atoms:
+            old = powers.get(atom, 0)
+            exponent = old + k * e
+            if exponent:
+                after += knowledge.factor_cost(atom, exponent)
+            if exponent * old < 0:  # a power may be used up, never turned over
+                grown = 2
+            elif abs(exponent) > abs(old):
+                grown += 1
+        if grown > 1:  # one name comes in for what goes out; ŷ/exp(θ) is no way to write 1/s
+            continue
+        if before - after > best_gain:
+            best_gain, best_k = before - after, k
+    if not best_k:
+        return None
+    new = dict(powers)
+    for atom, e in atoms:
+        new[atom] = new.get(atom, 0) + best_k * e
+    scalar = Fraction(relation.coefficient) ** -best_k
+    return best_gain, monomial(1 / scalar if scalar else 0, new.items(), bound)
+
+
+def _name_sums(key: Monomial, knowledge: Knowledge) -> Expr | None:
+    """Σₖ exp(θ)ₖ becomes s: every pattern index must be summed here, and occur nowhere else in the term."""
+    factors, bound = key
+    if not bound or not knowledge.sums:
+        return None
+    for (head, name, _), _ in factors:
+        for definition in knowledge.sums.get((head, name), ()):
+            out = _match_sum(definition, key)
+            if out is not None:
+                saved = knowledge.cost({key: 1}) - knowledge.cost(out)
+                if saved > 1e-9:
+                    return out
+    return None
+
+
+def _match_sum(definition: SumDefinition, key: Monomial) -> Expr | None:
+    factors, bound = key
+    if len(definition.bound) > len(bound) or len(definition.factors) > len(factors):
+        return None
+    pattern_bound = set(definition.bound)
+    bound_set = set(bound)
+
+    def search(position: int, mapping: dict[Index, Index], used: tuple[int, ...]) -> Expr | None:
+        if position == len(definition.factors):
+            inner = [mapping[i] for i in definition.bound]
+            if len(set(inner)) != len(inner) or any(i not in bound_set for i in inner):
+                return None
+            outer = {mapping[i] for i in mapping if i not in pattern_bound}
+            if outer & set(inner):
+                return None
+            rest = [f for k, f in enumerate(factors) if k not in used]
+            if any(i in inner for (_, _, ix), _ in rest for i in ix):
+                return None
+            if any(i not in mapping for i in definition.indices):
+                return None
+            name = ("", definition.name, tuple(mapping[i] for i in definition.indices))
+            return monomial(
+                1 / Fraction(definition.coefficient), [*rest, (name, 1)], [i for i in bound if i not in inner]
+            )
+        (head, name, indices), exponent = definition.factors[position]
+        for k, ((h, n, ix), e) in enumerate(factors):
+            if k in used or h != head or n != name:
+                continue
+            if e != exponent and not (head == "#"):
+                continue
+            wider = _extend(mapping, indices, ix)
+            if wider is not None:
+                out = search(position + 1, wider, (*used, k))
+                if out is not None:
+                    return out
+        if head == "#":  # a size that the term lacks: carry its inverse
+            return None
+        return None
+
+    scalars = [f for f in definition.factors if f[0][0] in ("#", "n")]
+    if scalars:
+        lean = SumDefinition(
+            definition.name, tuple(f for f in definition.factors if f not in scalars), definition.bound,
+            definition.coefficient, definition.indices,
+        )  # fmt: skip
+        out = _match_sum(lean, key)
+        if out is None:
+            return None
+        return multiply(out, {(tuple(sorted((a, -e) for a, e in scalars)), ()): 1})
+    return search(0, {}, ())
+
+
+def _constant_sums(key: Monomial, knowledge: Knowledge) -> Expr | None:
+    """Σᵢ ŷᵢ = 1: an index that is summed and occurs in one bare factor only."""
+    factors, bound = key
+    for index in bound:
+        holders = [f for f in factors if index in f[0][2]]
+        if len(holders) != 1:
+            continue
+        ((head, name, indices), exponent) = holders[0]
+        if head != "" or exponent != 1 or indices.count(index) != 1:
+            continue
+        position = indices.index(index)
+        fact = knowledge.constant_sum(str(name), position)
+        if fact is None:
+            continue
+        rest = [f for f in factors if f != holders[0]]
+        remaining = [i for i in bound if i != index]
+        return multiply_raw(rest, remaining, fact)
+    return None
+
+
+def multiply_raw(factors: list[Factor], bound: list[Index], expression: Expr) -> Expr:
+    """Σ_bound Π factors · expression, where the expression is constant."""
+    result: Expr = {}
+    for (inner, _), coefficient in expression.items():
+        result = add(result, monomial(coefficient, [*factors, *inner], bound))
+    return result
+
+

@@ -1,0 +1,185 @@
+"""What a program knows of its names, indexed for the rules: products, sums, signs, constant sums.
+
+Knowledge is drawn from equations and declared facts alone; nothing here is keyed to an example. It is three-valued: a
+fact that is not known is None, never False.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+
+from chainrule.algebra.expr import Atom, Expr, Factor, Index, Rational, is_constant, rename, variables
+from chainrule.algebra.program import Equation, Program, is_anonymous
+from chainrule.functions import FUNCTIONS
+
+__all__ = ["Knowledge", "Relation", "SumDefinition"]
+
+
+@dataclass(frozen=True, slots=True)
+class Relation:
+    """A product of powers that is 1: name[I] · Π aᵏ^(−eᵏ) = coefficient. `factors[0]` is the name's."""
+
+    name: str
+    factors: tuple[Factor, ...]
+    coefficient: Rational
+    indices: tuple[Index, ...]
+    heads: frozenset[tuple[str, object]]
+
+
+@dataclass(frozen=True, slots=True)
+class SumDefinition:
+    """name[I] = coefficient · Σ_bound Π factors."""
+
+    name: str
+    factors: tuple[Factor, ...]
+    bound: tuple[Index, ...]
+    coefficient: Rational
+    indices: tuple[Index, ...]
+
+
+class Knowledge:
+    """The rules' view of a program. `add` takes an equation in; it is built once per derivation."""
+
+    def __init__(self, program: Program) -> None:
+        self.program = program
+        self.relations: dict[tuple[str, object], list[Relation]] = {}  # by every atom that occurs in them
+        self.sums: dict[tuple[str, object], list[SumDefinition]] = {}  # by their first factor
+        self.affine: dict[str, list[Equation]] = {}  # equations with several terms, by every name in them
+        self.weights: dict[str, float] = {}
+        self._nonnegative: dict[str, bool] = {}
+        self.sum_facts: dict[tuple[str, int], Expr | None] = {}
+        self.memory: dict[object, Expr] = {}
+        for equation in program:
+            self.add(equation)
+
+    def add(self, equation: Equation) -> None:
+        """Index an equation."""
+        value = equation.value
+        if not isinstance(value, dict) or not value:
+            return
+        variable = self.program.variables[equation.name]
+        if len(value) > 1:
+            for name in (equation.name, *variables(value)):
+                self.affine.setdefault(name, []).append(equation)
+            return
+        ((factors, bound), coefficient) = next(iter(value.items()))
+        if bound:
+            if all(f[0][0] not in ("δ",) for f in factors):
+                definition = SumDefinition(equation.name, factors, bound, coefficient, variable.indices)
+                first = max(factors, key=lambda f: (len(f[0][2]), f[0][0] == ""))
+                self.sums.setdefault(first[0][:2], []).append(definition)
+            return
+        if not factors or any(f[0][0] == "δ" for f in factors):
+            return
+        own: Atom = ("", equation.name, variable.indices)
+        whole = ((own, 1), *((atom, -e) for atom, e in factors))
+        covered = {i for atom, _ in factors for i in atom[2]}
+        if covered != set(variable.indices):
+            return
+        relation = Relation(
+            equation.name, whole, coefficient, variable.indices, frozenset(a[:2] for a, _ in whole)
+        )
+        for atom, _ in whole:
+            if atom[0] not in ("#", "n"):
+                self.relations.setdefault(atom[:2], []).append(relation)
+
+    def weight(self, atom: Atom) -> float:
+        """How much reading an atom takes: 1 for a name, what it stands for where it has none."""
+        head, name, _ = atom
+        if head in ("#", "n"):
+            return 0.6
+        if head == "δ":
+            return 1.0
+        if isinstance(name, tuple):
+            return 0.6 + sum(self.name_weight(n) for n, _ in name)
+        return self.name_weight(str(name)) + (0.6 if head else 0)
+
+    def name_weight(self, name: str) -> float:
+        """The weight of a variable."""
+        if not is_anonymous(name):
+            return 1.0
+        known = self.weights.get(name)
+        if known is None:
+            self.weights[name] = 4.0  # while it is being found
+            equation = self.program.equations.get(name)
+            known = 1.0
+            if equation is not None and isinstance(equation.value, dict):
+                known = min(8.0, self.cost(equation.value))
+                ((factors, _), coefficient) = next(iter(equation.value.items()), (((), ()), 0))
+                if len(equation.value) == len(factors) == coefficient == 1 and factors[0][1] == 1:
+                    known = self.weight(factors[0][0]) - 0.1  # one spelling for exp(θ) and the name that it has
+            self.weights[name] = known
+        return known
+
+    def factor_cost(self, atom: Atom, exponent: Rational) -> float:
+        """The weight of a power."""
+        return self.weight(atom) * (1.0 if exponent == 1 else 1.0 + 0.3 * min(3, abs(float(exponent))))
+
+    def cost(self, expression: Expr) -> float:
+        """The weight of an expression, in symbols: factors, sums, numbers and signs."""
+        total = 0.0
+        for (factors, bound), coefficient in expression.items():
+            total += 0.6 + 0.2 * len(bound)
+            if abs(coefficient) != 1 or not factors:
+                total += 0.5 if isinstance(coefficient, int) else 0.8
+            for atom, exponent in factors:
+                total += self.factor_cost(atom, exponent)
+        return total
+
+    def nonnegative(self, name: str) -> bool:
+        """True where every entry of `name` is known to be ≥ 0 (False means: not known)."""
+        known = self._nonnegative.get(name)
+        if known is None:
+            self._nonnegative[name] = False
+            known = self._find_nonnegative(name)
+            self._nonnegative[name] = known
+        return known
+
+    def _find_nonnegative(self, name: str) -> bool:
+        variable = self.program.variables.get(name)
+        if variable is not None and set(variable.facts) & {"one-hot", "positive", "nonnegative"}:
+            return True
+        equation = self.program.equations.get(name)
+        if equation is None or not isinstance(equation.value, dict):
+            return False
+        for (factors, _), coefficient in equation.value.items():
+            if coefficient < 0:
+                return False
+            for (head, inner, _), exponent in factors:
+                if head in ("#", "δ"):
+                    continue
+                even = Fraction(exponent).denominator == 1 and Fraction(exponent).numerator % 2 == 0
+                if even or (head in FUNCTIONS and FUNCTIONS[head].nonnegative):
+                    continue
+                if head == "" and self.nonnegative(str(inner)):
+                    continue
+                if head == "sgn" and self.nonnegative(str(inner)):
+                    continue
+                return False
+        return True
+
+    def constant_sum(self, name: str, position: int) -> Expr | None:
+        """Σ over one index of a variable, where that is a constant or declared; over its other indices. None: unknown."""
+        key = (name, position)
+        if key in self.sum_facts:
+            return self.sum_facts[key]
+        self.sum_facts[key] = None
+        found: Expr | None = None
+        variable = self.program.variables.get(name)
+        if variable is None:
+            return None
+        if set(variable.facts) & {"one-hot", "rows sum to 1"} and position == len(variable.dims) - 1:
+            found = {((), ()): 1}
+        else:
+            value = self.program.expression(name)
+            if value is not None and variable.kind != "signal" and 0 < len(value) <= 6:
+                from chainrule.simplify.engine import simplify_terms
+
+                old = variable.indices[position]
+                summed = rename(value, {old: (10_000, old[1])}, [(10_000, old[1])])
+                reduced = simplify_terms(summed, self)
+                if is_constant(reduced):
+                    found = reduced
+        self.sum_facts[key] = found
+        return found
