@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from chainrule.algebra.expr import ONE, Expr, add, atom_variables, is_constant, single, variable
+from chainrule.algebra.expr import ONE, Expr, Monomial, add, atom_variables, is_constant, single, variable
 from chainrule.algebra.program import Program, Variable
 from chainrule.calculus.partial import contribution, local_derivatives
 from chainrule.dims import canonical_name
@@ -153,6 +153,16 @@ def _deserves_name(adjoint: Expr, shared: bool, uses: int) -> bool:
             return False
     if shared:
         return True
-    if uses > 1 and any(bound for _, bound in adjoint):  # a product of matrices that would be written twice
+    if uses > 1 and any(_joins_matrices(key) for key in adjoint):  # a product of matrices that would be written twice
         return True
     return sum(len(factors) for factors, _ in adjoint) > LARGE
+
+
+def _joins_matrices(key: Monomial) -> bool:
+    """True where a summed index joins factors with different free indices: a product, not a sum along a row."""
+    factors, bound = key
+    for index in bound:
+        holders = [{i for i in atom[2] if i[0] < 0} for atom, _ in factors if index in atom[2]]
+        if len(holders) > 1 and not any(h >= set().union(*holders) for h in holders):
+            return True
+    return False

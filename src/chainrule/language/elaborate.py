@@ -7,6 +7,7 @@ is applied to must be a name, so that `relu(W x)` gives `W x` an anonymous one; 
 from __future__ import annotations
 
 import difflib
+from collections.abc import Iterable
 from dataclasses import replace
 from fractions import Fraction
 
@@ -48,12 +49,13 @@ from chainrule.language.values import (
 )
 from chainrule.library import definition_names, definition_text
 
-__all__ = ["BUILTINS", "Elaborated", "elaborate", "known_functions"]
+__all__ = ["BUILTINS", "Elaborated", "elaborate", "elaborate_expression", "known_functions"]
 
 # Functions that are neither elementwise records nor definitions: they say how axes are treated.
 BUILTINS = frozenset(
     {"sum", "mean", "max", "min", "maximum", "minimum", "tr", "trace", "diag", "outer", "dot", "ones", "zeros", "eye",
-     "sqrt", "square", "sign", "indicator", "transpose", "det", "logdet", "inv", "kron", "where"}
+     "sqrt", "square", "sign", "indicator", "transpose", "rowsum", "colsum", "rowmean", "colmean",
+     "det", "logdet", "inv", "kron", "where"}
 )  # fmt: skip
 LATER = {"det", "logdet", "inv", "kron", "where"}
 FACTS = {"one-hot", "rows sum to 1", "symmetric", "positive", "nonnegative", "orthogonal", "diagonal", "integer"}
@@ -78,6 +80,23 @@ class Elaborated:
 def elaborate(tree: ast.Program) -> Elaborated:
     """Check a tree and lower it. Raises ChainruleError with the place in the user's text."""
     return _Elaborator(tree).run()
+
+
+def elaborate_expression(program: Program, node: ast.Expr, definitions: Iterable[ast.Definition] = ()) -> Value:
+    """The value of an expression in the names of `program`, to which anonymous equations may be added."""
+    elaborator = _Elaborator(ast.Program(()))
+    elaborator.program = program
+    for name, var in program.variables.items():
+        elaborator.names[canonical_name(name)] = name
+        for dim in var.dims:
+            if isinstance(dim, str):
+                elaborator.dims.setdefault(dim, None)
+    for definition in definitions:
+        elaborator.definitions[canonical_name(definition.name)] = definition
+    for equation in program:
+        if isinstance(equation.value, dict):
+            elaborator.known.setdefault(frozenset(equation.value.items()), equation.name)
+    return elaborator.expr(node)
 
 
 class _Elaborator:
@@ -343,6 +362,8 @@ class _Elaborator:
             return self.say_repeats(add_values(left, right, span), left, right)
         if op == "-":
             return self.say_repeats(add_values(left, replace(right, expr=scale(right.expr, -1)), span), left, right)
+        if op == "@" and node.left == ast.Transpose(ast.Number(Fraction(1))) and right.orientation in ("column", "matrix"):
+            left = Value(constant(1), right.dims[:1], "row", "1ᵀ")  # a row of ones as long as what follows
         if op == "@":
             a, b = self.factor(left, right)
             return matrix_product(a, b, span)
@@ -619,6 +640,11 @@ class _Elaborator:
             if len(node.args) != 2:
                 raise UnsupportedError(f"{name} over an axis is understood but not differentiated yet", None, node.span)
             return self.extremum(name, *self.arguments(node, 2, 2), node.span)
+        if name in ("rowsum", "rowmean", "colsum", "colmean"):
+            (value,) = self.arguments(node, 1, 1)
+            if value.orientation != "matrix":
+                raise DimensionError(f"{value.says()}: {name} takes a matrix", name[3:], node.span)
+            return self.reduce_axes(name[3:], value, [1 if name.startswith("row") else 0])
         if name in ("tr", "diag", "sqrt", "square", "transpose"):
             (value,) = self.arguments(node, 1, 1)
             return getattr(self, "call_" + name)(value, node.span)  # type: ignore[no-any-return]
@@ -662,10 +688,12 @@ class _Elaborator:
         return Value(expr, body.dims, body.orientation)
 
     def reduce(self, name: str, value: Value, node: ast.Call) -> Value:
-        axes = self.axes(value, node)
-        summed = tuple(value.indices[a] for a in axes)
         if value.orientation == "identity":
             raise DimensionError("the size of I is not known here", "eye(D)", node.span)
+        return self.reduce_axes(name, value, self.axes(value, node))
+
+    def reduce_axes(self, name: str, value: Value, axes: list[int]) -> Value:
+        summed = tuple(value.indices[a] for a in axes)
         expr = sum_over(value.expr, summed)
         if name == "mean":
             for index in summed:

@@ -14,7 +14,6 @@ from chainrule.algebra.expr import (
     add,
     delta,
     free,
-    fresh_bound,
     multiply,
     rename,
 )
@@ -175,7 +174,8 @@ def matrix_product(left: Value, right: Value, span: Span | None) -> Value:
         dims.append(right.dims[b_col])
         mapping_right[right.indices[b_col]] = (-len(dims), dims[-1])
     if a_col is not None and b_row is not None:
-        summed = fresh_bound(left.dims[a_col])
+        # A marker that both sides share; negative, since only summed indices have numbers from 0.
+        summed: Index = (-999_999, left.dims[a_col])
         mapping_left[left.indices[a_col]] = summed
         mapping_right[right.indices[b_row]] = summed
         over.append(summed)

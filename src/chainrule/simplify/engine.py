@@ -88,6 +88,8 @@ def _name_products(key: Monomial, knowledge: Knowledge) -> Expr | None:
     tried: set[tuple[str, tuple[Index, ...]]] = set()
     for head_name in present:
         for relation in table.get(head_name, ()):
+            if relation.name == knowledge.blocked:
+                continue
             if len(relation.heads & present) < min(2, len(relation.heads)) and not _worth_alone(relation, knowledge):
                 continue
             for mapping in _mappings(relation, factors, head_name):
@@ -192,14 +194,15 @@ def _name_sums(key: Monomial, knowledge: Knowledge) -> Expr | None:
             out = _match_sum(definition, key)
             if out is not None:
                 saved = knowledge.cost({key: 1}) - knowledge.cost(out)
-                if saved > 1e-9:
+                if saved > -0.8:  # a name for a sum also where a size comes with it: Σₖ xₖ = n m lets means cancel
                     return out
     return None
 
 
 def _match_sum(definition: SumDefinition, key: Monomial) -> Expr | None:
     factors, bound = key
-    if len(definition.bound) > len(bound) or len(definition.factors) > len(factors):
+    scalars = [f for f in definition.factors if f[0][0] in ("#", "n")]
+    if len(definition.bound) > len(bound) or len(definition.factors) - len(scalars) > len(factors):
         return None
     pattern_bound = set(definition.bound)
     bound_set = set(bound)
@@ -225,18 +228,15 @@ def _match_sum(definition: SumDefinition, key: Monomial) -> Expr | None:
         for k, ((h, n, ix), e) in enumerate(factors):
             if k in used or h != head or n != name:
                 continue
-            if e != exponent and not (head == "#"):
+            if e != exponent:
                 continue
             wider = _extend(mapping, indices, ix)
             if wider is not None:
                 out = search(position + 1, wider, (*used, k))
                 if out is not None:
                     return out
-        if head == "#":  # a size that the term lacks: carry its inverse
-            return None
         return None
 
-    scalars = [f for f in definition.factors if f[0][0] in ("#", "n")]
     if scalars:
         lean = SumDefinition(
             definition.name, tuple(f for f in definition.factors if f not in scalars), definition.bound,

@@ -13,9 +13,11 @@ from chainrule.algebra.expr import (
     Expr,
     Factor,
     Index,
+    Monomial,
     Rational,
     add,
     free,
+    fresh_bound,
     monomial,
     number,
     rename,
@@ -70,8 +72,12 @@ def _content(values: list[Fraction]) -> Fraction:
 def _common(expression: Expr) -> dict[Atom, Rational]:
     """Factors without summed indices that every term has, with the exponent that all share."""
     shared: dict[Atom, Rational] | None = None
+    # diag(ŷ) − ŷ ŷᵀ stays: beside a delta only scalars are taken out.
+    deltas = any(a[0] == "δ" for factors, _ in expression for a, _ in factors)
     for factors, _ in expression:
-        mine = {a: e for a, e in factors if a[0] != "δ" and all(i[0] < 0 for i in a[2])}
+        mine = {
+            a: e for a, e in factors if a[0] != "δ" and all(i[0] < 0 for i in a[2]) and not (deltas and a[2])
+        }
         if shared is None:
             shared = mine
             continue
@@ -91,8 +97,9 @@ def _by_group(
     expression: Expr, indices: tuple[Index, ...], knowledge: Knowledge, program: Program, orientation: str
 ) -> Expr:
     """The largest factor that some of the terms share, if any."""
-    if len(expression) < 3:
-        return expression
+    done_ = _by_chunk(expression, indices, knowledge, program, orientation)
+    if done_ is not None or len(expression) < 3:
+        return done_ if done_ is not None else expression
     counts: dict[Atom, list[tuple[tuple[Factor, ...], tuple[Index, ...]]]] = {}
     for key in expression:
         for atom, exponent in key[0]:
@@ -111,6 +118,123 @@ def _by_group(
     if len(done) != 1:
         return expression
     return add(done, factored(rest, indices, knowledge, program, orientation))
+
+
+def _by_chunk(
+    expression: Expr, indices: tuple[Index, ...], knowledge: Knowledge, program: Program, orientation: str
+) -> Expr | None:
+    """A product that some terms share through summed indices: B X + Bᵀ X = (B + Bᵀ) X."""
+    keys = list(expression)
+    if len(keys) > 12:
+        return None
+    best: tuple[float, frozenset[int], list[tuple[Monomial, dict[Index, Index], frozenset[int]]]] | None = None
+    for k, first in enumerate(keys):
+        found: dict[frozenset[int], list[tuple[Monomial, dict[Index, Index], frozenset[int]]]] = {}
+        for other in keys[k + 1 :]:
+            for mine, theirs, mapping in _shared(first, other):
+                group = found.setdefault(mine, [])
+                if all(o != other for o, _, _ in group):
+                    group.append((other, mapping, theirs))
+        for mine, group in found.items():
+            gain = len(group) * (sum(knowledge.factor_cost(*first[0][p]) for p in mine) - 0.4)
+            if gain > 0 and (best is None or gain > best[0]):
+                plan = _split(first, mine, group)
+                if plan is not None:
+                    best = (gain, mine, [(first, {}, mine), *group])
+    if best is None:
+        return None
+    _, _, members = best
+    first, _, mine = members[0]
+    chunk = [first[0][p] for p in sorted(mine)]
+    plan = _split(first, mine, members[1:])
+    assert plan is not None
+    interface, remainders = plan
+    markers = {index: (-500 - n, index[1]) for n, index in enumerate(sorted(interface))}
+    inside: Expr = {}
+    for (key, _, _), (factors, bound) in zip(members, remainders, strict=True):
+        moved = [((h, n, tuple(markers.get(i, i) for i in ix)), e) for (h, n, ix), e in factors]
+        inside = add(inside, monomial(expression[key], moved, [i for i in bound if i not in markers]))
+    if len(inside) < 2:
+        return None
+    occurring = {i for (fs, _) in inside for (_, _, ix), _ in fs for i in ix if i[0] < 0}
+    if not set(markers.values()) <= occurring or len(occurring) > 2:
+        return None
+    inside = factored(inside, tuple(sorted(occurring, reverse=True)), knowledge, program, "matrix")
+    bracket = _bracket(inside, indices, program, orientation)
+    ((((head, name, ix), _),), _) = next(iter(bracket))
+    back = {marker: index for index, marker in markers.items()}
+    whole = [*chunk, ((head, name, tuple(back.get(i, i) for i in ix)), 1)]
+    summed = {i for (_, _, ix), _ in whole for i in ix if i[0] >= 0}
+    result = monomial(1, whole, summed)
+    rest = {key: v for key, v in expression.items() if all(key != m for m, _, _ in members)}
+    return add(result, factored(rest, indices, knowledge, program, orientation)) if rest else result
+
+
+def _shared(first: Monomial, other: Monomial) -> list[tuple[frozenset[int], frozenset[int], dict[Index, Index]]]:
+    """Sets of factors (positions in both) that agree under a renaming of the second term's summed indices."""
+    out = []
+    for p, (atom, e) in enumerate(first[0]):
+        if atom[0] in ("#", "n", "δ") or not any(i[0] >= 0 for i in atom[2]):
+            continue
+        for q, (partner, f) in enumerate(other[0]):
+            mapping = _agree({}, partner, atom) if e == f else None
+            if mapping is None:
+                continue
+            mine, theirs = {p}, {q}
+            grown = True
+            while grown:
+                grown = False
+                for p2, (a2, e2) in enumerate(first[0]):
+                    if p2 in mine or a2[0] in ("#", "n", "δ"):
+                        continue
+                    for q2, (b2, f2) in enumerate(other[0]):
+                        wider = _agree(mapping, b2, a2) if q2 not in theirs and e2 == f2 else None
+                        if wider is not None:
+                            mine.add(p2)
+                            theirs.add(q2)
+                            mapping, grown = wider, True
+                            break
+            out.append((frozenset(mine), frozenset(theirs), mapping))
+    return out
+
+
+def _agree(mapping: dict[Index, Index], source: Atom, target: Atom) -> dict[Index, Index] | None:
+    if source[:2] != target[:2]:
+        return None
+    new = dict(mapping)
+    for s, t in zip(source[2], target[2], strict=True):
+        if s[0] < 0 or t[0] < 0:
+            if s != t:
+                return None
+        elif new.setdefault(s, t) != t:
+            return None
+    return new if len(set(new.values())) == len(new) else None
+
+
+def _split(
+    first: Monomial, mine: frozenset[int], group: list[tuple[Monomial, dict[Index, Index], frozenset[int]]]
+) -> tuple[set[Index], list[tuple[list[Factor], list[Index]]]] | None:
+    """The indices that chunk and remainders share, and the remainders in the first term's names; None if none fits."""
+    inner = {i for p in mine for i in first[0][p][0][2] if i[0] >= 0}
+    remainders: list[tuple[list[Factor], list[Index]]] = []
+    interfaces: list[frozenset[Index]] = []
+    for key, mapping, positions in [(first, {i: i for i in first[1]}, mine), *group]:
+        names = dict(mapping)
+        for index in key[1]:
+            if index not in names:
+                names[index] = fresh_bound(index[1])
+        rest = [
+            ((h, n, tuple(names.get(i, i) for i in ix)), e)
+            for p, ((h, n, ix), e) in enumerate(key[0]) if p not in positions
+        ]  # fmt: skip
+        if not any(a[0] not in ("#", "n") for a, _ in rest) or any(a[0] == "δ" for a, _ in rest):
+            return None
+        used = {i for (_, _, ix), _ in rest for i in ix if i[0] >= 0}
+        interfaces.append(frozenset(used & inner))
+        remainders.append((rest, [i for i in names.values() if i in used]))
+    if len(set(interfaces)) != 1 or not interfaces[0]:
+        return None
+    return set(interfaces[0]), remainders
 
 
 def _bracket(inside: Expr, indices: tuple[Index, ...], program: Program, orientation: str) -> Expr:

@@ -50,6 +50,7 @@ class Knowledge:
         self._nonnegative: dict[str, bool] = {}
         self.sum_facts: dict[tuple[str, int], Expr | None] = {}
         self.memory: dict[object, Expr] = {}
+        self.blocked: str | None = None  # a name that no rule may bring in, while its own facts are being found
         for equation in program:
             self.add(equation)
 
@@ -178,7 +179,10 @@ class Knowledge:
 
                 old = variable.indices[position]
                 summed = rename(value, {old: (10_000, old[1])}, [(10_000, old[1])])
+                outer = (self.blocked, self.memory)
+                self.blocked, self.memory = name, {}
                 reduced = simplify_terms(summed, self)
+                self.blocked, self.memory = outer
                 if is_constant(reduced):
                     found = reduced
         self.sum_facts[key] = found

@@ -1,0 +1,302 @@
+"""What each rule of the grammar builds: the tree, node by node, while the text is read.
+
+Every function is named after its rule or alias in `grammar.lark` and gets (context, values, begin, end): the
+values of the rule's symbols, tokens included, and the stretch of text it covers.
+"""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import Any
+
+from chainrule.errors import LanguageError, Span
+from chainrule.language import ast
+from chainrule.language.tokens import Token
+
+__all__ = ["ACTIONS", "Context", "Minimize"]
+
+_DIGITS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺", "0123456789-+")
+_MAX_DIGITS = 300  # a longer literal is no number of a network, and exact arithmetic with it would take forever
+
+
+class Context:
+    """What the actions must know about the text."""
+
+    __slots__ = ("dialect", "source")
+
+    def __init__(self, source: str, dialect: str) -> None:
+        self.source = source
+        self.dialect = dialect
+
+    def error(self, message: str, hint: str | None, begin: int, end: int) -> LanguageError:
+        """The error to raise, with a caret under the stretch of text."""
+        return LanguageError(message, hint, Span(self.source, begin, end))
+
+
+class Minimize:
+    """`minimize J`; no statement of the tree, which keeps the name of its loss apart."""
+
+    __slots__ = ("name", "span")
+
+    def __init__(self, name: str, span: Span) -> None:
+        self.name = name
+        self.span = span
+
+
+Values = list[Any]
+
+
+# lists ------------------------------------------------------------------------------------------------------------
+def first(c: Context, v: Values, a: int, b: int) -> Values:
+    return [v[0]]
+
+
+def more(c: Context, v: Values, a: int, b: int) -> Values:
+    v[0].append(v[2])
+    return v[0]  # type: ignore[no-any-return]
+
+
+def nothing(c: Context, v: Values, a: int, b: int) -> Values:
+    return []
+
+
+def append(c: Context, v: Values, a: int, b: int) -> Values:
+    v[0].append(v[1])
+    return v[0]  # type: ignore[no-any-return]
+
+
+# statements -------------------------------------------------------------------------------------------------------
+def declaration(c: Context, v: Values, a: int, b: int) -> list[ast.Declaration]:
+    kind, names, _, shape, facts = v
+    known = tuple(fact.text for fact in facts)
+    if len(names) == 1:
+        return [ast.Declaration(kind.text, names[0].text, shape, known, Span(c.source, a, b))]
+    spans = [Span(c.source, name.start, name.end) for name in names]
+    return [ast.Declaration(kind.text, name.text, shape, known, span) for name, span in zip(names, spans, strict=True)]
+
+
+def shape(c: Context, v: Values, a: int, b: int) -> tuple[ast.TypeDim, ...]:
+    sizes: list[Token] = v[0] if len(v) == 1 else v[1] if len(v) == 3 else []
+    if any(size.text == "scalar" for size in sizes):
+        if len(sizes) == 1:
+            return ()
+        raise c.error("scalar stands alone, without other sizes", "1 for a size of one", a, b)
+    return tuple(_size(c, size) for size in sizes)
+
+
+def _size(c: Context, token: Token) -> ast.TypeDim:
+    if token.kind == "NAME":
+        return token.text
+    value = _integer(c, token)
+    if value < 1:
+        raise c.error("a size is at least 1", None, token.start, token.end)
+    return value
+
+
+def size(c: Context, v: Values, a: int, b: int) -> Token:
+    return v[0]  # type: ignore[no-any-return]
+
+
+def function_declaration(c: Context, v: Values, a: int, b: int) -> ast.FunctionDeclaration:
+    return ast.FunctionDeclaration(v[1].text, v[3], v[5], Span(c.source, a, b))
+
+
+def definition(c: Context, v: Values, a: int, b: int) -> ast.Definition:
+    names = tuple(token.text for token in v[3])
+    for k, token in enumerate(v[3]):
+        if token.text in names[:k]:
+            raise c.error(f"{token.text} stands twice among the arguments", None, token.start, token.end)
+    return ast.Definition(v[1].text, names, v[6], Span(c.source, a, b))
+
+
+def minimize(c: Context, v: Values, a: int, b: int) -> Minimize:
+    return Minimize(v[1].text, Span(c.source, a, b))
+
+
+def equation(c: Context, v: Values, a: int, b: int) -> ast.Equation:
+    name = v[0]
+    recurrence = v[3] if len(v) > 3 else None
+    return ast.Equation(name.text, None, v[2], recurrence, Span(c.source, a, b), Span(c.source, name.start, name.end))
+
+
+def indexed_equation(c: Context, v: Values, a: int, b: int) -> ast.Equation:
+    name = v[0]
+    recurrence = v[6] if len(v) > 6 else None
+    return ast.Equation(
+        name.text, tuple(v[2]), v[5], recurrence, Span(c.source, a, b), Span(c.source, name.start, name.end)
+    )
+
+
+def recurrence(c: Context, v: Values, a: int, b: int) -> ast.Recurrence:
+    low, high = v[3], v[5]
+    if isinstance(low, str):
+        raise c.error(f"a recurrence begins at a number, not at {low}", f"for {v[1].text} = 1..T", a, b)
+    if isinstance(high, int) and high < low:
+        raise c.error(f"{low}..{high} is empty", f"{high}..{low}", a, b)
+    return ast.Recurrence(v[1].text, low, high)
+
+
+def bound(c: Context, v: Values, a: int, b: int) -> ast.TypeDim:
+    token: Token = v[-1]
+    if token.kind == "NAME":
+        return token.text
+    return -_integer(c, token) if len(v) == 2 else _integer(c, token)
+
+
+# indices ----------------------------------------------------------------------------------------------------------
+def index(c: Context, v: Values, a: int, b: int) -> ast.IndexRef:
+    token: Token = v[0]
+    if token.kind == "NAME":
+        return ast.IndexRef(token.text, 0, Span(c.source, a, b))
+    return ast.IndexRef(None, _integer(c, token), Span(c.source, a, b))
+
+
+def number_index(c: Context, v: Values, a: int, b: int) -> ast.IndexRef:
+    return ast.IndexRef(None, -_integer(c, v[1]), Span(c.source, a, b))
+
+
+def shifted_index(c: Context, v: Values, a: int, b: int) -> ast.IndexRef:
+    offset = _integer(c, v[2])
+    return ast.IndexRef(v[0].text, -offset if v[1].kind == "MINUS" else offset, Span(c.source, a, b))
+
+
+def _integer(c: Context, token: Token) -> int:
+    if not token.text.isdecimal() or len(token.text) > _MAX_DIGITS:
+        raise c.error(f"a whole number is needed here, not {token.text[:20]}", None, token.start, token.end)
+    return int(token.text)
+
+
+# operators --------------------------------------------------------------------------------------------------------
+def binary(c: Context, v: Values, a: int, b: int) -> ast.Expr:
+    return ast.Binary(v[1].text, v[0], v[2], Span(c.source, a, b))
+
+
+def equality(c: Context, v: Values, a: int, b: int) -> ast.Expr:
+    return ast.Binary("==", v[0], v[2], Span(c.source, a, b))
+
+
+def negate(c: Context, v: Values, a: int, b: int) -> ast.Expr:
+    return ast.Negate(v[1], Span(c.source, a, b))
+
+
+def juxtaposition(c: Context, v: Values, a: int, b: int) -> ast.Expr:
+    if c.dialect != "whiteboard":
+        product = "@" if c.dialect == "numpy" else "*"
+        raise c.error(
+            f"two things stand side by side; in dialect {c.dialect} a product needs a sign",
+            f"{product} between them",
+            a,
+            b,
+        )
+    return ast.Binary("@", v[0], v[1], Span(c.source, a, b))
+
+
+def power(c: Context, v: Values, a: int, b: int) -> ast.Expr:
+    base, sign, exponent = v
+    if isinstance(base, ast.Call) and base.span is not None and c.source[base.span.start] == "√":
+        raise _unclear_root(c, a, b)
+    if isinstance(exponent, ast.Negate) and isinstance(exponent.operand, ast.Number):
+        number = exponent.operand  # x^−1 and x⁻¹ are one tree
+        exponent = ast.Number(-number.value, "-" + number.text, exponent.span)
+    return ast.Binary(sign.text, base, exponent, Span(c.source, a, b))
+
+
+def postfix(c: Context, v: Values, a: int, b: int) -> ast.Expr:
+    base, mark = v
+    span = Span(c.source, a, b)
+    text: str = mark.text
+    if text == ".T":
+        return ast.Transpose(base, span)
+    if (
+        isinstance(base, ast.Call)
+        and base.span is not None
+        and c.source[base.span.start] == "√"
+        and a == base.span.start
+    ):
+        raise _unclear_root(c, a, b)
+    here = Span(c.source, mark.start, mark.end)
+    if "T" in text or "ᵀ" in text or "⊤" in text:  # ⁻ᵀ
+        return ast.Transpose(ast.Binary("^", base, ast.Number(Fraction(-1), "-1", here), span), span)
+    digits = text.translate(_DIGITS)
+    if len(digits) > _MAX_DIGITS:
+        raise c.error("this exponent is too long", None, mark.start, mark.end)
+    return ast.Binary("^", base, ast.Number(Fraction(int(digits)), digits, here), span)
+
+
+def _unclear_root(c: Context, a: int, b: int) -> LanguageError:
+    return c.error("this can be read in two ways: what is under the root?", "√(x²) or (√x)²", a, b)
+
+
+def transpose(c: Context, v: Values, a: int, b: int) -> ast.Expr:
+    node = ast.Transpose(v[0], Span(c.source, a, b))
+    return ast.Transpose(node, node.span) if v[1].text == "″" else node
+
+
+# atoms ------------------------------------------------------------------------------------------------------------
+def name(c: Context, v: Values, a: int, b: int) -> ast.Expr:
+    return ast.Name(v[0].text, Span(c.source, a, b))
+
+
+def number(c: Context, v: Values, a: int, b: int) -> ast.Expr:
+    text = v[0].text
+    if text.isdecimal() and len(text) < 18:
+        return ast.Number(Fraction(int(text)), text, Span(c.source, a, b))
+    exponent = text.lower().partition("e")[2].lstrip("+-")
+    if len(text) > _MAX_DIGITS or (exponent and int(exponent) > _MAX_DIGITS):
+        raise c.error("this number is too long or too large", f"at most {_MAX_DIGITS} digits", a, b)
+    if text[-1] == ".":
+        return ast.Number(Fraction(int(text[:-1])), text, Span(c.source, a, b))
+    return ast.Number(Fraction(text), text, Span(c.source, a, b))
+
+
+def group(c: Context, v: Values, a: int, b: int) -> ast.Expr:
+    inner: ast.Expr = v[1]
+    if isinstance(inner, ast.Call) and c.source[v[1].span.start] == "√":
+        return ast.Call(inner.function, inner.args, span=Span(c.source, a, b))  # (√x)² is clear
+    return inner
+
+
+def call(c: Context, v: Values, a: int, b: int) -> ast.Expr:
+    function = v[0].text.rstrip("′")
+    args: list[ast.Expr] = []
+    options: list[tuple[str, ast.Expr]] = []
+    for argument in v[2] if len(v) == 4 else ():
+        if isinstance(argument, tuple):
+            options.append(argument)
+        else:
+            args.append(argument)
+    primes = len(v[0].text) - len(function)
+    return ast.Call(function, tuple(args), tuple(options), primes, Span(c.source, a, b))
+
+
+def option(c: Context, v: Values, a: int, b: int) -> tuple[str, ast.Expr]:
+    return (v[0].text, v[2])
+
+
+def indexed(c: Context, v: Values, a: int, b: int) -> ast.Expr:
+    base = ast.Name(v[0].text, Span(c.source, v[0].start, v[0].end))
+    return ast.Indexed(base, tuple(v[2]), Span(c.source, a, b))
+
+
+def indicator(c: Context, v: Values, a: int, b: int) -> ast.Expr:
+    if v[0].text != "1":
+        raise c.error("only 1 stands before a condition", "1[k = i]", a, b)
+    return ast.Call("indicator", (v[2],), span=Span(c.source, a, b))
+
+
+def root(c: Context, v: Values, a: int, b: int) -> ast.Expr:
+    return ast.Call("sqrt", (v[1],), span=Span(c.source, a, b))
+
+
+def norm(c: Context, v: Values, a: int, b: int) -> ast.Expr:
+    return ast.Call(v[2].text, (v[1],), span=Span(c.source, a, b))
+
+
+ACTIONS = {
+    action.__name__: action
+    for action in (
+        first, more, nothing, append, declaration, shape, size, function_declaration, definition, minimize, equation,
+        indexed_equation, recurrence, bound, index, number_index, shifted_index, binary, equality, negate,
+        juxtaposition, power, postfix, transpose, name, number, group, call, option, indexed, indicator, root, norm,
+    )
+}  # fmt: skip

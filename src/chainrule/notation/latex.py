@@ -1,0 +1,152 @@
+"""Formulas as LaTeX (amsmath): what stands between $ and $."""
+
+from __future__ import annotations
+
+import unicodedata
+from fractions import Fraction
+
+from chainrule.dims import ACCENT_NAMES, GREEK_NAMES, canonical_name
+from chainrule.functions import FUNCTIONS
+from chainrule.notation.text import number_text
+from chainrule.notation.tree import ATOM, HADAMARD, POSTFIX, PRODUCT, Node, strength
+
+__all__ = ["name_to_latex", "to_latex"]
+
+_ROMAN_CAPITALS = set("ABEZHIKMNOPTX")
+
+
+def name_to_latex(name: str) -> str:
+    r"""A name: θ is \theta, ŷ is \hat{y}, b1 is b_{1}, D_x is D_{x}; a longer word is upright.
+
+    >>> name_to_latex("y_hat"), name_to_latex("δ1"), name_to_latex("D_x"), name_to_latex("loss")
+    ('\\hat{y}', '\\delta_{1}', 'D_{x}', '\\mathrm{loss}')
+    """
+    text = canonical_name(name)
+    base, *subscripts = text.split("_")
+    stem = base.rstrip("0123456789")
+    if base != stem and stem:
+        subscripts.insert(0, base[len(stem) :])
+    out = _stem(stem or base)
+    if subscripts:
+        out += "_{" + ",".join(_stem(s) if s else "" for s in subscripts) + "}"
+    return out
+
+
+def _stem(stem: str) -> str:
+    letters: list[tuple[str, list[str]]] = []
+    for char in unicodedata.normalize("NFD", stem):
+        if char in ACCENT_NAMES and letters:
+            letters[-1][1].append(ACCENT_NAMES[char])
+        else:
+            letters.append((char, []))
+    pieces = []
+    for char, accents in letters:
+        piece = char
+        if char in GREEK_NAMES:
+            greek = GREEK_NAMES[char]
+            piece = "\\" + greek if greek not in ("omicron",) else "o"
+        elif not char.isascii():
+            piece = rf"\text{{{char}}}"
+        for accent in accents:
+            piece = rf"\{accent}{{{piece}}}"
+        pieces.append(piece)
+    plain = all(not accents and char.isascii() and char.isalpha() for char, accents in letters)
+    if plain and len(letters) > 1:
+        return r"\mathrm{" + stem + "}"
+    return " ".join(pieces) if any(p.startswith("\\") for p in pieces) and len(pieces) > 1 else "".join(pieces)
+
+
+def to_latex(node: Node, at_least: int = 0) -> str:
+    """The formula; in brackets where it binds less strongly than `at_least`."""
+    text = _WRITERS[node.op](node)
+    if strength(node) < at_least and not (node.op == "div"):
+        return rf"\left({text}\right)"
+    return text
+
+
+def _num(node: Node) -> str:
+    value = Fraction(str(node.data))
+    text = number_text(value)
+    if "/" in text:
+        return rf"\tfrac{{{value.numerator}}}{{{value.denominator}}}"
+    if "e-" in text:
+        mantissa, exponent = text.split("e-")
+        return (rf"{mantissa} \cdot " if mantissa != "1" else "") + rf"10^{{-{exponent}}}"
+    return text
+
+
+def _sum(node: Node) -> str:
+    out = ""
+    for sign, part in zip(node.data, node.args, strict=True):  # type: ignore[call-overload]
+        text = to_latex(part, HADAMARD)
+        out += (text if sign > 0 else "-" + text) if not out else (" + " if sign > 0 else " - ") + text
+    return out
+
+
+def _prod(node: Node) -> str:
+    out = []
+    for position, a in enumerate(node.args):
+        if a.op == "ones" and a.rows == 1:
+            out.append(r"\mathbf{1}^\top")
+            continue
+        text = to_latex(a, PRODUCT if position == 0 else PRODUCT)
+        if a.op == "prod":
+            text = rf"\left({text}\right)"
+        out.append(text)
+    return r" \, ".join(out) if any(t.isdigit() for t in out[1:]) else " ".join(out)
+
+
+def _div(node: Node) -> str:
+    return rf"\frac{{{to_latex(node.args[0])}}}{{{to_latex(node.args[1])}}}"
+
+
+def _pow(node: Node) -> str:
+    base, exponent = node.args[0], Fraction(str(node.data))
+    scalar = base.rows == 1 == base.cols
+    if exponent == Fraction(1, 2):
+        return rf"\sqrt{{{to_latex(base)}}}"
+    if exponent == -1 and scalar:
+        return rf"\frac{{1}}{{{to_latex(base)}}}"
+    shown = str(exponent) if exponent.denominator == 1 else f"{exponent.numerator}/{exponent.denominator}"
+    circ = "" if scalar or base.op == "norm" else r"\circ "
+    return rf"{to_latex(base, ATOM)}^{{{circ}{shown}}}"
+
+
+def _transposed(node: Node) -> str:
+    inner = node.args[0]
+    return to_latex(inner, ATOM if inner.op in ("pow", "div") else POSTFIX) + r"^\top"
+
+
+def _function(name: str) -> str:
+    bare = name.rstrip("'")
+    record = FUNCTIONS.get(bare)
+    latex = record.latex if record is not None and record.latex else rf"\operatorname{{{bare}}}"
+    if record is None and len(bare) == 1:
+        latex = name_to_latex(bare)
+    return latex + "'" * (len(name) - len(bare))
+
+
+def _call(node: Node) -> str:
+    return rf"{_function(str(node.data))}\!\left({', '.join(to_latex(a) for a in node.args)}\right)"
+
+
+def _jacobian(node: Node) -> str:
+    top, bottom = (name_to_latex(part) for part in str(node.data)[1:].split("/∂"))
+    return rf"\frac{{\partial {top}}}{{\partial {bottom}}}"
+
+
+def _sym(node: Node) -> str:
+    name = str(node.data)
+    return _jacobian(node) if name.startswith("∂") else name_to_latex(name)
+
+
+_WRITERS = {
+    "sym": _sym, "num": _num, "sum": _sum, "prod": _prod, "div": _div, "pow": _pow, "T": _transposed,
+    "had": lambda n: r" \circ ".join(to_latex(a, PRODUCT) for a in n.args),
+    "norm": lambda n: rf"\left\lVert {to_latex(n.args[0])} \right\rVert",
+    "fn": _call, "call": _call,
+    "diag": lambda n: rf"\operatorname{{diag}}\!\left({to_latex(n.args[0])}\right)",
+    "ones": lambda n: r"\mathbf{1}" if n.cols == 1 else r"\mathbf{1}^\top",
+    "eye": lambda n: "I",
+    "raw": lambda n: str(n.data),
+}  # fmt: skip

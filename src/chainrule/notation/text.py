@@ -1,0 +1,120 @@
+"""Formulas as Unicode text in the whiteboard language: what is printed can be parsed back."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+from chainrule.dims import display_name
+from chainrule.notation.tree import ATOM, HADAMARD, NEGATION, POSTFIX, PRODUCT, Node, strength
+
+__all__ = ["to_text"]
+
+SUPERSCRIPTS = str.maketrans("0123456789-/", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻ᐟ")
+FUNCTION_TEXT = {"sigmoid": "σ"}
+
+
+def to_text(node: Node, at_least: int = 0) -> str:
+    """The formula; in brackets where it binds less strongly than `at_least`."""
+    text = _write(node)
+    return f"({text})" if strength(node) < at_least else text
+
+
+def _write(node: Node) -> str:
+    return _WRITERS[node.op](node)
+
+
+def _sym(node: Node) -> str:
+    return display_name(str(node.data))
+
+
+def _num(node: Node) -> str:
+    return number_text(Fraction(str(node.data)))
+
+
+def number_text(value: Fraction) -> str:
+    """A number: whole, a short decimal where it is one exactly, or a fraction."""
+    if value.denominator == 1:
+        return str(value.numerator)
+    for digits in range(1, 7):  # up to 1e-6
+        if value.denominator > 8 and (10**digits) % value.denominator == 0:
+            return f"{float(value):.{digits}f}" if digits < 5 else f"{float(value):.0e}".replace("e-0", "e-")
+    return f"{value.numerator}/{value.denominator}"
+
+
+def _sum(node: Node) -> str:
+    out = ""
+    for sign, part in zip(node.data, node.args, strict=True):  # type: ignore[call-overload]
+        text = to_text(part, HADAMARD)
+        if not out:
+            out = text if sign > 0 else "−" + to_text(part, HADAMARD)
+        else:
+            out += (" + " if sign > 0 else " − ") + text
+    return out
+
+
+def _had(node: Node) -> str:
+    return " ∘ ".join(to_text(a, PRODUCT) for a in node.args)
+
+
+def _prod(node: Node) -> str:
+    parts = []
+    for position, a in enumerate(node.args):
+        if a.op == "ones" and a.rows == 1 and position < len(node.args) - 1:
+            parts.append("1ᵀ")  # its size follows from its neighbour
+            continue
+        text = to_text(a, NEGATION if position else PRODUCT)
+        if a.op == "div" and position < len(node.args) - 1 and not text.startswith("("):
+            text = f"({text})"
+        if a.rows == 1 == a.cols and a.op == "prod":
+            text = f"({text})"
+        parts.append(text)
+    out = " ".join(parts)
+    return out
+
+
+def _div(node: Node) -> str:
+    top, bottom = node.args
+    return f"{to_text(top, PRODUCT)}/{to_text(bottom, POSTFIX)}"
+
+
+def _pow(node: Node) -> str:
+    base, exponent = node.args[0], Fraction(str(node.data))
+    scalar = base.rows == 1 == base.cols
+    if base.op == "norm" and exponent == 2:
+        return f"norm({_write(base.args[0])})^2"
+    if exponent == Fraction(1, 2):
+        return f"sqrt({_write(base)})"
+    if exponent == -1 and scalar:
+        return f"1/{to_text(base, POSTFIX)}"
+    if exponent == -1:
+        return f"{to_text(base, POSTFIX)}.^(-1)"
+    written = str(exponent) if exponent.denominator == 1 and exponent > 0 else f"({exponent})"
+    return f"{to_text(base, ATOM)}{'^' if scalar else '.^'}{written}"
+
+
+def _transposed(node: Node) -> str:
+    return to_text(node.args[0], POSTFIX if node.args[0].op != "pow" else ATOM) + "ᵀ"
+
+
+def _norm(node: Node) -> str:
+    return f"norm({_write(node.args[0])})"
+
+
+def _fn(node: Node) -> str:
+    name = str(node.data)
+    primes = len(name) - len(name.rstrip("'"))
+    return f"{FUNCTION_TEXT.get(name, name.rstrip(chr(39)))}{'′' * primes}({_write(node.args[0])})"
+
+
+def _call(node: Node) -> str:
+    name = str(node.data)
+    return f"{FUNCTION_TEXT.get(name, name)}({', '.join(_write(a) for a in node.args)})"
+
+
+_WRITERS = {
+    "sym": _sym, "num": _num, "sum": _sum, "had": _had, "prod": _prod, "div": _div, "pow": _pow, "T": _transposed,
+    "norm": _norm, "fn": _fn, "call": _call,
+    "diag": lambda n: f"diag({_write(n.args[0])})",
+    "ones": lambda n: f"ones({n.rows})" if n.cols == 1 else f"ones({n.cols})ᵀ",
+    "eye": lambda n: "I",
+}  # fmt: skip

@@ -1,0 +1,168 @@
+"""Formulas as trees of matrix notation: what text, LaTeX and MathML are written from.
+
+Every node knows its rows and columns (1 where there is one). Binding strength decides brackets, here and nowhere else.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+
+from chainrule.dims import Dim
+
+__all__ = [
+    "ATOM", "POSTFIX", "PRODUCT", "HADAMARD", "SUM", "Node", "call", "cost", "diag", "divide", "eye", "hadamard",
+    "num", "ones", "power", "product", "strength", "sum_of", "sym", "transpose",
+]  # fmt: skip
+
+SUM, HADAMARD, PRODUCT, NEGATION, POSTFIX, ATOM = 1, 2, 3, 4, 5, 6
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """`op` is sym, num, sum, prod, had, div, pow, T, diag, fn, call, ones, eye or norm.
+
+    sum: `data` holds the signs.  num: the value.  pow: the exponent.  sym: the name.  fn, call: the function's name.
+    """
+
+    op: str
+    args: tuple[Node, ...] = ()
+    data: object = None
+    rows: Dim = 1
+    cols: Dim = 1
+
+
+def sym(name: str, rows: Dim = 1, cols: Dim = 1) -> Node:
+    """A name."""
+    return Node("sym", (), name, rows, cols)
+
+
+def num(value: int | Fraction) -> Node:
+    """A number."""
+    return Node("num", (), Fraction(value))
+
+
+def ones(rows: Dim, cols: Dim) -> Node:
+    """A vector of ones."""
+    return Node("ones", (), None, rows, cols)
+
+
+def eye(dim: Dim) -> Node:
+    """The identity matrix."""
+    return Node("eye", (), None, dim, dim)
+
+
+def transpose(node: Node) -> Node:
+    """Its transpose; twice is nothing, a scalar stays, a diagonal matrix stays, 1 is turned."""
+    if node.op == "T":
+        return node.args[0]
+    if node.rows == 1 and node.cols == 1:
+        return node
+    if node.op in ("diag", "eye"):
+        return node
+    if node.op == "div":
+        return Node("div", (transpose(node.args[0]), node.args[1]), None, node.cols, node.rows)
+    if node.op == "prod" and node.args[0].rows == 1 == node.args[0].cols:
+        scalars = [a for a in node.args if a.rows == 1 == a.cols]
+        rest = [a for a in node.args if not (a.rows == 1 == a.cols)]
+        if len(rest) == 1:
+            return product([*scalars, transpose(rest[0])])
+    return Node("T", (node,), None, node.cols, node.rows)
+
+
+def product(parts: list[Node]) -> Node:
+    """A product, with scalars in front, flat."""
+    flat: list[Node] = []
+    for part in parts:
+        inner = part.op == "prod" and (len(parts) == 1 or not (part.rows == 1 == part.cols) or _all_scalars(part))
+        flat.extend(part.args if inner else (part,))
+    flat = [p for p in flat if not (p.op == "num" and p.data == 1)] or flat[:1]
+    if len(flat) == 1:
+        return flat[0]
+    matrices = [p for p in flat if not (p.rows == 1 == p.cols)]
+    rows, cols = (matrices[0].rows, matrices[-1].cols) if matrices else (1, 1)
+    return Node("prod", tuple(flat), None, rows, cols)
+
+
+def _all_scalars(node: Node) -> bool:
+    return all(a.rows == 1 == a.cols for a in node.args)
+
+
+def hadamard(parts: list[Node]) -> Node:
+    """An elementwise product, flat; a smaller part is repeated."""
+    flat: list[Node] = []
+    for part in parts:
+        flat.extend(part.args if part.op == "had" else (part,))
+    if len(flat) == 1:
+        return flat[0]
+    rows = next((p.rows for p in flat if p.rows != 1), 1)
+    cols = next((p.cols for p in flat if p.cols != 1), 1)
+    return Node("had", tuple(flat), None, rows, cols)
+
+
+def divide(top: Node, bottom: Node) -> Node:
+    """top / bottom, for a scalar bottom (elementwise below is `power` with −1)."""
+    if bottom.op == "num" and bottom.data == 1:
+        return top
+    return Node("div", (top, bottom), None, top.rows, top.cols)
+
+
+def power(base: Node, exponent: int | Fraction) -> Node:
+    """An elementwise power."""
+    if exponent == 1:
+        return base
+    return Node("pow", (base,), Fraction(exponent), base.rows, base.cols)
+
+
+def diag(vector: Node) -> Node:
+    """The diagonal matrix of a vector."""
+    dim = vector.rows if vector.rows != 1 else vector.cols
+    return Node("diag", (vector,), None, dim, dim)
+
+
+def call(name: str, args: tuple[Node, ...], rows: Dim, cols: Dim) -> Node:
+    """A function, written f(…)."""
+    return Node("call", args, name, rows, cols)
+
+
+def sum_of(terms: list[tuple[int, Node]]) -> Node:
+    """A signed sum; what is added comes before what is taken away."""
+    if len(terms) == 1 and terms[0][0] > 0:
+        return terms[0][1]
+    ordered = [t for t in terms if t[0] > 0] + [t for t in terms if t[0] < 0]
+    rows = next((n.rows for _, n in ordered if n.rows != 1), 1)
+    cols = next((n.cols for _, n in ordered if n.cols != 1), 1)
+    return Node("sum", tuple(n for _, n in ordered), tuple(s for s, _ in ordered), rows, cols)
+
+
+def strength(node: Node) -> int:
+    """How strongly the outermost operation of a node binds."""
+    if node.op == "sum":
+        return SUM
+    if node.op == "had":
+        return HADAMARD
+    if node.op in ("prod", "div"):
+        return PRODUCT
+    if node.op in ("T", "pow"):
+        if node.op == "pow" and node.args[0].rows == 1 == node.args[0].cols and Fraction(str(node.data)) < 0:
+            return PRODUCT
+        return POSTFIX
+    if node.op == "num" and Fraction(str(node.data)).denominator != 1:
+        return PRODUCT
+    return ATOM
+
+
+def cost(node: Node) -> float:
+    """How much reading a formula takes, in weighted symbols."""
+    own = {"sym": 1.0, "num": 0.8, "ones": 1.0, "eye": 1.0, "T": 1.0, "diag": 1.5, "call": 1.0, "fn": 0.8, "pow": 0.8,
+           "div": 0.4, "norm": 1.2}.get(node.op, 0.0)  # fmt: skip
+    if node.op in ("sum", "had"):
+        own = 0.3 * (len(node.args) - 1) + 0.3 * sum(1 for s in (node.data or ())[:1] if s == -1)  # type: ignore[index]
+    total = own + sum(cost(a) for a in node.args)
+    if node.op in ("T", "pow") and strength(node.args[0]) < POSTFIX:
+        total += 0.5
+    if node.op in ("prod", "div") :
+        total += sum(0.5 for a in node.args if strength(a) < PRODUCT)
+    if node.op == "had":
+        total += sum(0.5 for a in node.args if strength(a) < HADAMARD)
+    return total

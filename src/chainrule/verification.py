@@ -1,0 +1,194 @@
+"""Verification: every derived gradient against central differences, in float64, on random data.
+
+Sizes are distinct primes, labels obey their declared facts and nothing more, and no difference is taken across a kink
+(a perturbation that changes the sign of what goes into relu, say, is made smaller or left out and counted).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chainrule.algebra.program import Program, Variable
+from chainrule.dims import Dim
+from chainrule.functions import FUNCTIONS
+from chainrule.reference import evaluate_program
+
+__all__ = ["Report", "choose_sizes", "sample", "verify_gradients"]
+
+Array = NDArray[np.float64]
+PRIMES = (3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37, 41, 43, 47)
+TOLERANCE = 1e-6
+ENTRIES = 48  # entries tried one by one for each variable; the rest is covered by random directions
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What verification found. `max_relative_error` is relative to the largest entry of each gradient.
+
+    errors: the figure for each variable.  skipped: differences left out because a kink lay too near.
+    """
+
+    ok: bool
+    max_relative_error: float
+    sizes: dict[str, int]
+    errors: dict[str, float] = field(default_factory=dict)
+    skipped: int = 0
+    reason: str = ""
+
+    def __str__(self) -> str:
+        sizes = ", ".join(f"{k} = {v}" for k, v in self.sizes.items())
+        if self.reason:
+            return f"not verified: {self.reason}"
+        verdict = "verified" if self.ok else "WRONG"
+        kinks = f", {self.skipped} points near kinks left out" if self.skipped else ""
+        at = f" at {sizes}" if sizes else ""
+        return f"{verdict}: largest relative error {self.max_relative_error:.1e} against central differences{at}{kinks}"
+
+
+def choose_sizes(program: Program, given: Mapping[str, int] | None = None) -> dict[str, int]:
+    """Distinct primes for the symbolic sizes (small ones again when there are more than fourteen)."""
+    sizes = dict(given or {})
+    symbols = dict.fromkeys(d for v in program.variables.values() for d in v.dims if isinstance(d, str))
+    primes = [p for p in PRIMES if p not in sizes.values()] or list(PRIMES)
+    for number, symbol in enumerate(s for s in symbols if s not in sizes):
+        sizes[symbol] = primes[number % len(primes)] if len(symbols) <= len(PRIMES) else primes[number % 4]
+    return sizes
+
+
+def _shape(variable: Variable, sizes: Mapping[str, int]) -> tuple[int, ...]:
+    def value(dim: Dim) -> int:
+        return dim if isinstance(dim, int) else sizes[dim]
+
+    return tuple(value(d) for d in variable.dims)
+
+
+def sample(
+    program: Program, sizes: Mapping[str, int], rng: np.random.Generator, positive: bool = False
+) -> dict[str, Array]:
+    """Random values of the declared variables that obey their declared facts."""
+    values: dict[str, Array] = {}
+    for variable in program.variables.values():
+        if variable.kind not in ("input", "label", "param", "const"):
+            continue
+        shape = _shape(variable, sizes)
+        array = rng.standard_normal(shape)
+        facts = set(variable.facts)
+        if positive or facts & {"positive", "nonnegative"}:
+            array = rng.uniform(0.2, 0.9, shape)
+        if "one-hot" in facts and shape:
+            array = np.eye(shape[-1])[rng.integers(0, shape[-1], shape[:-1])]
+        elif "rows sum to 1" in facts and shape:
+            array = rng.dirichlet(np.ones(shape[-1]), shape[:-1])
+        if "symmetric" in facts and len(shape) == 2:
+            array = (array + array.T) / 2
+        if "diagonal" in facts and len(shape) == 2:
+            array = array * np.eye(*shape)
+        if "orthogonal" in facts and len(shape) == 2:
+            array = np.linalg.qr(array)[0]
+        if "integer" in facts:
+            array = np.round(3 * array)
+        values[variable.name] = np.asarray(array, dtype=np.float64)
+    return values
+
+
+def _kinked(program: Program) -> list[tuple[str, tuple[float, ...]]]:
+    """Names that go into a function with kinks, and where the kinks are."""
+    found: dict[str, tuple[float, ...]] = {}
+    for equation in program:
+        if not isinstance(equation.value, dict):
+            continue
+        for factors, _ in equation.value:
+            for (head, name, _), _ in factors:
+                if head in FUNCTIONS and FUNCTIONS[head].kinks and isinstance(name, str):
+                    found[name] = FUNCTIONS[head].kinks
+    return list(found.items())
+
+
+def verify_gradients(
+    forward: Program, backward: Program, loss: str, gradients: Mapping[str, str],
+    seed: int = 0, sizes: Mapping[str, int] | None = None,
+) -> Report:  # fmt: skip
+    """Compare the gradients that `backward` computes with central differences of `loss` in `forward`."""
+    chosen = choose_sizes(forward, sizes)
+    kinked = _kinked(forward)
+    rng = np.random.default_rng(seed)
+    base: dict[str, Array] = {}
+    known: dict[str, Array] = {}
+    finite = False
+    for attempt in range(24):
+        base = sample(forward, chosen, rng, positive=attempt % 2 == 1 and attempt > 2)
+        known = evaluate_program(backward, base, chosen)
+        wanted = [known[loss], *(known[g] for g in gradients.values())]
+        finite = all(np.isfinite(a).all() for a in wanted)
+        if finite and _margin(known, kinked) > (1e-3 if attempt < 8 else 0):
+            break
+    if not finite:
+        bad = [n for n, g in gradients.items() if not np.isfinite(known[g]).all()]
+        return Report(False, float("nan"), chosen, reason=f"no point found at which all is finite ({', '.join(bad) or loss})")
+    pattern = _pattern(known, kinked)
+    errors: dict[str, float] = {}
+    skipped = 0
+    for name, gradient in gradients.items():
+        worst, left_out = _compare(forward, loss, base, name, known[gradient], chosen, kinked, pattern, rng)
+        errors[name] = worst
+        skipped += left_out
+    largest = max(errors.values(), default=0.0)
+    return Report(bool(largest <= TOLERANCE), largest, chosen, errors, skipped)
+
+
+def _margin(known: Mapping[str, Array], kinked: list[tuple[str, tuple[float, ...]]]) -> float:
+    gaps = [np.abs(known[name] - k).min() for name, kinks in kinked for k in kinks if known[name].size]
+    return float(min(gaps, default=1.0))
+
+
+def _pattern(known: Mapping[str, Array], kinked: list[tuple[str, tuple[float, ...]]]) -> list[Array]:
+    return [np.sign(known[name] - k) for name, kinks in kinked for k in kinks]
+
+
+def _compare(
+    forward: Program, loss: str, base: dict[str, Array], name: str, claimed: Array, sizes: Mapping[str, int],
+    kinked: list[tuple[str, tuple[float, ...]]], pattern: list[Array], rng: np.random.Generator,
+) -> tuple[float, int]:  # fmt: skip
+    """The largest error of one gradient, and how many differences a kink made impossible."""
+    value = base[name]
+    needed = [loss, *(n for n, _ in kinked)]
+    directions: list[Array] = []
+    if value.size <= ENTRIES:
+        chosen = range(value.size)
+    else:
+        chosen = rng.choice(value.size, ENTRIES // 2, replace=False)  # type: ignore[assignment]
+        directions += [rng.standard_normal(value.shape) / np.sqrt(value.size) for _ in range(3)]
+    for position in chosen:
+        unit = np.zeros(value.size)
+        unit[position] = 1.0
+        directions.append(unit.reshape(value.shape))
+    scale = max(float(np.abs(claimed).max(initial=0.0)), 1e-3)
+    worst, skipped = 0.0, 0
+    for direction in directions:
+        for h in (1e-3, 1e-5):
+            points = []
+            crossed = False
+            for step in (-2, -1, 1, 2):
+                moved = evaluate_program(forward, {**base, name: value + step * h * direction}, sizes, needed)
+                crossed = crossed or any(
+                    (a != b).any() for a, b in zip(_pattern(moved, kinked), pattern, strict=True)
+                )
+                points.append(float(moved[loss]))
+            if crossed or not np.isfinite(points).all():
+                continue
+            difference = (points[0] - 8 * points[1] + 8 * points[2] - points[3]) / (12 * h)
+            own = float((claimed * direction).sum())
+            error = abs(difference - own) / max(scale, abs(difference))
+            if not np.isfinite(error):
+                error = float("inf")
+            if error > TOLERANCE and h == 1e-3:
+                continue  # a large third derivative: once more with a smaller step
+            worst = max(worst, error)
+            break
+        else:
+            skipped += 1
+    return worst, skipped
