@@ -96,7 +96,7 @@ def differentiate(
         for argument in dict.fromkeys(equation.arguments):
             if argument not in on_path:
                 continue
-            for local in local_derivatives(program, equation, argument):
+            for local in local_derivatives(out, equation, argument):
                 part = contribution(adjoint, own.indices, local)
                 pending[argument] = add(pending[argument], part) if argument in pending else part
     for name in wrt:

@@ -286,7 +286,10 @@ class MatrixNotation:
             row = tree.call("col" + what, (turned,), 1, n)
             return Vec(tree.transpose(row), row)
         # A row sum is written rowsum(A): in A 1 the 1 could be read as a number; in 1ᵀ A it cannot.
-        return _cheapest(tree.call("rowsum", (inner,), n, 1), tree.product([tree.ones(1, dim), turned]))
+        row = tree.product([tree.ones(1, dim), turned])
+        if inner.op == "T":
+            return Vec(tree.transpose(row), row)
+        return _cheapest(tree.call("rowsum", (inner,), n, 1), row)
 
     def _matrix_total(self, edge: Edge, sizes: dict[Dim, Fraction], means: set[Dim]) -> tuple[Node, Fraction]:
         """Σ over all entries of a matrix: its squared norm, its mean, or its sum."""
@@ -353,7 +356,7 @@ class MatrixNotation:
     def _applied(self, head: str, node: Node) -> Node:
         return node if head == "" else Node("fn", (node,), head, node.rows, node.cols)
 
-    def _spelled(self, name: str) -> "Node | None":
+    def spelled(self, name: str) -> "Node | None":
         """A call that an anonymous name came from, such as softmax(θ), when its arguments have names."""
         equation = self.program.equations.get(name)
         source = equation.source if equation is not None else None
@@ -377,7 +380,7 @@ class MatrixNotation:
         if not is_anonymous(name):
             return tree.sym(name)
         if name not in self._scalars:
-            self._scalars[name] = self._spelled(name) or self.scalar(self._definition(name))
+            self._scalars[name] = self.spelled(name) or self.scalar(self._definition(name))
         return self._scalars[name]
 
     def vector_of(self, name: str) -> Vec:
@@ -387,7 +390,7 @@ class MatrixNotation:
             variable = self.program.variables[name]
             (dim,) = variable.dims
             node = tree.sym(name, *_shape(variable.dims, variable.orientation)) if not is_anonymous(name) else None
-            node = node or self._spelled(name)
+            node = node or self.spelled(name)
             if node is None:
                 known = self.vector(self._definition(name), variable.indices[0])
             elif variable.orientation == "row":
@@ -402,7 +405,7 @@ class MatrixNotation:
         known = self._matrices.get(name)
         if known is None:
             variable = self.program.variables[name]
-            node = tree.sym(name, *variable.dims) if not is_anonymous(name) else self._spelled(name)
+            node = tree.sym(name, *variable.dims) if not is_anonymous(name) else self.spelled(name)
             if node is not None:
                 known = (node, tree.transpose(node))
             else:

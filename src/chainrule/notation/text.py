@@ -65,7 +65,7 @@ def _prod(node: Node) -> str:
         text = to_text(a, NEGATION if position else PRODUCT)
         if a.op == "div" and position < len(node.args) - 1 and not text.startswith("("):
             text = f"({text})"
-        if a.rows == 1 == a.cols and a.op == "prod":
+        if (a.rows == 1 == a.cols and a.op == "prod") or (a.op == "sym" and str(a.data).startswith("∂")):
             text = f"({text})"
         parts.append(text)
     out = " ".join(parts)

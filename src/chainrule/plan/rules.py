@@ -223,6 +223,8 @@ class Builder:
             if a.is_rational and b.is_rational:
                 return self.number(Coefficient(a.value - b.value if minus else a.value + b.value))
         axes, dims, left, right = self._join(left, right)
+        if not minus and self.graph.find("add", (right, left)) is not None:
+            left, right = right, left
         return Operand(self._sum("subtract" if minus else "add", left, right, dims).node, axes)
 
     def _sum(self, op: str, left: Operand, right: Operand, dims: tuple[Dim, ...]) -> Operand:

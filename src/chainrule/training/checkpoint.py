@@ -21,10 +21,11 @@ from chainrule.errors import ChainruleError
 from chainrule.training.files import write_atomically
 from chainrule.training.optional import optional
 
-__all__ = ["Checkpoint", "Record", "network_hash", "read_checkpoint", "save_checkpoint"]
+__all__ = ["Checkpoint", "Record", "check_shapes", "network_hash", "read_checkpoint", "save_checkpoint"]
 
 KEY = "chainrule"
 VERSION = 1
+FRESH = "choose another --out, or train without --resume"
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,7 @@ class Checkpoint:
     seed: int
     rate: float
     batch: int
+    sizes: dict[str, int]
     constants: dict[str, float]
     shift: float
     scale: float
@@ -77,8 +79,8 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
     write_atomically(path, optional("safetensors.numpy").save(tensors, metadata=metadata))
 
 
-def read_checkpoint(path: Path, shapes: Mapping[str, tuple[int, ...]], network: str, data: str) -> Checkpoint:
-    """The checkpoint at `path`, if it belongs to this network (its hash, its parameters' `shapes`) and data.
+def read_checkpoint(path: Path, network: str, data: str) -> Checkpoint:
+    """The checkpoint at `path`, if it belongs to this network and data (their hashes).
 
     Raises `ChainruleError` for a file that is missing or no checkpoint, and for one of another run.
     """
@@ -89,21 +91,26 @@ def read_checkpoint(path: Path, shapes: Mapping[str, tuple[int, ...]], network: 
         if state["version"] != VERSION:
             raise ChainruleError(f"{path} is a checkpoint of version {state['version']}; this is version {VERSION}")
         records = tuple(Record(**item) for item in state["records"])
-        rest = {item.name: state[item.name] for item in fields(Checkpoint) if item.name not in ("parameters", "records")}
+        rest = {
+            item.name: state[item.name] for item in fields(Checkpoint) if item.name not in ("parameters", "records")
+        }
         checkpoint = Checkpoint(tensors, records, **rest)
     except (KeyError, TypeError) as error:
         raise ChainruleError(f"{path} is not a checkpoint of chainrule: its metadata is incomplete") from error
-    fresh = "choose another --out, or train without --resume"
     if checkpoint.network != network:
-        raise ChainruleError(f"{path} is a checkpoint of another network, or this one has changed since", hint=fresh)
-    found = {name: value.shape for name, value in tensors.items()}
+        raise ChainruleError(f"{path} is a checkpoint of another network, or this one has changed since", hint=FRESH)
+    if checkpoint.data != data:
+        raise ChainruleError(f"{path} was trained on other data", hint=FRESH)
+    return checkpoint
+
+
+def check_shapes(path: Path, checkpoint: Checkpoint, shapes: Mapping[str, tuple[int, ...]]) -> None:
+    """Raise `ChainruleError` unless the parameters have exactly these names and `shapes`."""
+    found = {name: value.shape for name, value in checkpoint.parameters.items()}
     for name in sorted(shapes.keys() | found.keys()):
         if shapes.get(name) != found.get(name):
             ours, theirs = (_format(sizes.get(name)) for sizes in (shapes, found))
-            raise ChainruleError(f"{path} does not fit: its {name} is {theirs}, the network's is {ours}", hint=fresh)
-    if checkpoint.data != data:
-        raise ChainruleError(f"{path} was trained on other data", hint=fresh)
-    return checkpoint
+            raise ChainruleError(f"{path} does not fit: its {name} is {theirs}, the network's is {ours}", hint=FRESH)
 
 
 def _read(path: Path) -> tuple[dict[str, NDArray[np.float32]], dict[str, Any]]:

@@ -247,7 +247,8 @@ def _samples(name: str, key: str, array: NDArray[Any]) -> NDArray[np.float64]:
         place = tuple(int(index) for index in np.argwhere(~finite)[0])
         count = int(array.size - np.count_nonzero(finite))
         raise ChainruleError(
-            f"{name}: {key}[{', '.join(map(str, place))}] is {array[place]}; {count} of {array.size} values are not finite",
+            f"{name}: {key}[{', '.join(map(str, place))}] is {array[place]}; "
+            f"{count} of {array.size} values are not finite",
             hint="remove or fill in such samples",
         )
     return array.reshape(len(array), -1).astype(np.float64)
@@ -261,12 +262,15 @@ def _labels(name: str, key: str, array: NDArray[Any]) -> Labels:
             hint="names, y = np.unique(names, return_inverse=True) numbers the classes",
         )
     if array.ndim not in (1, 2) or 0 in array.shape:
-        raise ChainruleError(f"{name}: {key} is {_size(array)}", hint="a shape (samples,), or one-hot (samples, classes)")
+        raise ChainruleError(
+            f"{name}: {key} is {_size(array)}", hint="a shape (samples,), or one-hot (samples, classes)"
+        )
     if array.ndim == 2 and array.shape[1] > 1:
         good = np.isin(array, (0, 1)).all(axis=1) & (array.sum(axis=1) == 1)
         if not good.all():
             raise ChainruleError(f"{name}: row {int(np.argmin(good))} of {key} is not one-hot (one 1, else 0)")
-        return array.argmax(axis=1).astype(np.int64)
+        labels: Labels = array.argmax(axis=1).astype(np.int64)
+        return labels
     flat = array.reshape(-1)
     with np.errstate(invalid="ignore"):
         good = np.isfinite(flat) & (flat >= 0) & (flat == np.floor(flat)) & (flat < 2**53)

@@ -61,7 +61,10 @@ def descend(
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):  # reported below, in words
             for first in range(0, len(order), settings.batch):
                 chosen = order[first : first + settings.batch]
-                batch = {found.input: shaped(data.x_train[chosen], data, found), found.label: one_hot[data.y_train[chosen]]}
+                batch = {
+                    found.input: shaped(data.x_train[chosen], data, found),
+                    found.label: one_hot[data.y_train[chosen]],
+                }
                 loss, gradients = network.step(**batch, **parameters)
                 if not math.isfinite(loss):
                     raise _diverged(f"the loss became {loss}", epoch, settings)
@@ -79,7 +82,11 @@ def descend(
 
 
 def predict_labels(
-    network: Compiled, found: Roles, parameters: Mapping[str, NDArray[np.float32]], x: NDArray[np.float32], data: Dataset
+    network: Compiled,
+    found: Roles,
+    parameters: Mapping[str, NDArray[np.float32]],
+    x: NDArray[np.float32],
+    data: Dataset,
 ) -> Labels:
     """The class (n,) with the largest prediction for each row of `x` (n, D)."""
     parts = [
@@ -95,4 +102,6 @@ def shaped(x: NDArray[np.float32], data: Dataset, found: Roles) -> NDArray[np.fl
 
 
 def _diverged(what: str, epoch: int, settings: Settings) -> ChainruleError:
-    return ChainruleError(f"{what} in epoch {epoch} with rate {settings.rate:g}", hint=f"lower the rate: {settings.rate / 10:g}")
+    return ChainruleError(
+        f"{what} in epoch {epoch} with rate {settings.rate:g}", hint=f"lower the rate: {settings.rate / 10:g}"
+    )

@@ -1,0 +1,38 @@
+"""The front: from text or a file to a `Network`."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from chainrule.errors import LanguageError
+from chainrule.language.elaborate import elaborate, known_functions
+from chainrule.language.parser import parse_program
+from chainrule.network import Network
+
+__all__ = ["load", "parse"]
+
+
+def parse(text: str, dialect: str = "whiteboard", title: str = "") -> Network:
+    """Read a network that is written in the whiteboard language (or its numpy or matlab dialect).
+
+    Raises ChainruleError (with the user's line and a caret) where the text is no program.
+    """
+    elaborated = elaborate(parse_program(text, dialect, known_functions()))
+    return Network(elaborated.program, elaborated.loss, elaborated, title)
+
+
+def load(path: str | os.PathLike[str], dialect: str = "whiteboard") -> Network:
+    """Read a network from a file. Raises LanguageError where it cannot be read or is not text."""
+    file = Path(path)
+    try:
+        data = file.read_bytes()
+    except FileNotFoundError:
+        raise LanguageError(f"there is no file {path}") from None
+    except OSError as error:
+        raise LanguageError(f"{path} cannot be read: {error.strerror}") from None
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise LanguageError(f"{path} is not a text file (UTF-8)", "a file in the whiteboard language") from None
+    return parse(text, dialect, file.name)

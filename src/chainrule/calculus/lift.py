@@ -1,0 +1,110 @@
+"""Batch lifting: a program written for one sample becomes a program for N samples, by one more index.
+
+Every name that depends on data (inputs, labels) gets the sample's index in front, so a vector becomes a row per sample;
+parameters stay. The loss is the sum or the mean over samples.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+
+from chainrule.algebra.expr import Expr, Factor, Index, add, monomial, multiply, size, sum_over, variable
+from chainrule.algebra.program import Operation, Program, Variable
+from chainrule.dims import Dim, canonical_name
+from chainrule.errors import UnsupportedError
+
+__all__ = ["lift"]
+
+
+def lift(
+    program: Program, loss: str, batch: Dim, reduction: str = "sum", rename: bool = False
+) -> tuple[Program, dict[str, str]]:
+    """The program over a batch, and the new name of each old one. `rename`: x becomes X where that name is free."""
+    data = {v.name for v in program.variables.values() if v.kind in ("input", "label")}
+    for equation in program:
+        if any(a in data for a in equation.arguments):
+            data.add(equation.name)
+    if loss not in data:
+        raise UnsupportedError(f"{loss} does not depend on any input or label: there is nothing to batch")
+    taken = {canonical_name(n) for n in program.variables}
+    names: dict[str, str] = {}
+    for name in program.variables:
+        upper = _capital(name)
+        if rename and name in data and name != loss and program.variables[name].dims and upper not in taken:
+            names[name] = upper
+            taken.add(upper)
+        else:
+            names[name] = name
+    out = program.copy()
+    out.variables, out.equations = {}, {}
+    for var in program.variables.values():
+        if var.name not in program.equations:
+            out.declare(_lifted(var, names[var.name], batch) if var.name in data else var)
+    for equation in program:
+        var = program.variables[equation.name]
+        if isinstance(equation.value, Operation):
+            if equation.name in data:
+                raise UnsupportedError(f"a batch of {equation.value.op} is not supported yet")
+            out.define(var, equation.value, equation.source)
+            continue
+        if equation.name not in data:
+            out.define(var, equation.value, equation.source)
+            continue
+        value = _lift_expression(equation.value, data, names, batch)
+        if equation.name == loss:
+            sample = out.fresh_name()
+            out.define(Variable(sample, (batch, *var.dims), "column"), value, _renamed_source(equation.source, names))
+            own = (-1, batch)
+            total = sum_over(variable(sample, (own,)), [own])
+            if reduction == "mean":
+                total = multiply(total, size(batch, -1))
+            out.define(Variable(loss, (), "scalar"), total)
+        else:
+            source = _renamed_source(equation.source, names)
+            out.define(_lifted(var, names[equation.name], batch), value, source)
+    return out, names
+
+
+def _renamed_source(source: object, names: dict[str, str]) -> object:
+    if source is None or not hasattr(source, "args"):
+        return None
+    if any(a not in names for a in source.args):
+        return None
+    return type(source)(source.function, tuple(names[a] for a in source.args))  # type: ignore[attr-defined]
+
+
+def _lifted(var: Variable, name: str, batch: Dim) -> Variable:
+    orientation = ("column", "matrix", "tensor")[min(len(var.dims), 2)]
+    return Variable(name, (batch, *var.dims), orientation, var.kind, var.facts)
+
+
+def _lift_expression(value: Expr, data: set[str], names: dict[str, str], batch: Dim) -> Expr:
+    sample: Index = (-1, batch)
+    result: Expr = {}
+    for (factors, bound), coefficient in value.items():
+        moved: list[Factor] = []
+        for (head, name, indices), exponent in factors:
+            shifted = tuple((i[0] - 1, i[1]) if i[0] < 0 else i for i in indices)
+            if isinstance(name, tuple):
+                start, parts, flat = 0, [], []
+                for argument, arity in name:
+                    mine = shifted[start : start + arity]
+                    start += arity
+                    if argument in data:
+                        mine = (sample, *mine)
+                    parts.append((names[argument], len(mine)))
+                    flat += mine
+                moved.append(((head, tuple(parts), tuple(flat)), exponent))
+            elif head not in ("δ", "#", "n") and name in data:
+                moved.append(((head, names[str(name)], (sample, *shifted)), exponent))
+            else:
+                moved.append(((head, names.get(str(name), name) if head not in ("#", "n") else name, shifted), exponent))
+        result = add(result, monomial(coefficient, moved, bound))
+    return result
+
+
+def _capital(name: str) -> str:
+    """x is X, ŷ is Ŷ, z1 is Z1; longer words stay."""
+    stem = name.rstrip("0123456789₀₁₂₃₄₅₆₇₈₉")
+    letters = [c for c in unicodedata.normalize("NFD", canonical_name(stem)) if not unicodedata.combining(c)]
+    return canonical_name(name).upper() if len(letters) == 1 else name

@@ -1,0 +1,372 @@
+"""A derivation: the gradients of a network's loss, their error signals, and how they are written."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from chainrule.algebra.expr import Expr, free, rename
+from chainrule.algebra.program import Program, is_anonymous
+from chainrule.calculus.reverse import Backward, differentiate
+from chainrule.dims import Dim, display_name, format_shape
+from chainrule.errors import ChainruleWarning
+from chainrule.notation.index import index_text, letters_for
+from chainrule.notation.latex import name_to_latex, to_latex
+from chainrule.notation.matrix import Irreducible, MatrixNotation
+from chainrule.notation.sizes import size_line
+from chainrule.notation.text import to_text
+from chainrule.notation.tree import Node
+
+if TYPE_CHECKING:
+    from chainrule.network import Network
+    from chainrule.verification import Report
+
+__all__ = ["Derivation", "Gradient", "Step"]
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step of a derivation: what stood there, what stands there now, and the rule that allows it."""
+
+    before: str
+    after: str
+    rule: str
+    bindings: dict[str, str] = field(default_factory=dict)
+    place: str = ""
+
+
+class Written:
+    """An expression with the ways to write it."""
+
+    def __init__(self, program: Program, notation: MatrixNotation, expression: Expr, dims: tuple[Dim, ...], orientation: str) -> None:
+        self._program = program
+        self._notation = notation
+        self._expression = expression
+        self._dims = dims
+        self._orientation = orientation
+
+    @cached_property
+    def node(self) -> Node | None:
+        """The formula in matrix notation, or None where it has none."""
+        try:
+            return self._notation.write(self._expression, self._dims, self._orientation)
+        except Irreducible:
+            return None
+
+    @cached_property
+    def indices(self) -> tuple[str, ...]:
+        """The letters of its indices where it is written in index notation, else ()."""
+        return () if self.node is not None else self._letters
+
+    @cached_property
+    def _letters(self) -> tuple[str, ...]:
+        return tuple(letters_for(len(self._dims), {display_name(n) for n in self._program.variables}))
+
+    @cached_property
+    def index_text(self) -> str:
+        """In index notation: the entry [i, j] of it."""
+        return index_text(self._program, self._expression, free(self._dims), list(self._letters))
+
+    @cached_property
+    def text(self) -> str:
+        """The right-hand side as text of the whiteboard language."""
+        return to_text(self.node) if self.node is not None else self.index_text
+
+    @cached_property
+    def latex(self) -> str:
+        """The right-hand side in LaTeX."""
+        if self.node is not None:
+            return to_latex(self.node)
+        return r"\text{" + self.index_text + "}"
+
+    @cached_property
+    def size_line(self) -> str:
+        """The size of each factor, in the formula's order."""
+        return size_line(self.node) if self.node is not None else ""
+
+
+class Gradient:
+    """The gradient, or error signal, at one name.
+
+    name: ∂J/∂W or δ₁.  of: what it is the gradient at.  text, latex: the right-hand side; a signal's in numerator
+    layout (a row at a vector), a gradient's in the parameter's shape.  numerator: the gradient in numerator layout.
+    shape: rows and columns.  reason: one line on where it comes from.
+    """
+
+    def __init__(self, derivation: Derivation, name: str, of: str) -> None:
+        self.name = name
+        self.of = of
+        self._derivation = derivation
+        program = derivation.program
+        self._variable = program.variables[name]
+        value = program.equations[name].value
+        assert isinstance(value, dict)
+        self.expression = value
+        self.written = Written(program, derivation.notation, value, self._variable.dims, self._variable.orientation)
+
+    @property
+    def text(self) -> str:
+        """The right-hand side."""
+        return self.written.text
+
+    @property
+    def latex(self) -> str:
+        """The right-hand side in LaTeX."""
+        return self.written.latex
+
+    @property
+    def mathml(self) -> str:
+        """The right-hand side in MathML."""
+        from chainrule.notation.mathml import to_mathml
+
+        node = self.written.node
+        return to_mathml(node) if node is not None else f"<math><mtext>{self.text}</mtext></math>"
+
+    @property
+    def shape(self) -> tuple[Dim, ...]:
+        """Rows and columns as on paper."""
+        return self._variable.shape
+
+    @property
+    def sizes(self) -> str:
+        """The dimension line: (1×N_c)(N_c×D_h) ∘ (1×D_h)."""
+        return self.written.size_line
+
+    @cached_property
+    def numerator(self) -> str:
+        """In numerator layout: the derivative of a scalar is a row; at a matrix m × n it is n × m."""
+        program, dims = self._derivation.program, self._variable.dims
+        if self._variable.kind == "signal" or len(dims) == 0:
+            return self.text
+        if len(dims) == 1:
+            return Written(program, self._derivation.notation, self.expression, dims, "row").text
+        if len(dims) == 2:
+            i, j = free(dims)
+            turned = rename(self.expression, {i: (-2, i[1]), j: (-1, j[1])})
+            return Written(program, self._derivation.notation, turned, (dims[1], dims[0]), "matrix").text
+        return self.text
+
+    @property
+    def reason(self) -> str:
+        """Where it comes from, in one line."""
+        return self._derivation.reason(self)
+
+    @property
+    def steps(self) -> list[Step]:
+        """The derivation of this formula, from the chain rule to its final form."""
+        return self._derivation.steps(self)
+
+    @property
+    def symbol(self) -> str:
+        """The left-hand side: δ₁ = ∂J/∂θ, or ∂J/∂W, with indices where the formula has them."""
+        return self._derivation.symbol(self)
+
+    def __str__(self) -> str:
+        return f"{self.symbol} = {self.text}"
+
+    def __repr__(self) -> str:
+        return f"<Gradient {self}>"
+
+
+class Derivation:
+    """All gradients of a loss. `signals` and `gradients` are ordered mappings from names to `Gradient`."""
+
+    def __init__(self, network: Network, wrt: list[str]) -> None:
+        self.network = network
+        self.loss = network.scalar_loss()
+        self.wrt = wrt
+        self.backward: Backward = differentiate(network.program, self.loss, wrt)
+        self.program = self.backward.program
+        self.notation = MatrixNotation(self.program)
+        for name in self.backward.zero:
+            warnings.warn(self._no_dependence(name), ChainruleWarning, stacklevel=3)
+
+    def _no_dependence(self, name: str) -> str:
+        return f"{display_name(self.loss)} does not depend on {display_name(name)}: its gradient is exactly 0"
+
+    @cached_property
+    def signals(self) -> Any:
+        """Error signals by name (δ₁ or delta1), from the loss backwards."""
+        from chainrule.network import NameMap
+
+        return NameMap({display_name(s): Gradient(self, s, of) for s, of in self.backward.signals.items()})
+
+    @cached_property
+    def gradients(self) -> Any:
+        """Gradients by the name that they are taken at, in the shape of it."""
+        from chainrule.network import NameMap
+
+        return NameMap({of: Gradient(self, g, of) for of, g in self.backward.gradients.items()})
+
+    def describe(self, name: str) -> str:
+        """A name as people read it; an anonymous one by what it stands for, in brackets."""
+        if not is_anonymous(name):
+            return display_name(name)
+        variable = self.program.variables[name]
+        value = self.program.equations[name].value
+        assert isinstance(value, dict)
+        written = Written(self.program, self.notation, value, variable.dims, variable.orientation)
+        return f"({written.text})"
+
+    def symbol(self, gradient: Gradient) -> str:
+        """The left-hand side of a formula."""
+        of = f"∂{display_name(self.loss)}/∂{self.describe(gradient.of)}"
+        letters = gradient.written.indices
+        at = f"[{','.join(letters)}]" if letters else ""
+        if gradient.name in self.backward.signals:
+            return f"{display_name(gradient.name)}{at} = {of}" if not at else f"{display_name(gradient.name)}{at}"
+        return of + at
+
+    def latex_symbol(self, gradient: Gradient) -> str:
+        """The left-hand side in LaTeX."""
+        below = name_to_latex(gradient.of) if not is_anonymous(gradient.of) else rf"\text{{{self.describe(gradient.of)}}}"
+        of = rf"\frac{{\partial {name_to_latex(self.loss)}}}{{\partial {below}}}"
+        if gradient.name in self.backward.signals:
+            return f"{name_to_latex(gradient.name)} = {of}"
+        return of
+
+    def reason(self, gradient: Gradient) -> str:
+        """One line: through which equations the loss depends on the name."""
+        if gradient.of in self.backward.zero:
+            return self._no_dependence(gradient.of)
+        uses = [
+            e.name for e in self.network.program
+            if gradient.of in e.arguments and e.name in self.backward.adjoints
+        ]  # fmt: skip
+        told = []
+        for name in uses:
+            signal = next((s for s, of in self.backward.signals.items() if of == name), None)
+            shown = self.describe(name)
+            told.append(f"{shown} (signal {display_name(signal)})" if signal else shown)
+        many = "; one term for each use, summed" if len(told) > 1 else ""
+        return f"{display_name(gradient.of)} reaches {display_name(self.loss)} through {', '.join(told)}{many}" if told else ""
+
+    def steps(self, gradient: Gradient) -> list[Step]:
+        """The chain rule in index notation, and what the simplifier made of it."""
+        variable = self.program.variables[gradient.of]
+        letters = list(letters_for(len(variable.dims), {display_name(n) for n in self.program.variables}))
+        place = display_name(gradient.of)
+        raw = self.backward.raw.get(gradient.of, {})
+        left = f"∂{display_name(self.loss)}/∂{place}" + (f"[{','.join(letters)}]" if letters else "")
+        first = index_text(self.program, raw, variable.indices, letters)
+        out = [Step(left, first, "chain rule", {}, place)]
+        last = index_text(self.program, gradient.expression, variable.indices, letters)
+        if last != first:
+            out.append(Step(first, last, "simplification", {}, place))
+        if gradient.written.node is not None and gradient.text != last:
+            out.append(Step(last, gradient.text, "matrix notation", {}, place))
+        return out
+
+    # -- outputs ---------------------------------------------------------------------------------------------------
+
+    def text(self, explain: int = 0) -> str:
+        """Signals, gradients and their sizes, as plain text."""
+        lines = []
+        if self.signals:
+            lines.append("Error signals (numerator layout: a row at a vector)")
+            for g in self.signals.values():
+                lines += self._lines(g, explain)
+            lines.append("")
+        lines.append("Gradients (in the shape of the parameter)")
+        for g in self.gradients.values():
+            lines += self._lines(g, explain)
+        return "\n".join(lines)
+
+    def _lines(self, gradient: Gradient, explain: int) -> list[str]:
+        symbol = gradient.symbol
+        lines = [f"  {symbol} = {gradient.text}"]
+        if gradient.of in self.backward.zero:
+            return [*lines, f"    because {gradient.reason}"]
+        sizes = gradient.sizes
+        shape = format_shape(gradient.shape)
+        own = "(" + shape.replace(" ", "") + ")" if gradient.shape else "(1×1)"
+        if sizes:
+            lines.append(f"  {' ' * len(symbol)}   {own if sizes == own else f'{sizes} = {own}'}")
+        if explain:
+            lines.append(f"    {gradient.reason}")
+            lines += [f"    {s.rule}: {s.after}" for s in gradient.steps]
+        return lines
+
+    def latex(self) -> str:
+        """All formulas as an amsmath `align*` block."""
+        rows = [
+            rf"  {self.latex_symbol(g)} &= {g.latex}" for g in (*self.signals.values(), *self.gradients.values())
+        ]
+        return "\\begin{align*}\n" + " \\\\\n".join(rows) + "\n\\end{align*}"
+
+    def markdown(self) -> str:
+        """A short page: the equations, the formulas and their sizes."""
+        out = ["## Equations", ""]
+        out += [f"- ${name_to_latex(e.name)} = {e.latex}$" for e in self.network.equations]
+        for title, group in (("Error signals", self.signals), ("Gradients", self.gradients)):
+            out += ["", f"## {title}", "", "| formula | size |", "|---|---|"]
+            out += [
+                f"| ${self.latex_symbol(g)} = {g.latex}$ | {format_shape(g.shape)} |".replace(r"\lVert", r"\Vert").replace(r"\rVert", r"\Vert")
+                for g in group.values()
+            ]
+        return "\n".join(out) + "\n"
+
+    def html(self) -> str:
+        """A self-contained page with MathML."""
+        from html import escape
+
+        rows = "".join(
+            f"<tr><th>{escape(g.symbol)}</th><td>{g.mathml}</td><td>{escape(format_shape(g.shape))}</td></tr>"
+            for g in (*self.signals.values(), *self.gradients.values())
+        )
+        return f"<!doctype html><meta charset=utf-8><title>{escape(self.loss)}</title><table>{rows}</table>"
+
+    def to_json(self, report: Report | None = None) -> dict[str, Any]:
+        """The derivation as data, see the README for its fields."""
+        def steps(g: Gradient) -> list[dict[str, Any]]:
+            return [
+                {"before": s.before, "after": s.after, "rule": s.rule, "bindings": s.bindings, "place": s.place}
+                for s in g.steps
+            ]
+
+        out: dict[str, Any] = {
+            "loss": self.loss,
+            "dims": {name: list(shape) for name, shape in self.network.dims.items()},
+            "equations": [
+                {"name": e.name, "text": e.text, "latex": e.latex, "shape": list(e.shape)} for e in self.network.equations
+            ],
+            "signals": [
+                {"name": name, "of": self.describe(g.of), "text": g.text, "latex": g.latex, "shape": list(g.shape),
+                 "steps": steps(g)} for name, g in self.signals.items()
+            ],
+            "gradients": [
+                {"wrt": of, "text": g.text, "latex": g.latex, "numerator": g.numerator, "shape": list(g.shape),
+                 "reason": g.reason, "steps": steps(g)} for of, g in self.gradients.items()
+            ],
+        }  # fmt: skip
+        if report is not None:
+            out["verification"] = {
+                "ok": report.ok, "max_relative_error": report.max_relative_error, "sizes": report.sizes,
+                **({"reason": report.reason} if report.reason else {}),
+            }  # fmt: skip
+        return out
+
+    def verify(self, seed: int = 0, sizes: dict[str, int] | None = None) -> Report:
+        """Every gradient against central differences in float64 on random data of distinct prime sizes."""
+        from chainrule.verification import verify_gradients
+
+        return verify_gradients(self.network.program, self.program, self.loss, self.backward.gradients, seed, sizes)
+
+    def compile(
+        self, target: str = "numpy", batch: Dim | bool | None = None, dtype: str = "float64",
+        reduction: str = "sum", **options: Any,
+    ) -> Any:  # fmt: skip
+        """A step: `step(**arrays) -> (loss, {name: gradient})`, with its readable `.source`.
+
+        batch: "N" (or True) lifts a program that was written for one sample; the loss is then the sum (or, with
+        reduction="mean", the mean) over the batch. dtype: float64 or float32. Options are the target's.
+        Raises UnsupportedError for a target that does not exist.
+        """
+        from chainrule.targets import compile_to
+
+        if batch is not None and batch is not False:
+            lifted = self.network.lift("N" if batch is True else batch, reduction, rename=False)
+            return lifted.derive(self.wrt).compile(target, None, dtype, **options)
+        return compile_to(target, self, dtype, **options)

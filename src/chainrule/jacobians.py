@@ -1,0 +1,198 @@
+"""Jacobians and Hessians of a network, written in matrix notation where they have one."""
+
+from __future__ import annotations
+
+import re
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from chainrule.algebra.expr import Expr, Index, free
+from chainrule.algebra.program import is_anonymous
+from chainrule.calculus.jacobian import jacobian
+from chainrule.calculus.reverse import differentiate
+from chainrule.derivation import Written
+from chainrule.dims import display_name
+from chainrule.errors import DimensionError
+from chainrule.notation.index import index_text
+from chainrule.notation.matrix import MatrixNotation
+
+if TYPE_CHECKING:
+    from chainrule.network import Network
+
+__all__ = ["Hessian", "Jacobian"]
+
+_ENTRY = re.compile(r"^\s*([^\[\]]+?)\s*\[([^\[\]]*)\]\s*$")
+
+
+class Jacobian:
+    """∂of/∂wrt: the sizes of `of` first, then those of `wrt` (numerator layout).
+
+    text, latex: the formula; in index notation where it has more than two indices.  structure: zero, identity,
+    diagonal, scaled identity, outer product, or general.  entry: one entry in index notation.
+    """
+
+    def __init__(self, network: Network, wrt: str, of: str | None = None) -> None:
+        entry = _ENTRY.match(wrt)
+        self.letters = [p.strip() for p in entry.group(2).split(",")] if entry else []
+        self.wrt = network.name(entry.group(1) if entry else wrt)
+        self.of = network.name(of) if of else [e.name for e in network.program if not is_anonymous(e.name)][-1]
+        wanted = len(network.program.variables[self.wrt].dims)
+        if entry and len(self.letters) != wanted:
+            raise DimensionError(f"{self.wrt} has {wanted} indices, not {len(self.letters)}")
+        self._network = network
+        self._set(jacobian(network.program, self.of, self.wrt))
+
+    def _set(self, found: Any) -> None:
+        self.program = found.program
+        self.name = found.name
+        self.expression: Expr = found.expression
+        variable = self.program.variables[self.name]
+        self.dims = variable.dims
+        self.shape = variable.dims
+        value = self.program.equations[self.name].value
+        assert isinstance(value, dict)
+        self.written = Written(self.program, MatrixNotation(self.program), value, variable.dims, variable.orientation)
+
+    @property
+    def text(self) -> str:
+        """The formula."""
+        if self.letters:
+            return self._column_of_entry()
+        return self.written.text
+
+    @property
+    def latex(self) -> str:
+        """The formula in LaTeX."""
+        return self.written.latex
+
+    @cached_property
+    def _names(self) -> list[str]:
+        count = len(self._network.program.variables[self.of].dims)
+        taken = set(self.letters) | {display_name(n) for n in self.program.variables}
+        outer = [c for c in "ijklmnpqrst" if c not in taken] if not self.letters else [c for c in "klmnpq" if c not in taken]
+        if not self.letters:
+            inner = outer[count : count + len(self.dims) - count]
+            return outer[:count] + inner
+        return outer[:count] + self.letters
+
+    @cached_property
+    def entry(self) -> str:
+        """One entry: ∂z[k]/∂W[i,j] = 1[i = k] x[j]."""
+        count = len(self._network.program.variables[self.of].dims)
+        names = self._names
+        top = f"[{','.join(names[:count])}]" if count else ""
+        below = f"[{','.join(names[count:])}]" if names[count:] else ""
+        body = index_text(self.program, self.expression, free(self.dims), names)
+        return f"∂{display_name(self.of)}{top}/∂{display_name(self.wrt)}{below} = {body}"
+
+    def _column_of_entry(self) -> str:
+        """∂of/∂wrt[i,j] as a vector: where a delta fixes its place, all other entries are 0."""
+        count = len(self._network.program.variables[self.of].dims)
+        if count == 1 and len(self.expression) == 1:
+            ((factors, bound), coefficient) = next(iter(self.expression.items()))
+            own = free(self.dims)[0]
+            deltas = [a for a, _ in factors if a[0] == "δ" and own in a[2]]
+            rest = [f for f in factors if f[0] not in deltas]
+            if len(deltas) == 1 and not any(own in a[2] for a, _ in rest):
+                other = next(i for i in deltas[0][2] if i != own)
+                names = dict(zip(free(self.dims), self._names, strict=True))
+                value = index_text(self.program, {(tuple(rest), bound): coefficient}, tuple(names), list(names.values()))
+                return f"the vector with {value} at {names[other]} and 0 elsewhere"
+        return self.entry.split(" = ", 1)[1]
+
+    @cached_property
+    def entries(self) -> str:
+        """One entry, with sums over sizes that are small numbers written out."""
+        names = self._names
+        return _written_out(self, names)
+
+    @cached_property
+    def structure(self) -> str:
+        """What kind of matrix it is."""
+        expression = self.expression
+        if not expression:
+            return "zero"
+        if len(self.dims) != 2:
+            return "general"
+        i, j = free(self.dims)
+        deltas = [any(a[0] == "δ" for a, _ in factors) for factors, _ in expression]
+        if all(deltas):
+            plain = all(not any(a[2] and a[0] != "δ" for a, _ in factors) for factors, _ in expression)
+            if plain:
+                return "identity" if expression == {(((("δ", "", (min(i, j), max(i, j))), 1),), ()): 1} else "scaled identity"
+            return "diagonal"
+        if any(deltas):
+            rest = [k for k, d in zip(expression, deltas, strict=True) if not d]
+            return "diagonal plus rank one" if all(_rank_one(k, i, j) for k in rest) else "general"
+        if all(_rank_one(k, i, j) for k in expression) and len(expression) == 1:
+            return "outer product"
+        return "general"
+
+    def evaluate(self, **arrays: Any) -> Any:
+        """Its value in float64, by the reference interpreter; shape of `of`, then shape of `wrt`."""
+        from chainrule.reference import evaluate_program
+
+        values, sizes = self._network.check_arrays(arrays)
+        return evaluate_program(self.program, values, sizes, [self.name])[self.name]
+
+    def compile(self, target: str = "numpy", dtype: str = "float64", **options: Any) -> Any:
+        """A function of the arrays that gives the Jacobian as an array."""
+        from chainrule.targets import compile_value
+
+        return compile_value(target, self.program, self.name, dtype, **options)
+
+    def __str__(self) -> str:
+        return f"∂{display_name(self.of)}/∂{display_name(self.wrt)} = {self.text}"
+
+
+class Hessian(Jacobian):
+    """∂²J/∂wrt²: the Jacobian of the gradient."""
+
+    def __init__(self, network: Network, wrt: str) -> None:
+        self.letters = []
+        self.wrt = network.name(wrt)
+        self._network = network
+        backward = differentiate(network.program, network.scalar_loss(), [self.wrt])
+        self.of = backward.gradients[self.wrt]
+        self._set(jacobian(backward.program, self.of, self.wrt))
+
+    @cached_property
+    def _names(self) -> list[str]:
+        return list("ijklmnpqrst")[: len(self.dims)]
+
+    def __str__(self) -> str:
+        return f"∂²{display_name(self._network.scalar_loss())}/∂{display_name(self.wrt)}² = {self.text}"
+
+
+def _rank_one(key: Any, i: Index, j: Index) -> bool:
+    factors, bound = key
+    groups = [{x for x in a[2]} for a, _ in factors if a[2]]
+    side = {i}
+    grown = True
+    while grown:
+        grown = False
+        for g in groups:
+            if g & side and not g <= side:
+                side |= g
+                grown = True
+    return j not in side
+
+
+def _written_out(jacobian_: Jacobian, names: list[str]) -> str:
+    program = jacobian_.program
+    letters = dict(zip(free(jacobian_.dims), names, strict=True))
+    parts = []
+    for (factors, bound), coefficient in jacobian_.expression.items():
+        small = [i for i in bound if isinstance(i[1], int) and i[1] <= 4]
+        combos: list[dict[Index, str]] = [{}]
+        for index in small:
+            combos = [{**c, index: str(v + 1)} for c in combos for v in range(int(index[1]))]
+        for combo in combos:
+            moved = {index: (-500 - k, index[1]) for k, index in enumerate(small)}
+            renamed = tuple(((h, n, tuple(moved.get(x, x) for x in ix)), e) for (h, n, ix), e in factors)
+            key = (renamed, tuple(i for i in bound if i not in small))
+            table = {**letters, **{moved[i]: combo[i] for i in small}}
+            parts.append(index_text(program, {key: coefficient}, tuple(table), list(table.values())))
+    return " + ".join(parts) if parts else "0"
+
+

@@ -1,0 +1,279 @@
+"""A network: a program with its loss, its names and its sizes. What `parse` and `load` give.
+
+Shapes are those of paper: () a scalar, (D, 1) a column, (1, D) a row, (N, D) a matrix. Arrays may be given with or
+without axes of size 1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from chainrule.algebra.program import Program, is_anonymous
+from chainrule.calculus.lift import lift
+from chainrule.dims import Dim, canonical_name, display_name, format_shape
+from chainrule.errors import ArrayError, DimensionError, UnknownNameError
+from chainrule.language.elaborate import Elaborated
+from chainrule.language.printer import print_expression, print_program
+from chainrule.notation.index import index_text, letters_for
+from chainrule.notation.latex import name_to_latex, to_latex
+from chainrule.notation.matrix import Irreducible, MatrixNotation
+from chainrule.notation.text import to_text
+
+if TYPE_CHECKING:
+    from chainrule.derivation import Derivation
+    from chainrule.jacobians import Hessian, Jacobian
+
+__all__ = ["Declared", "NamedEquation", "NameMap", "Network"]
+
+
+class NameMap(Mapping[str, Any]):
+    """A mapping whose keys may be spelled in any way: ŷ or y_hat, θ or theta."""
+
+    def __init__(self, items: Mapping[str, Any]) -> None:
+        self._items = dict(items)
+        self._keys = {canonical_name(k): k for k in items}
+
+    def __getitem__(self, key: str) -> Any:
+        if key in self._items:
+            return self._items[key]
+        try:
+            return self._items[self._keys[canonical_name(key)]]
+        except KeyError:
+            raise KeyError(f"{key} (known: {', '.join(self._items)})") from None
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._items)
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    def __repr__(self) -> str:
+        return repr(self._items)
+
+
+@dataclass(frozen=True, slots=True)
+class Declared:
+    """A declared name. `shape` has no axes of size 1: a column and a row have one."""
+
+    name: str
+    kind: str
+    shape: tuple[Dim, ...]
+    orientation: str
+    facts: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class NamedEquation:
+    """One equation of the user, for reading."""
+
+    name: str
+    text: str
+    latex: str
+    shape: tuple[Dim, ...]
+
+    def __str__(self) -> str:
+        return f"{display_name(self.name)} = {self.text}"
+
+
+class Network:
+    """A program that was read. See `parse`."""
+
+    def __init__(
+        self, program: Program, loss: str | None, elaborated: Elaborated | None = None, title: str = ""
+    ) -> None:
+        self.program = program
+        self.loss = loss
+        self.title = title
+        self._elaborated = elaborated
+        self._canonical = {canonical_name(n): n for n in program.variables if not is_anonymous(n)}
+
+    # -- what it holds ---------------------------------------------------------------------------------------------
+
+    def _kind(self, *kinds: str) -> list[str]:
+        return [v.name for v in self.program.variables.values() if v.kind in kinds]
+
+    @property
+    def parameters(self) -> list[str]:
+        """Names declared `param`."""
+        return self._kind("param")
+
+    @property
+    def inputs(self) -> list[str]:
+        """Names declared `input` or `label`."""
+        return self._kind("input", "label")
+
+    @property
+    def declarations(self) -> NameMap:
+        """Everything that is declared rather than defined."""
+        return NameMap({
+            v.name: Declared(v.name, v.kind, v.dims, v.orientation, v.facts)
+            for v in self.program.variables.values() if v.kind in ("input", "label", "param", "const")
+        })  # fmt: skip
+
+    @property
+    def dims(self) -> NameMap:
+        """Name -> shape as on paper, for every name of the user."""
+        return NameMap({v.name: v.shape for v in self.program.variables.values() if not is_anonymous(v.name)})
+
+    @property
+    def repeats(self) -> list[str]:
+        """What is repeated over rows or columns (broadcast), in words."""
+        return list(self._elaborated.repeats) if self._elaborated is not None else []
+
+    @property
+    def equations(self) -> list[NamedEquation]:
+        """The user's equations, in order."""
+        notation = MatrixNotation(self.program)
+        sources = {e.name: e for e in self._elaborated.user_equations} if self._elaborated is not None else {}
+        out = []
+        for equation in self.program:
+            if is_anonymous(equation.name):
+                continue
+            variable = self.program.variables[equation.name]
+            source = sources.get(equation.name)
+            try:
+                node = notation.spelled(equation.name) or notation.write(equation.value, variable.dims, variable.orientation)  # type: ignore[arg-type]
+                latex, text = to_latex(node), to_text(node)
+            except (Irreducible, AttributeError):
+                letters = letters_for(len(variable.dims), set())
+                value = equation.value
+                text = index_text(self.program, value, variable.indices, letters) if isinstance(value, dict) else "…"
+                latex = rf"\text{{{text}}}"
+            if source is not None:
+                from chainrule.notation.from_tree import tree_to_node
+
+                text = print_expression(source.value)
+                latex = to_latex(tree_to_node(source.value, self.program))
+            out.append(NamedEquation(equation.name, text, latex, variable.shape))
+        return out
+
+    def __str__(self) -> str:
+        if self._elaborated is not None:
+            return print_program(self._elaborated.tree)
+        lines = [
+            f"{v.kind} {display_name(v.name)} : {format_shape(v.shape)}" + "".join(f", {f}" for f in v.facts)
+            for v in self.program.variables.values() if v.kind in ("input", "label", "param", "const")
+        ]  # fmt: skip
+        return "\n".join([*lines, "", *map(str, self.equations)]) + "\n"
+
+    def __repr__(self) -> str:
+        return f"<Network {self.title or self.loss}: {len(self.equations)} equations>"
+
+    def name(self, name: str) -> str:
+        """The program's spelling of a name. Raises UnknownNameError."""
+        found = self._canonical.get(canonical_name(name))
+        if found is None:
+            import difflib
+
+            close = difflib.get_close_matches(name, list(self._canonical.values()), 1)
+            raise UnknownNameError(f"the name {name} is not known", f"{close[0]}?" if close else None)
+        return found
+
+    # -- values ----------------------------------------------------------------------------------------------------
+
+    def evaluate(self, **arrays: Any) -> dict[str, Any]:
+        """The value of every name, in float64, by the reference interpreter.
+
+        Raises ArrayError where an array is missing, has a wrong shape, or holds NaN.
+        """
+        from chainrule.reference import evaluate_program
+
+        values, sizes = self.check_arrays(arrays)
+        known = evaluate_program(self.program, values, sizes)
+        return {name: known[name] for name in known if not is_anonymous(name)}
+
+    def check_arrays(self, arrays: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, int]]:
+        """Arrays by the program's names without axes of size 1, and the sizes that they set."""
+        import numpy as np
+
+        given = {self.name(k): v for k, v in arrays.items()}
+        sizes: dict[str, int] = {}
+        origin: dict[str, str] = {}
+        values: dict[str, Any] = {}
+        for variable in self.program.variables.values():
+            if variable.kind not in ("input", "label", "param", "const"):
+                continue
+            if variable.name not in given:
+                raise ArrayError(f"no array for {variable.name} ({format_shape(variable.shape)})", f"{variable.name}=…")
+            try:
+                array = np.asarray(given[variable.name], dtype=np.float64)
+            except (TypeError, ValueError):
+                raise ArrayError(f"{variable.name} is not an array of numbers") from None
+            if np.isnan(array).any():
+                raise ArrayError(f"{variable.name} holds NaN", "clean the data first")
+            if array.ndim == len(variable.shape) != len(variable.dims):
+                keep = [k for k, d in enumerate(variable.shape) if d != 1]
+                if all(array.shape[k] == 1 for k in range(array.ndim) if k not in keep):
+                    array = array.reshape([array.shape[k] for k in keep])
+            if array.ndim != len(variable.dims):
+                raise ArrayError(
+                    f"{variable.name} is {format_shape(variable.shape)}, but the array has shape {array.shape}"
+                )
+            for dim, got in zip(variable.dims, array.shape, strict=True):
+                wanted = dim if isinstance(dim, int) else sizes.setdefault(dim, got)
+                if isinstance(dim, str):
+                    origin.setdefault(dim, variable.name)
+                if wanted != got:
+                    by = f" ({origin[dim]} says so)" if isinstance(dim, str) else ""
+                    raise ArrayError(
+                        f"{variable.name} is {format_shape(variable.shape)} with {dim} = {wanted}{by}, "
+                        f"but the array has shape {array.shape}"
+                    )
+            values[variable.name] = array
+        unknown = [n for n in given if n not in values]
+        if unknown:
+            raise ArrayError(f"{unknown[0]} is computed by the program and cannot be given")
+        return values, sizes
+
+    # -- derivatives -----------------------------------------------------------------------------------------------
+
+    def scalar_loss(self) -> str:
+        """The loss. Raises DimensionError where the program ends in no scalar."""
+        if self.loss is None:
+            last = [e.name for e in self.program if not is_anonymous(e.name)][-1]
+            shape = format_shape(self.program.variables[last].shape)
+            raise DimensionError(
+                f"the loss must be a scalar, but the last equation gives {display_name(last)}, which is {shape}",
+                f"J = sum({display_name(last)}), or `minimize` with the name of a scalar",
+            )
+        return self.loss
+
+    def derive(self, wrt: list[str] | tuple[str, ...] | str | None = None) -> Derivation:
+        """Every gradient of the loss, with its error signals.
+
+        wrt: names; by default all parameters and inputs (not labels and constants).
+        Warns (ChainruleWarning) for a name on which the loss does not depend; its gradient is an exact zero.
+        """
+        from chainrule.derivation import Derivation
+
+        names = [wrt] if isinstance(wrt, str) else wrt
+        chosen = self._kind("param", "input") if names is None else [self.name(n) for n in names]
+        return Derivation(self, chosen)
+
+    def jacobian(self, wrt: str, of: str | None = None) -> Jacobian:
+        """∂of/∂wrt in numerator layout. `wrt` may name one entry: "W[i,j]". `of`: by default the last equation."""
+        from chainrule.jacobians import Jacobian
+
+        return Jacobian(self, wrt, of)
+
+    def hessian(self, wrt: str) -> Hessian:
+        """∂²J/∂wrt² of the loss."""
+        from chainrule.jacobians import Hessian
+
+        return Hessian(self, wrt)
+
+    def lift(self, batch: Dim = "N", reduction: str = "sum", rename: bool = True) -> Network:
+        """The same network for a batch: every vector that depends on data becomes a row per sample.
+
+        reduction: sum or mean of the loss over samples. rename: x becomes X where that is free.
+        """
+        if isinstance(batch, str) and canonical_name(batch) in self._canonical:
+            raise DimensionError(f"{batch} is a name of the program already", "another name for the batch size")
+        program, _ = lift(self.program, self.scalar_loss(), batch, reduction, rename)
+        return Network(program, self.loss, None, self.title)
+
+    def latex_name(self, name: str) -> str:
+        """A name in LaTeX."""
+        return name_to_latex(name)

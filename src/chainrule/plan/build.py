@@ -1,0 +1,152 @@
+"""The plan: what a compiled program does, in order, with its memory. It contains no mathematics any more.
+
+A target reads `steps` (nodes of `chainrule.plan.graph`, each after what it uses), asks `block` where an array lives and
+`overwrites` which operand it replaces, and spells them. Everything that two targets would decide alike is decided here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from chainrule.algebra.program import Program, is_anonymous
+from chainrule.dims import Dim
+from chainrule.errors import UnknownNameError
+from chainrule.plan.graph import Node, Operand
+from chainrule.plan.lower import Lowering
+from chainrule.plan.schedule import Block, assign_memory
+
+__all__ = ["Plan", "build_plan"]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """An ordered program of array operations.
+
+    program: where it comes from.  arguments: names of the arrays it takes.  sizes: where each symbolic size is read,
+    (argument, axis).  steps: the operations in order, without inputs and numbers.  outputs: name → node; two outputs
+    never share memory, and none is an argument's.  block: memory by node (nodes without axes have none).
+    overwrites: which operand a node replaces in place.  blocks: all memory; those that are `fresh` belong to outputs.
+    """
+
+    program: Program
+    arguments: tuple[str, ...]
+    sizes: dict[str, tuple[str, int]]
+    steps: tuple[Node, ...]
+    outputs: dict[str, Node]
+    block: dict[Node, Block]
+    overwrites: dict[Node, int]
+    blocks: tuple[Block, ...]
+
+    def uses(self) -> dict[Node, int]:
+        """How often each node is an operand or an output."""
+        count: dict[Node, int] = {}
+        for node in self.steps:
+            for operand in node.operands:
+                count[operand.node] = count.get(operand.node, 0) + 1
+        for node in self.outputs.values():
+            count[node] = count.get(node, 0) + 1
+        return count
+
+
+def build_plan(program: Program, outputs: Sequence[str], *, reuse: bool = True) -> Plan:
+    """The plan that computes `outputs` (names of equations) from the declared variables.
+
+    `reuse`: update in place and share memory. Raises UnknownNameError for an output without an equation and
+    UnsupportedError for what has no code.
+    """
+    for name in outputs:
+        if name not in program.equations:
+            raise UnknownNameError(f"{name} has no equation", hint="outputs are " + ", ".join(program.equations))
+    lowering = Lowering(program)
+    needed = _needed(program, outputs)
+    for name in program.variables:
+        if name not in program.equations:
+            lowering.declare(name)
+    for equation in program:
+        if equation.name in needed:
+            lowering.define(equation)
+    results = _own_outputs(lowering, outputs)
+    live: set[Node] = set()
+    stack = list(results.values())
+    while stack:
+        node = stack.pop()
+        if node not in live:
+            live.add(node)
+            stack += [operand.node for operand in node.operands]
+    steps = [node for node in lowering.graph.nodes if node in live and node.op not in ("input", "number")]
+    sizes = _sizes_used(live)
+    arguments = [
+        name for name in program.variables if name not in program.equations and _input(lowering, name) in live
+    ]
+    arguments, sources = _size_sources(program, arguments, sizes)
+    block, overwrites, blocks = assign_memory(steps, [n for n in results.values() if n.rank], reuse)
+    return Plan(program, tuple(arguments), sources, tuple(steps), results, block, overwrites, tuple(blocks))
+
+
+def _needed(program: Program, outputs: Sequence[str]) -> set[str]:
+    needed, stack = set(), list(outputs)
+    while stack:
+        name = stack.pop()
+        if name not in needed:
+            needed.add(name)
+            if name in program.equations:
+                stack.extend(program.equations[name].arguments)
+    return needed
+
+
+def _input(lowering: Lowering, name: str) -> Node:
+    return lowering.operand(name).node
+
+
+def _own_outputs(lowering: Lowering, outputs: Sequence[str]) -> dict[str, Node]:
+    """One node per output, of the output's own sizes, shared with no other output and no argument."""
+    results: dict[str, Node] = {}
+    taken: set[Node] = set()
+    for name in outputs:
+        lowering.graph.equation = name
+        operand = lowering.builder.real(lowering.operand(name))
+        dims = lowering.program.variables[name].dims
+        node = operand.node
+        own = operand.axes == tuple(range(len(dims))) and node.op not in ("input", "number", "diagonal")
+        if not dims:
+            if node.op in ("input", "number"):
+                node = _copy(lowering, operand, dims, len(results))
+        elif not own or node in taken:
+            node = _copy(lowering, operand, dims, len(results))
+        taken.add(node)
+        if not node.name and not is_anonymous(name):
+            node.name = name
+        results[name] = node
+    return results
+
+
+def _copy(lowering: Lowering, operand: Operand, dims: tuple[Dim, ...], number: int) -> Node:
+    op = "copy" if len(operand.axes) == len(dims) else "broadcast"
+    return lowering.graph.make(op, (operand,), dims, (f"output {number}",))
+
+
+def _sizes_used(live: set[Node]) -> set[str]:
+    """All symbolic sizes of nodes and in numbers."""
+    sizes: set[str] = set()
+    for node in live:
+        sizes.update(d for d in node.dims if isinstance(d, str))
+        for attribute in node.attributes:
+            for dim, _ in getattr(attribute, "sizes", ()):
+                sizes.add(dim)
+    return sizes
+
+
+def _size_sources(
+    program: Program, arguments: list[str], sizes: set[str]
+) -> tuple[list[str], dict[str, tuple[str, int]]]:
+    """Where each size is read from; an argument is added where only it knows a size."""
+    sources: dict[str, tuple[str, int]] = {}
+    declared = [name for name in program.variables if name not in program.equations]
+    for name in [*arguments, *(n for n in declared if n not in arguments)]:
+        for axis, dim in enumerate(program.variables[name].dims):
+            if isinstance(dim, str) and dim in sizes and dim not in sources:
+                sources[dim] = (name, axis)
+                if name not in arguments:
+                    arguments.append(name)
+    return [name for name in declared if name in arguments], sources

@@ -1,0 +1,458 @@
+"""From equations in index notation to a graph of array operations.
+
+A term becomes a product of `Part`s (an array with a label per axis), multiplied in the cheapest order; a sum of terms is
+formed with what all terms share taken out: scalars and factors of free indices. Deltas between free indices make an
+array of zeros with a diagonal. Exponentials are shifted where `chainrule.plan.shifts` says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+
+from chainrule.algebra.expr import Atom, Expr, Factor, Index
+from chainrule.algebra.program import Equation, Operation, Program, is_anonymous
+from chainrule.errors import UnsupportedError
+from chainrule.functions import FUNCTIONS
+from chainrule.functions.operations import OPERATIONS
+from chainrule.plan.contraction import Part, SizeGuess, product, reduce_labels
+from chainrule.plan.graph import Graph, Node, Operand
+from chainrule.plan.numbers import MINUS_ONE, ONE, Coefficient, coefficient_of
+from chainrule.plan.rules import Builder
+from chainrule.plan.shifts import Scale, Shift, balance, exponential_of, find_shifts
+
+__all__ = ["Lowering"]
+
+Term = tuple[list[Factor], set[Index], Coefficient]
+
+
+@dataclass(slots=True)
+class _Value:
+    """What a variable is: a whole operand (made when asked for), or a mantissa with a scale exp(m)."""
+
+    whole: Operand | None
+    mantissa: Operand | None = None
+    scale: Scale | None = None
+
+
+class Lowering:
+    """Lowers the equations of a program, in order, those that are needed; `operand(name)` gives a value."""
+
+    def __init__(self, program: Program) -> None:
+        self.program = program
+        self.graph = Graph()
+        self.builder = Builder(self.graph)
+        self.guess = SizeGuess(program)
+        self._shifts = find_shifts(program)
+        self._values: dict[str, _Value] = {}
+
+    # -- variables ----------------------------------------------------------------------------------------------
+
+    def declare(self, name: str) -> None:
+        """An argument of the step."""
+        variable = self.program.variables[name]
+        node = self.graph.make("input", (), variable.dims, (name,))
+        node.name = name
+        self._values[name] = _Value(node.whole)
+
+    def define(self, equation: Equation) -> None:
+        """Lower an equation; everything that it uses must be there already."""
+        self.graph.equation = equation.name
+        variable = self.program.variables[equation.name]
+        if isinstance(equation.value, Operation):
+            self._values[equation.name] = _Value(self._operation(equation.name, equation.value))
+        else:
+            self._values[equation.name] = self._expression(equation.value, variable.indices)
+        value = self._values[equation.name]
+        shown = value.whole or value.mantissa
+        if shown is not None and not shown.node.name and shown.node.op not in ("input", "number"):
+            self._christen(shown.node, equation.name, value.whole is not None)
+
+    def _christen(self, node: Node, name: str, whole: bool) -> None:
+        if whole and not is_anonymous(name):
+            node.name = name
+
+    def operand(self, name: str) -> Operand:
+        """The whole value of a variable over its axes (missing axes: constant along them)."""
+        value = self._values[name]
+        if value.whole is None:
+            assert value.mantissa is not None and value.scale is not None
+            parts = [Part(*value.mantissa), *self._scale_parts(value.scale)]
+            labels = {label for part in parts for label in part.labels}
+            made = product(self.builder, parts, labels, ONE, self.guess)
+            value.whole = Operand(*made)
+            if not made.node.name and not is_anonymous(name):
+                made.node.name = name
+        return value.whole
+
+    def _operation(self, name: str, operation: Operation) -> Operand:
+        record = OPERATIONS.get(operation.op)
+        if record is None or record.numpy is None:
+            raise UnsupportedError(
+                f"{name} is computed by {operation.op}, for which there is no code",
+                hint="compile the parts of the program that do not use it",
+            )
+        operands = tuple(self._array(argument) for argument in operation.args)
+        dims = self.program.variables[name].dims
+        attributes = (record.numpy, operation.op, operation.attributes)
+        return self.graph.make("opaque", operands, dims, attributes).whole
+
+    def _array(self, name: str) -> Operand:
+        """A variable as an array of its own sizes, for those who need one."""
+        operand = self.builder.real(self.operand(name))
+        dims = self.program.variables[name].dims
+        if len(operand.axes) == len(dims):
+            return operand
+        return self.graph.make("broadcast", (operand,), dims).whole
+
+    # -- expressions --------------------------------------------------------------------------------------------
+
+    def _expression(self, expression: Expr, indices: tuple[Index, ...]) -> _Value:
+        terms: list[Term] = []
+        for (factors, bound), value in expression.items():
+            coefficient, rest = coefficient_of(value, factors)
+            terms.append((rest, set(bound), coefficient))
+        labels = {index: label for label, index in enumerate(indices)}
+        if not terms:
+            return _Value(Operand(self.builder.number(Coefficient(Fraction(0))).node, ()))
+        if len(terms) == 1 or not any(atom[0] == "δ" for factors, _, _ in terms for atom, _ in factors):
+            mantissas = self._scaled_sum(terms, labels)
+            if mantissas is not None:
+                return mantissas
+        return _Value(Operand(*self._sum(terms, labels)))
+
+    def _scaled_sum(self, terms: list[Term], labels: dict[Index, int]) -> _Value | None:
+        """A sum whose terms have one common scale, as a mantissa with that scale; None where they do not."""
+        if not self._shifts:
+            return None
+        scales = [self._factors(factors, bound, labels, allow_scale=True, dry=True)[1] for factors, bound, _ in terms]
+        if not scales[0] or any(scale != scales[0] for scale in scales):
+            return None
+        parts = [self._term(term, labels, allow_scale=True) for term in terms]
+        mantissa = self._add_parts([(part, ONE) for part in parts])
+        return _Value(None, Operand(*mantissa), scales[0])
+
+    def _sum(self, terms: list[Term], labels: dict[Index, int]) -> Part:
+        """Σ terms over the free labels; a label that is missing from the result means: constant along it."""
+        if len(terms) == 1:
+            return self._term(terms[0], labels)
+        common, terms = self._take_out(terms)
+        scalar, terms = _common_scalar(terms)
+        if common or scalar != ONE:
+            inner = self._sum(terms, labels)
+            deltas = [factor for factor in common if factor[0][0] == "δ"]
+            others = [factor for factor in common if factor[0][0] != "δ"]
+            parts, _ = self._factors(others, set(), labels)
+            free = {label for part in (*parts, inner) for label in part.labels}
+            result = product(self.builder, [*parts, inner], free, scalar, self.guess)
+            return self._embed(result, deltas, labels) if deltas else result
+        plain = [term for term in terms if not any(atom[0] == "δ" for atom, _ in term[0])]
+        diagonal = [term for term in terms if any(atom[0] == "δ" for atom, _ in term[0])]
+        total = self._add_parts([(self._term((f, b, ONE), labels), c) for f, b, c in plain]) if plain else None
+        by_deltas: dict[tuple[Atom, ...], list[Term]] = {}
+        for factors, bound, coefficient in diagonal:
+            key = tuple(sorted(atom for atom, _ in factors if atom[0] == "δ"))
+            by_deltas.setdefault(key, []).append(
+                ([factor for factor in factors if factor[0][0] != "δ"], bound, coefficient)
+            )
+        for atoms, group in by_deltas.items():
+            value = self._sum(group, labels)
+            total = self._embed(value, [(atom, 1) for atom in atoms], labels, total)
+        assert total is not None
+        return total
+
+    def _take_out(self, terms: list[Term]) -> tuple[list[Factor], list[Term]]:
+        """Factors of free indices that all terms share, and the terms without them."""
+        common = dict(terms[0][0])
+        for factors, _, _ in terms[1:]:
+            mine = dict(factors)
+            for atom, exponent in list(common.items()):
+                other = mine.get(atom, 0)
+                if not other or (other > 0) != (exponent > 0):
+                    del common[atom]
+                else:
+                    common[atom] = min(exponent, other) if exponent > 0 else max(exponent, other)
+        common = {atom: e for atom, e in common.items() if all(index[0] < 0 for index in atom[2])}
+        for atom in [a for a, e in common.items() if self._has_scale((a, e))]:
+            del common[atom]
+        if not common:
+            return [], terms
+        rest: list[Term] = []
+        for factors, indices, coefficient in terms:
+            left = [(atom, e - common.get(atom, 0)) for atom, e in factors]
+            rest.append(([(atom, e) for atom, e in left if e], indices, coefficient))
+        return list(common.items()), rest
+
+    def _has_scale(self, factor: Factor) -> bool:
+        (_, name, _), _ = factor
+        site = exponential_of(self.program, factor)
+        if site is not None and site[0] in self._shifts:
+            return True
+        return isinstance(name, str) and name in self._values and self._values[name].scale is not None
+
+    def _add_parts(self, parts: list[tuple[Part, Coefficient]]) -> Part:
+        """Σ coefficient · part: small arrays are added among themselves first, a positive one leads."""
+        groups: dict[frozenset[int], list[tuple[Part, Coefficient]]] = {}
+        for part, coefficient in parts:
+            if coefficient not in (ONE, MINUS_ONE):
+                negative = coefficient.value < 0
+                size = -coefficient if negative else coefficient
+                part = Part(self.builder.scale(size, part.node.whole).node, part.labels)
+                coefficient = MINUS_ONE if negative else ONE
+            groups.setdefault(frozenset(part.labels), []).append((part, coefficient))
+        sums = [self._chain(group) for group in sorted(groups.values(), key=lambda g: -len(g[0][0].labels))]
+        result, sign = self._chain(sums)
+        if sign == MINUS_ONE:
+            result = Part(self.builder.negative(result.node.whole).node, result.labels)
+        return result
+
+    def _chain(self, parts: list[tuple[Part, Coefficient]]) -> tuple[Part, Coefficient]:
+        """± a ± b ± …, as a part and a sign."""
+        order = sorted(parts, key=lambda item: item[1] == MINUS_ONE)
+        lead = order[0][1]
+        total = Operand(*order[0][0])
+        for part, sign in order[1:]:
+            join = self.builder.add if sign == lead else self.builder.subtract
+            total = join(total, Operand(*part))
+        return Part(*total), lead
+
+    # -- terms --------------------------------------------------------------------------------------------------
+
+    def _term(self, term: Term, labels: dict[Index, int], allow_scale: bool = False) -> Part:
+        factors, bound, coefficient = term
+        deltas = [factor for factor in factors if factor[0][0] == "δ"]
+        others = [factor for factor in factors if factor[0][0] != "δ"]
+        parts, _ = self._factors(others, bound, labels, allow_scale)
+        present = {label for part in parts for label in part.labels}
+        local = {**labels, **self._bound_labels(bound, labels)}
+        for index in bound:
+            if local[index] not in present:
+                coefficient = coefficient.times_size(index[1])
+        result = product(self.builder, parts, set(labels.values()), coefficient, self.guess)
+        return self._embed(result, deltas, labels) if deltas else result
+
+    @staticmethod
+    def _bound_labels(bound: set[Index], labels: dict[Index, int]) -> dict[Index, int]:
+        return {index: len(labels) + k for k, index in enumerate(sorted(bound))}
+
+    def _factors(
+        self,
+        factors: Sequence[Factor],
+        bound: set[Index],
+        labels: dict[Index, int],
+        allow_scale: bool = False,
+        dry: bool = False,
+    ) -> tuple[list[Part], Scale]:
+        """The factors of a term as parts, and the scale that remains (multiplied in unless `allow_scale`)."""
+        local = {**labels, **self._bound_labels(bound, labels)}
+        chosen, scale = self._choose(factors, local, {local[index] for index in bound}, allow_scale)
+        if dry:
+            return [], scale
+        parts = [self._factor(factor, local, shift) for factor, shift in zip(factors, chosen, strict=True)]
+        return self._cancel(parts), scale
+
+    def _choose(
+        self, factors: Sequence[Factor], local: dict[Index, int], summed: set[int], allow_scale: bool
+    ) -> tuple[list[Shift | bool | None], Scale]:
+        """For each factor: None (as it stands), True (its mantissa) or the shift of an exponential; and the scale.
+
+        The scale that remains is empty unless `allow_scale`, and never depends on a summed label: factors for which
+        that cannot be are used as they stand.
+        """
+        chosen: list[Shift | bool | None] = [None] * len(factors)
+        scales: dict[int, Scale] = {}
+        sites = []
+        for k, ((head, name, indices), exponent) in enumerate(factors):
+            site = exponential_of(self.program, factors[k])
+            if site is not None and site[0] in self._shifts:
+                sites.append((k, site, exponent))
+                continue
+            value = self._values.get(name) if head == "" and isinstance(name, str) else None
+            if value is not None and value.scale:
+                chosen[k] = True
+                scales[k] = {
+                    (shift, tuple(local[indices[a]] for a in axes)): e * exponent
+                    for (shift, axes), e in value.scale.items()
+                }
+        total = balance(list(scales.values()))
+        for k, (t, indices), exponent in sites:
+            where = tuple(local[i] for i in indices)
+            options = [
+                (axes, ((t, axes), tuple(label for a, label in enumerate(where) if a not in axes)))
+                for axes in sorted(self._shifts[t])
+            ]
+            picked = next(
+                (key for _, key in options if total.get(key, 0) * exponent < 0),
+                next((key for axes, key in options if {where[a] for a in axes} <= summed), None),
+            )
+            if picked is not None:
+                chosen[k] = picked[0]
+                scales[k] = {picked: exponent}
+                total = balance(list(scales.values()))
+        while True:
+            stuck = {key for key in total if not allow_scale or any(label in summed for label in key[1])}
+            if not stuck:
+                return chosen, total
+            for k in [k for k, scale in scales.items() if stuck & scale.keys()]:
+                del scales[k]
+                chosen[k] = None
+            total = balance(list(scales.values()))
+
+    def _factor(self, factor: Factor, local: dict[Index, int], shift: Shift | bool | None) -> Part:
+        (head, name, indices), exponent = factor
+        if isinstance(name, tuple):
+            operand = self._several(head, name, indices, local)
+        elif isinstance(shift, tuple):
+            site = exponential_of(self.program, factor)
+            assert site is not None
+            operand = self._at(self._shifted(shift), site[1], local)
+        else:
+            value = self._values[str(name)]
+            if shift is True:
+                assert value.mantissa is not None
+                operand = self._at(value.mantissa, indices, local)
+            elif head == "log" and value.scale and value.whole is None:
+                operand = self._at(self._log_scaled(value), indices, local)
+            else:
+                operand = self._at(self.operand(str(name)), indices, local)
+                if head:
+                    operand = self.builder.map(head, operand)
+        return Part(*self.builder.power(operand, exponent))
+
+    def _several(
+        self, head: str, name: tuple[tuple[str, int], ...], indices: tuple[Index, ...], local: dict[Index, int]
+    ) -> Operand:
+        """An elementwise function of several variables."""
+        if head not in FUNCTIONS:
+            raise UnsupportedError(f"{head} is an unknown function: it has no code")
+        operands, start = [], 0
+        for argument, arity in name:
+            mine = indices[start : start + arity]
+            start += arity
+            operands.append(self.builder.real(self._at(self.operand(argument), mine, local)))
+        axes = tuple(dict.fromkeys(label for operand in operands for label in operand.axes))
+        axes = tuple(sorted(axes))
+        place = {label: k for k, label in enumerate(axes)}
+        size = {label: d for o in operands for label, d in zip(o.axes, o.node.dims, strict=True)}
+        node = self.graph.make(
+            "apply",
+            tuple(Operand(o.node, tuple(place[a] for a in o.axes)) for o in operands),
+            tuple(size[label] for label in axes),
+            (head,),
+            hint=head,
+        )
+        return Operand(node, axes)
+
+    def _at(self, operand: Operand, indices: tuple[Index, ...], local: dict[Index, int]) -> Operand:
+        """An operand over a variable's axes, at indices: its axes become labels; repeated ones a diagonal."""
+        labels = tuple(local[indices[axis]] for axis in operand.axes)
+        if len(set(labels)) == len(labels):
+            return Operand(operand.node, labels)
+        order = tuple(dict.fromkeys(labels))
+        place = {label: k for k, label in enumerate(order)}
+        node = self.builder.real(operand).node
+        size = dict(zip(labels, node.dims, strict=True))
+        made = self.graph.make(
+            "diagonal",
+            (Operand(node, tuple(place[label] for label in labels)),),
+            tuple(size[label] for label in order),
+            hint="diagonal",
+        )
+        return Operand(made, order)
+
+    def _cancel(self, parts: list[Part]) -> list[Part]:
+        """exp(x) σ(−x) = σ(x) wherever two factors are such a pair."""
+        for i, first in enumerate(parts):
+            for j, second in enumerate(parts):
+                if i != j and first.labels == second.labels and first.node.is_map("exp"):
+                    if not second.node.is_map("sigmoid"):
+                        continue
+                    made = self.builder.multiply(Operand(*first), Operand(*second))
+                    if made.node.is_map("sigmoid"):
+                        rest = [part for k, part in enumerate(parts) if k not in (i, j)]
+                        return self._cancel([*rest, Part(*made)])
+        return parts
+
+    # -- shifted exponentials -----------------------------------------------------------------------------------
+
+    def _maximum(self, shift: Shift) -> Part:
+        """m = max of t over the shift's axes, with t's other axes (by position) as labels."""
+        t, axes = shift
+        operand = self._values_whole(t)
+        return reduce_labels(self.builder, "max", Part(*operand), set(axes))
+
+    def _values_whole(self, name: str) -> Operand:
+        return self.builder.real(self.operand(name))
+
+    def _shifted(self, shift: Shift) -> Operand:
+        """exp(t − m) over t's axes."""
+        t = self._values_whole(shift[0])
+        return self.builder.map("exp", self.builder.subtract(t, Operand(*self._maximum(shift))))
+
+    def _maximum_at(self, shift: Shift, where: tuple[int, ...]) -> Part:
+        maximum = self._maximum(shift)
+        kept = [a for a in range(len(self.program.variables[shift[0]].dims)) if a not in shift[1]]
+        place = dict(zip(kept, where, strict=True))
+        return Part(maximum.node, tuple(place[label] for label in maximum.labels))
+
+    def _log_scaled(self, value: _Value) -> Operand:
+        """log(mantissa · exp(Σ e m)) = log mantissa + Σ e m."""
+        assert value.mantissa is not None and value.scale is not None
+        total = self.builder.log(value.mantissa)
+        for (shift, where), exponent in value.scale.items():
+            m = self.builder.scale(Coefficient(Fraction(exponent)), Operand(*self._maximum_at(shift, where)))
+            total = self.builder.add(total, m)
+        return total
+
+    def _scale_parts(self, scale: Scale) -> list[Part]:
+        parts = []
+        for (shift, where), exponent in scale.items():
+            m = self.builder.scale(Coefficient(Fraction(exponent)), Operand(*self._maximum_at(shift, where)))
+            parts.append(Part(*self.builder.map("exp", m)))
+        return parts
+
+    # -- deltas -------------------------------------------------------------------------------------------------
+
+    def _embed(
+        self, value: Part, deltas: list[Factor], labels: dict[Index, int], base: Part | None = None
+    ) -> Part:
+        """Zeros (or `base`) plus `value` where the indices of each delta are equal. Covers all free labels."""
+        group = {label: label for label in labels.values()}
+
+        def root(label: int) -> int:
+            while group[label] != label:
+                label = group[label]
+            return label
+
+        for (_, _, (left, right)), _ in deltas:
+            a, b = sorted((root(labels[left]), root(labels[right])))
+            group[b] = a
+        roots = [root(label) for label in sorted(labels.values())]
+        distinct = sorted(set(roots))
+        place = {label: k for k, label in enumerate(distinct)}
+        value = Part(self.builder.real(value.node.whole).node, tuple(place[root(label)] for label in value.labels))
+        dims = tuple(index[1] for index, _ in sorted(labels.items(), key=lambda item: item[1]))
+        follow = tuple(place[r] for r in roots)
+        everything = tuple(range(len(dims)))
+        if base is None:
+            return Part(self.graph.make("embed", (Operand(*value),), dims, (follow,), hint="diag"), everything)
+        if base.labels != everything:
+            full = self.graph.make("broadcast", (Operand(base.node, base.labels),), dims)
+            base = Part(full, everything)
+        operands = (Operand(base.node, base.labels), Operand(*value))
+        return Part(self.graph.make("add_embed", operands, dims, (follow,), hint="diag"), everything)
+
+
+def _common_scalar(terms: list[Term]) -> tuple[Coefficient, list[Term]]:
+    """A scalar that all terms share (sizes and roots; the rational where all have the same), and the terms without."""
+    first = terms[0][2]
+    if any((c.sizes, c.roots) != (first.sizes, first.roots) for _, _, c in terms):
+        return ONE, terms
+    value = abs(first.value) if all(abs(c.value) == abs(first.value) for _, _, c in terms) else Fraction(1)
+    if all(c.value < 0 for _, _, c in terms):
+        value = -value
+    shared = Coefficient(value, first.sizes, first.roots)
+    inverse = shared.inverse()
+    return shared, [(f, b, c * inverse) for f, b, c in terms]
+

@@ -1,0 +1,87 @@
+"""Shifted exponents: how Σ exp(t) is computed without overflow, found by structure.
+
+Where a variable s[I] = Σ_K exp(t[I, K]) is divided by, or its logarithm taken, exp(t) is not computed as it stands. With
+m[I] = max_K t[I, K] and u = exp(t − m), exp(t) = u · exp(m) and s = (Σ_K u) · exp(m): both are a *mantissa* times the same
+`Scale`. In exp(t)/s the scales cancel; log s = log Σ_K u + m. A value with a scale is made whole (mantissa · exp(m)) only
+where something asks for it by itself.
+
+`find_shifts` finds the pairs (t, K); `Scale` is the bookkeeping of exponents of exp(m).
+"""
+
+from __future__ import annotations
+
+from chainrule.algebra.expr import Factor, Index, Rational
+from chainrule.algebra.program import Program
+
+__all__ = ["Scale", "Shift", "balance", "exponential_of", "find_shifts"]
+
+# A maximum over axes of t: the name of t and the positions of the axes.
+Shift = tuple[str, tuple[int, ...]]
+# exp(Σ exponent · m[labels]) for (shift, labels): exponent
+Scale = dict[tuple[Shift, tuple[int, ...]], Rational]
+
+
+def exponential_of(program: Program, factor: Factor) -> tuple[str, tuple[Index, ...]] | None:
+    """(t, indices) where the factor's base is exp(t[indices]): written so, or a name defined so."""
+    (head, name, indices), _ = factor
+    if not isinstance(name, str):
+        return None
+    if head == "exp":
+        return name, indices
+    if head != "":
+        return None
+    expression = program.expression(name)
+    if expression is None or len(expression) != 1:
+        return None
+    (((factors, bound), coefficient),) = expression.items()
+    if coefficient != 1 or bound or len(factors) != 1:
+        return None
+    (inner_head, t, inner), exponent = factors[0]
+    if inner_head != "exp" or exponent != 1 or not isinstance(t, str) or len(set(inner)) != len(inner):
+        return None
+    if len(inner) != len(indices):
+        return None
+    return t, tuple(indices[-i[0] - 1] for i in inner)
+
+
+def find_shifts(program: Program) -> dict[str, set[tuple[int, ...]]]:
+    """For each t: the sets of axes over which Σ exp(t) is formed by a variable that is divided by or put in a log."""
+    wanted = _divided_or_logged(program)
+    found: dict[str, set[tuple[int, ...]]] = {}
+    for equation in program:
+        if equation.name not in wanted or not isinstance(equation.value, dict):
+            continue
+        for factors, bound in equation.value:
+            for factor in factors:
+                site = exponential_of(program, factor)
+                if site is None or factor[1] <= 0:
+                    continue
+                axes = tuple(k for k, index in enumerate(site[1]) if index in bound)
+                if axes and len(set(site[1])) == len(site[1]):
+                    found.setdefault(site[0], set()).add(axes)
+    return found
+
+
+def _divided_or_logged(program: Program) -> set[str]:
+    names: set[str] = set()
+    for equation in program:
+        if isinstance(equation.value, dict):
+            for factors, _ in equation.value:
+                for (head, name, _), exponent in factors:
+                    if isinstance(name, str) and ((head == "" and exponent < 0) or head == "log"):
+                        names.add(name)
+    return names
+
+
+def balance(scales: list[Scale]) -> Scale:
+    """The product of scales: exponents add, those that cancel are gone."""
+    total: Scale = {}
+    for scale in scales:
+        for key, exponent in scale.items():
+            merged = total.get(key, 0) + exponent
+            if merged:
+                total[key] = merged
+            else:
+                del total[key]
+    return total
+
