@@ -364,9 +364,9 @@ class Derivation:
         reduction="mean", the mean) over the batch. dtype: float64 or float32. Options are the target's.
         Raises UnsupportedError for a target that does not exist.
         """
-        from chainrule.targets import compile_to
+        from chainrule.compilation import compile_step
 
         if batch is not None and batch is not False:
             lifted = self.network.lift("N" if batch is True else batch, reduction, rename=False)
             return lifted.derive(self.wrt).compile(target, None, dtype, **options)
-        return compile_to(target, self, dtype, **options)
+        return compile_step(target, self, dtype, **options)

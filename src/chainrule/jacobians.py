@@ -137,7 +137,7 @@ class Jacobian:
 
     def compile(self, target: str = "numpy", dtype: str = "float64", **options: Any) -> Any:
         """A function of the arrays that gives the Jacobian as an array."""
-        from chainrule.targets import compile_value
+        from chainrule.compilation import compile_value
 
         return compile_value(target, self.program, self.name, dtype, **options)
 

@@ -264,6 +264,18 @@ class Network:
 
         return Hessian(self, wrt)
 
+    def forward(
+        self, names: list[str], batch: Dim | bool | None = None, dtype: str = "float64", target: str = "numpy"
+    ) -> Any:
+        """The compiled forward pass: a function of the arrays that gives {name: array}. `batch` as in `compile`."""
+        from chainrule.compilation import compile_forward
+
+        chosen = [self.name(n) for n in names]
+        if batch is not None and batch is not False:
+            net = self.lift("N" if batch is True else batch, "sum", rename=False)
+            return compile_forward(target, net, chosen, dtype)
+        return compile_forward(target, self, chosen, dtype)
+
     def lift(self, batch: Dim = "N", reduction: str = "sum", rename: bool = True) -> Network:
         """The same network for a batch: every vector that depends on data becomes a row per sample.
 

@@ -57,9 +57,10 @@ def test_a_failure_at_any_moment_leaves_the_old_file_and_no_rubbish(tmp_path, mo
         raise OSError(28, "No space left on device")
 
     owner = os if moment == "fsync" else Path
-    monkeypatch.setattr(owner, moment, fail)
-    with pytest.raises(ChainruleError, match=r"cannot write .*No space left"):
-        save_checkpoint(path, checkpoint(value=2.0))
+    with monkeypatch.context() as patch:
+        patch.setattr(owner, moment, fail)
+        with pytest.raises(ChainruleError, match=r"cannot write .*No space left"):
+            save_checkpoint(path, checkpoint(value=2.0))
     assert path.read_bytes() == old
     assert [item.name for item in tmp_path.iterdir()] == ["p.safetensors"]
 

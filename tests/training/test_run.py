@@ -1,17 +1,19 @@
 """Whole runs with a hand-written network: accuracy, resumption bit for bit, refusals that write nothing."""
 
+import importlib.util
 import io
 import time
 
 import numpy as np
 import pytest
 from rich.console import Console
-from training.fake import Declaration, OneLayer
 
 from chainrule.errors import ChainruleError
 from chainrule.training import load_data, read_checkpoint, train
+from chainrule.training.checkpoint import network_hash
 from chainrule.training.data import Dataset
 from chainrule.training.network import find_sizes, initialise, roles
+from training.fake import Declaration, OneLayer
 
 DIGITS = load_data("digits")
 
@@ -30,6 +32,19 @@ def refusal(*args, **options):
     return str(caught.value)
 
 
+@pytest.fixture(autouse=True)
+def quick_picture(request, monkeypatch):
+    """Drawing takes a second: only the tests that look at the picture draw it."""
+    if "real_picture" not in request.fixturenames:
+        monkeypatch.setattr("chainrule.training.run.save_picture", lambda path, *_: path.write_bytes(b"picture"))
+
+
+@pytest.fixture
+def real_picture():
+    """Asked for by tests that need the picture as it is."""
+
+
+@pytest.mark.usefixtures("real_picture")
 @pytest.mark.parametrize("rows", [False, True])
 def test_the_defaults_reach_97_percent_on_digits(tmp_path, rows):
     start = time.perf_counter()
@@ -188,9 +203,7 @@ def test_a_network_with_more_classes_than_the_data(tmp_path):
 
 def test_the_checkpoint_holds_what_prediction_needs(tmp_path):
     outcome = train(OneLayer(), DIGITS, epochs=2, out=tmp_path, show=False)
-    import hashlib
-
-    checkpoint = read_checkpoint(outcome.checkpoint, hashlib.sha256(b"one layer").hexdigest(), DIGITS.fingerprint)
+    checkpoint = read_checkpoint(outcome.checkpoint, network_hash(OneLayer()), DIGITS.fingerprint)
     assert (checkpoint.shift, checkpoint.scale) == (DIGITS.shift, DIGITS.scale)
     assert checkpoint.sizes == {"D_x": 64, "N_c": 10, "D_h": 64}
     assert checkpoint.epoch == 2
@@ -214,8 +227,6 @@ def test_a_terminal_gets_a_bar(tmp_path):
 
 
 def test_a_missing_package_is_said_before_training(tmp_path, monkeypatch):
-    import importlib.util
-
     real = importlib.util.find_spec
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "matplotlib" else real(name))
     net = OneLayer()

@@ -7,6 +7,7 @@ without pyplot, so no window system and no global state of matplotlib is touched
 from __future__ import annotations
 
 import io
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -72,12 +73,17 @@ def save_picture(
         share = 1 - len(wrong) / len(data.y_test)
         name = f"{title} on {data.name}" if title else data.name
         figure.suptitle(
-            f"{name}: {share:.1%} right on {len(data.y_test):,} test samples ({len(wrong):,} wrong)",
+            f"{name}: {_percent(share)} right on {len(data.y_test):,} test samples ({len(wrong):,} wrong)",
             fontsize=14, fontweight="bold", x=0.012, ha="left",
         )  # fmt: skip
         buffer = io.BytesIO()
         figure.savefig(buffer, format="png")
     write_atomically(path, buffer.getvalue())
+
+
+def _percent(share: float) -> str:
+    """One digit, rounded down: 1,999 of 2,000 is 99.9%, not 100.0%."""
+    return f"{math.floor(share * 1000 + 1e-6) / 10:.1f}%"
 
 
 def _epochs(axes: Any, records: Sequence[Record]) -> list[int]:
@@ -112,8 +118,8 @@ def _accuracy(axes: Any, records: Sequence[Record]) -> None:
     train, test = [record.train_accuracy for record in records], [record.test_accuracy for record in records]
     numbers = _epochs(axes, records)
     marker = _marker(records)
-    axes.plot(numbers, train, color=BLUE, linewidth=2, marker=marker, label=f"training {train[-1]:.1%}")
-    axes.plot(numbers, test, color=ORANGE, linewidth=2, marker=marker, label=f"test {test[-1]:.1%}")
+    axes.plot(numbers, train, color=BLUE, linewidth=2, marker=marker, label=f"training {_percent(train[-1])}")
+    axes.plot(numbers, test, color=ORANGE, linewidth=2, marker=marker, label=f"test {_percent(test[-1])}")
     lowest = min(*train, *test)
     room = max(1 - lowest, 0.02)
     axes.set_ylim(lowest - 0.06 * room, 1 + 0.06 * room)
@@ -142,7 +148,7 @@ def _confusion(axes: Any, counts: NDArray[np.int64]) -> None:
     axes.imshow(image, interpolation="nearest")
     if classes <= MOST_COUNTED:
         digits = len(str(counts.max()))
-        size = min(11.0, 110 / classes, 200 / (classes * digits))
+        size = min(11.0, 110 / classes, 285 / (classes * digits))
         for i, j in zip(*np.nonzero(counts), strict=True):
             dark = i == j and share[i, j] > 0.45
             axes.text(j, i, f"{counts[i, j]}", ha="center", va="center", fontsize=size, color="white" if dark else INK)
