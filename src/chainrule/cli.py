@@ -11,11 +11,10 @@ import os
 import sys
 import time
 import warnings
-from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
-import typer
+import click
 
 from chainrule.dims import display_name, format_shape
 from chainrule.errors import ChainruleError, ChainruleWarning
@@ -27,40 +26,28 @@ if TYPE_CHECKING:
 
 __all__ = ["app", "main"]
 
-app = typer.Typer(
-    add_completion=False, no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_enable=False,
-    help="A network as written on a whiteboard in; every gradient in closed matrix form, checked, and code out.",
-)  # fmt: skip
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(package_name="chainrule")
+def app() -> None:
+    """A network as written on a whiteboard in; every gradient in closed matrix form, checked, and code out."""
+
 
 Line = list[tuple[str, str]]  # pieces of text with their styles
 
-FileArgument = Annotated[str, typer.Argument(metavar="FILE", help="A network in the whiteboard language; - is standard input.")]
-DialectOption = Annotated[str, typer.Option(help="whiteboard, numpy (* is elementwise) or matlab (* is the product).")]
-SeedOption = Annotated[int, typer.Option(help="Seed of the random numbers.")]
-BatchOption = Annotated[
-    str | None, typer.Option(metavar="N", help="Lift a network written for one sample to a batch of this size (a symbol).")
-]
+file_argument = click.argument("file", metavar="FILE")
+dialect_option = click.option(
+    "--dialect", default="whiteboard", show_default=True, type=click.Choice(["whiteboard", "numpy", "matlab"]),
+    help="How products are written: numpy (* is elementwise), matlab (* is the product).",
+)  # fmt: skip
+batch_option = click.option(
+    "--batch", metavar="N", help="Lift a network written for one sample to a batch of this size (a symbol)."
+)
+seed_option = click.option("--seed", default=0, show_default=True, help="Seed of the random numbers.")
 
 
-class Format(str, Enum):
-    """What `--format` takes."""
-
-    text = "text"
-    latex = "latex"
-    json = "json"
-
-
-class Target(str, Enum):
-    """What `--target` takes."""
-
-    numpy = "numpy"
-
-
-class Dtype(str, Enum):
-    """What `--dtype` takes."""
-
-    float32 = "float32"
-    float64 = "float64"
+def _wrt_option(default: str) -> Any:
+    return click.option("--wrt", multiple=True, metavar="NAME", help=f"Differentiate by this; repeatable. Default: {default}.")
 
 
 def _load(file: str, dialect: str) -> Network:
@@ -156,28 +143,29 @@ def _report_line(report: Report) -> Line:
 
 
 @app.command()
-def derive(
-    file: FileArgument,
-    wrt: Annotated[list[str] | None, typer.Option(help="A name to differentiate by; may be given again. Default: all parameters and inputs.")] = None,
-    format: Annotated[Format, typer.Option(help="How to write it.")] = Format.text,
-    explain: Annotated[int, typer.Option(min=0, max=3, help="0: results; 1 and more: the chain rule and each formula's steps.")] = 0,
-    batch: BatchOption = None,
-    dialect: DialectOption = "whiteboard",
-    verify: Annotated[bool, typer.Option("--verify/--no-verify", help="Check every gradient against central differences.")] = True,
-    seed: SeedOption = 0,
-) -> None:
+@file_argument
+@_wrt_option("all parameters and inputs")
+@click.option("--format", "form", default="text", show_default=True, type=click.Choice(["text", "latex", "json"]), help="How to write it.")
+@click.option("--explain", default=0, show_default=True, type=click.IntRange(0, 3), help="0: results; 1 and more: each formula's steps.")
+@batch_option
+@dialect_option
+@click.option("--verify/--no-verify", default=True, help="Check every gradient against central differences (the default).")
+@seed_option
+def derive(file: str, wrt: tuple[str, ...], form: str, explain: int, batch: str | None, dialect: str, verify: bool, seed: int) -> None:
     """Derive every gradient of a network's loss.
 
-    Example: chainrule derive examples/one_layer.net
+    \b
+    Example:
+      chainrule derive examples/one_layer.net
     """
     net = _load(file, dialect)
     if batch is not None:
         net = net.lift(batch)
-    derivation = net.derive(wrt or None)
+    derivation = net.derive(list(wrt) or None)
     report = derivation.verify(seed) if verify else None
-    if format is Format.json:
+    if form == "json":
         sys.stdout.write(json.dumps(derivation.to_json(report), ensure_ascii=False, indent=2) + "\n")
-    elif format is Format.latex:
+    elif form == "latex":
         sys.stdout.write(derivation.latex() + "\n")
     else:
         lines = [_title(net.title or "network", f"loss {display_name(derivation.loss)}"), *_program_lines(net), []]
@@ -186,29 +174,30 @@ def derive(
             lines += [[], _report_line(report)]
         _show(lines)
     if report is not None and not report.ok:
-        raise typer.Exit(1)
+        raise click.exceptions.Exit(1)
 
 
 @app.command(name="compile")
-def compile_command(
-    file: FileArgument,
-    target: Annotated[Target, typer.Option(help="The language of the code.")] = Target.numpy,
-    output: Annotated[Path | None, typer.Option("--output", "-o", help="Where to write it; standard output by default.")] = None,
-    batch: BatchOption = None,
-    dtype: Annotated[Dtype, typer.Option(help="The type of the arrays.")] = Dtype.float64,
-    wrt: Annotated[list[str] | None, typer.Option(help="A name to differentiate by; may be given again. Default: all parameters.")] = None,
-    mean: Annotated[bool, typer.Option("--mean", help="With --batch: the loss is the mean over samples, not the sum.")] = False,
-    plain: Annotated[bool, typer.Option("--plain", help="Without reused buffers: for reading.")] = False,
-    dialect: DialectOption = "whiteboard",
-) -> None:
+@file_argument
+@click.option("--target", default="numpy", show_default=True, type=click.Choice(["numpy"]), help="The language of the code.")
+@click.option("--output", "-o", type=click.Path(path_type=Path), help="Where to write it; standard output by default.")
+@batch_option
+@click.option("--dtype", default="float64", show_default=True, type=click.Choice(["float32", "float64"]), help="The type of the arrays.")
+@_wrt_option("all parameters")
+@click.option("--mean", is_flag=True, help="With --batch: the loss is the mean over samples, not the sum.")
+@click.option("--plain", is_flag=True, help="Without reused buffers: for reading.")
+@dialect_option
+def compile_command(file: str, target: str, output: Path | None, batch: str | None, dtype: str, wrt: tuple[str, ...], mean: bool, plain: bool, dialect: str) -> None:
     """Write loss and gradients as code that needs NumPy alone.
 
-    Example: chainrule compile examples/one_layer_rows.net --target numpy -o step.py
+    \b
+    Example:
+      chainrule compile examples/one_layer_rows.net --target numpy -o step.py
     """
     net = _load(file, dialect)
-    derivation = net.derive(wrt or net.parameters or None)
+    derivation = net.derive(list(wrt) or net.parameters or None)
     step = derivation.compile(
-        target.value, batch=batch, dtype=dtype.value, reduction="mean" if mean else "sum", plain=plain
+        target, batch=batch, dtype=dtype, reduction="mean" if mean else "sum", plain=plain
     )
     if output is None:
         sys.stdout.write(step.source)
@@ -223,20 +212,21 @@ def compile_command(
 
 
 @app.command()
-def verify(
-    file: FileArgument,
-    dialect: DialectOption = "whiteboard",
-    seed: SeedOption = 0,
-    size: Annotated[list[str] | None, typer.Option(metavar="D=7", help="Set a size; may be given again. Default: distinct primes.")] = None,
-    format: Annotated[Format, typer.Option(help="text or json.")] = Format.text,
-) -> None:
+@file_argument
+@dialect_option
+@seed_option
+@click.option("--size", multiple=True, metavar="D=7", help="Set a size; repeatable. Default: distinct primes.")
+@click.option("--format", "form", default="text", show_default=True, type=click.Choice(["text", "json"]), help="How to write it.")
+def verify(file: str, dialect: str, seed: int, size: tuple[str, ...], form: str) -> None:
     """Check every gradient against central differences in float64.
 
-    Example: chainrule verify examples/one_layer.net --seed 3
+    \b
+    Example:
+      chainrule verify examples/one_layer.net --seed 3
     """
     net = _load(file, dialect)
     report = net.derive().verify(seed, _sizes(size))
-    if format is Format.json:
+    if form == "json":
         data = {"ok": report.ok, "max_relative_error": report.max_relative_error, "sizes": report.sizes,
                 "errors": report.errors, "skipped": report.skipped, "reason": report.reason}  # fmt: skip
         sys.stdout.write(json.dumps(data, ensure_ascii=False, indent=2) + "\n")
@@ -248,12 +238,12 @@ def verify(
         ]  # fmt: skip
         _show([*lines, _report_line(report)])
     if not report.ok:
-        raise typer.Exit(1)
+        raise click.exceptions.Exit(1)
 
 
-def _sizes(given: list[str] | None) -> dict[str, int]:
+def _sizes(given: tuple[str, ...]) -> dict[str, int]:
     sizes = {}
-    for text in given or []:
+    for text in given:
         name, _, value = text.partition("=")
         if not value.strip().isdigit() or not name.strip() or int(value) < 1:
             raise ChainruleError(f"--size {text} is not a size", "--size D_h=32")
@@ -262,21 +252,22 @@ def _sizes(given: list[str] | None) -> dict[str, int]:
 
 
 @app.command()
-def train(
-    file: FileArgument,
-    data: Annotated[str, typer.Option(help="digits (scikit-learn's set), a .npz file with X and y, or a folder of IDX files.")] = "digits",
-    epochs: Annotated[int | None, typer.Option(min=1, help="Passes over the data.")] = None,
-    rate: Annotated[float | None, typer.Option(help="The step length.")] = None,
-    batch: Annotated[int | None, typer.Option(min=1, help="Samples in a step.")] = None,
-    seed: Annotated[int | None, typer.Option(help="Seed of start values and order.")] = None,
-    size: Annotated[list[str] | None, typer.Option(metavar="D_h=32", help="A hidden size; may be given again.")] = None,
-    out: Annotated[Path, typer.Option(help="The folder for the parameters and the picture.")] = Path("run"),
-    resume: Annotated[bool, typer.Option("--resume", help="Go on from the parameters in that folder.")] = False,
-    dialect: DialectOption = "whiteboard",
-) -> None:
+@file_argument
+@click.option("--data", default="digits", show_default=True, help="digits (scikit-learn's set), a .npz file with X and y, or a folder of IDX files.")
+@click.option("--epochs", type=click.IntRange(min=1), help="Passes over the data.")
+@click.option("--rate", type=float, help="The step length.")
+@click.option("--batch", type=click.IntRange(min=1), help="Samples in a step.")
+@click.option("--seed", type=int, help="Seed of start values and order.")
+@click.option("--size", multiple=True, metavar="D_h=32", help="A hidden size; repeatable.")
+@click.option("--out", default="run", show_default=True, type=click.Path(path_type=Path), help="The folder for the parameters and the picture.")
+@click.option("--resume", is_flag=True, help="Go on from the parameters in that folder.")
+@dialect_option
+def train(file: str, data: str, epochs: int | None, rate: float | None, batch: int | None, seed: int | None, size: tuple[str, ...], out: Path, resume: bool, dialect: str) -> None:
     """Train a classifier by gradient descent with its own derived gradients.
 
-    Example: chainrule train examples/one_layer.net --data digits --epochs 20
+    \b
+    Example:
+      chainrule train examples/one_layer.net --data digits --epochs 20
     """
     net = _load(file, dialect)
     _train(net, data=data, epochs=epochs, rate=rate, batch=batch, seed=seed, sizes=_sizes(size), out=out, resume=resume)
@@ -303,10 +294,13 @@ def example_path(name: str) -> Path:
 
 
 @app.command()
-def demo(out: Annotated[Path, typer.Option(help="The folder for code, parameters and picture.")] = Path("demo")) -> None:
+@click.option("--out", default="demo", show_default=True, type=click.Path(path_type=Path), help="The folder for code, parameters and picture.")
+def demo(out: Path) -> None:
     """Derive, verify, compile and train a network with one hidden layer.
 
-    Example: chainrule demo --out demo
+    \b
+    Example:
+      chainrule demo --out demo
     """
     from chainrule import api
 
@@ -316,7 +310,7 @@ def demo(out: Annotated[Path, typer.Option(help="The folder for code, parameters
     _show([_title(net.title, "what was written on the whiteboard"), *_program_lines(net), [],
            *_derivation_lines(derivation, 0), [], _report_line(report), []])  # fmt: skip
     if not report.ok:
-        raise typer.Exit(1)
+        raise click.exceptions.Exit(1)
     out.mkdir(parents=True, exist_ok=True)
     step = net.derive(net.parameters).compile("numpy", batch="N", dtype="float32", reduction="mean")
     code = out / "one_layer_step.py"

@@ -72,43 +72,83 @@ def evaluate_expression(
     functions: Mapping[str, Any] | None = None,
 ) -> Array:
     """The array of an expression over its free `indices`, in their order."""
-    shape = tuple(_size(dim, sizes) for _, dim in indices)
-    total = np.zeros(shape)
-    for (factors, bound), coefficient in expression.items():
-        scalar = float(coefficient)
-        operands: list[Any] = []
-        label: dict[Index, int] = {}
-        for atom, exponent in factors:
-            head, name, atom_indices = atom
-            if head == "#":
-                scalar *= float(_size(name, sizes)) ** float(exponent)  # type: ignore[arg-type]
-                continue
-            if head == "n":
-                scalar *= float(name) ** float(exponent)  # type: ignore[arg-type]
-                continue
-            if head == "δ":
-                array = np.eye(_size(atom_indices[0][1], sizes))
+    terms = _prepared(expression, indices)
+    total: Any = 0.0
+    for scalar, scales, atoms, subscripts in terms:
+        for dim, exponent in scales:
+            scalar = scalar * float(_size(dim, sizes)) ** exponent
+        if not atoms:
+            total = total + scalar
+            continue
+        operands = []
+        for atom, exponent in atoms:
+            if atom[0] == "δ":
+                array = np.eye(_size(atom[2][0][1], sizes))
+            elif atom[0] == "1":
+                array = np.ones(_size(atom[2][0][1], sizes))
             else:
                 array = _atom_array(atom, known, functions or {})
                 if exponent != 1:
-                    array = array ** (int(exponent) if exponent == int(exponent) else float(exponent))
-            if isinstance(name, tuple):
-                atom_indices = tuple(dict.fromkeys(atom_indices))
-            for i in atom_indices:
-                label.setdefault(i, len(label))
-            operands += [array, [label[i] for i in atom_indices]]
-        for index in (*indices, *bound):
+                    array = array**exponent
+            operands.append(array)
+        value = operands[0] if subscripts is None else np.einsum(subscripts, *operands, optimize=len(operands) > 4)
+        total = total + (value if scalar == 1.0 else scalar * value)
+    if np.ndim(total) != len(indices):
+        total = np.broadcast_to(total, tuple(_size(dim, sizes) for _, dim in indices)).copy()
+    return np.asarray(total, dtype=np.float64)
+
+
+# One term, ready to run: number, (size, exponent)s, (atom, exponent)s, einsum subscripts (None: the atom as it is).
+_Term = tuple[float, list[tuple[Dim, float]], list[tuple[Atom, "int | float"]], "str | None"]
+_memory: dict[int, tuple[Expr, tuple[Index, ...], list[_Term]]] = {}
+_LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+
+
+def _prepared(expression: Expr, indices: tuple[Index, ...]) -> list[_Term]:
+    """The terms of an expression, taken apart once. An expression is never changed after it is made."""
+    known = _memory.get(id(expression))
+    if known is not None and known[0] is expression and known[1] == indices:
+        return known[2]
+    terms = [_prepare(factors, bound, float(c), indices) for (factors, bound), c in expression.items()]
+    if len(_memory) > 5000:
+        _memory.clear()
+    _memory[id(expression)] = (expression, indices, terms)
+    return terms
+
+
+def _prepare(
+    factors: tuple[tuple[Atom, Any], ...], bound: tuple[Index, ...], scalar: float, indices: tuple[Index, ...]
+) -> _Term:
+    scales: list[tuple[Dim, float]] = []
+    atoms: list[tuple[Atom, int | float]] = []
+    label: dict[Index, str] = {}
+    inputs: list[str] = []
+    for atom, exponent in factors:
+        head, name, own = atom
+        if head == "#":
+            scales.append((name, float(exponent)))  # type: ignore[arg-type]
+            continue
+        if head == "n":
+            scalar *= float(name) ** float(exponent)  # type: ignore[arg-type]
+            continue
+        if isinstance(name, tuple):
+            own = tuple(dict.fromkeys(own))
+        for i in own:
+            label.setdefault(i, _LETTERS[len(label)])
+        inputs.append("".join(label[i] for i in own))
+        atoms.append((atom, int(exponent) if exponent == int(exponent) else float(exponent)))
+    for index in bound:
+        if index not in label:
+            scales.append((index[1], 1.0))
+    if atoms:
+        for index in indices:
             if index not in label:
-                if index in indices:
-                    label[index] = len(label)
-                    operands += [np.ones(_size(index[1], sizes)), [label[index]]]
-                else:
-                    scalar *= _size(index[1], sizes)
-        if operands:
-            total = total + scalar * np.einsum(*operands, [label[i] for i in indices], optimize=len(operands) > 4)
-        else:
-            total = total + scalar
-    return total
+                label[index] = _LETTERS[len(label)]
+                inputs.append(label[index])
+                atoms.append((("1", "", (index,)), 1))
+    output = "".join(label[i] for i in indices) if atoms else ""
+    same = len(inputs) == 1 and inputs[0] == output
+    return scalar, scales, atoms, None if same else ",".join(inputs) + "->" + output
 
 
 def _size(dim: Dim, sizes: Mapping[str, int]) -> int:

@@ -43,7 +43,8 @@ class OneLayer:
         if weight_decay:
             self.declarations["λ"] = Declaration("const", (), "scalar")
         shapes = [("z", "D_h"), ("h", "D_h"), ("θ", classes), (self.prediction, classes)]
-        self.equations = [SimpleNamespace(name=name, shape=(*lead, size)) for name, size in shapes]
+        column = () if rows else (1,)  # as the core gives it: a computed column has its second size
+        self.equations = [SimpleNamespace(name=name, shape=(*lead, size, *column)) for name, size in shapes]
         self.equations.append(SimpleNamespace(name="J", shape=()))
 
     def __str__(self):

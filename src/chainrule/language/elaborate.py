@@ -128,7 +128,49 @@ class _Elaborator:
         if not self.out.user_equations:
             raise LanguageError("there is no equation: nothing to differentiate", "z = W x, a line each")
         self.find_loss(tree)
+        self.offer_names()
         return self.out
+
+    def offer_names(self) -> None:
+        """Where all parts of a library function are there already, its value may be named: Σ exp(x) offers softmax(x).
+
+        The name is anonymous and shown as the call; it costs nothing unless a formula uses it.
+        """
+        program = self.program
+        inner: dict[str, str] = {}  # name of f(t) -> t
+        summed: dict[str, str] = {}  # name of a sum of it -> name of f(t)
+        for equation in program:
+            term = single(equation.value) if isinstance(equation.value, dict) else None
+            if term is None or term[1] != 1 or len(term[0][0]) != 1:
+                continue
+            ((head, name, _), exponent), bound = term[0][0][0], term[0][1]
+            if head in FUNCTIONS and isinstance(name, str) and exponent == 1 and not bound:
+                inner[equation.name] = name
+            elif head == "" and bound and name in inner:
+                summed[equation.name] = str(name)
+        for total, part in summed.items():
+            both = {total, part}
+            if any(both <= set(e.arguments) for e in program):
+                continue  # it has a name already
+            for function in sorted(definition_names()):
+                if "sum(" in definition_text(function):
+                    self.offer(function, inner[part])
+
+    def offer(self, function: str, argument: str) -> None:
+        """Keep `function(argument)` as a name if it takes one new equation, a product of what is there."""
+        before = dict(self.program.equations)
+        known = dict(self.known)
+        try:
+            self.expr(ast.Call(function, (ast.Name(argument),)))
+        except ChainruleError:
+            pass
+        new = [n for n in self.program.equations if n not in before]
+        value = self.program.equations[new[0]].value if len(new) == 1 else None
+        if isinstance(value, dict) and len(value) == 1 and not next(iter(value))[1] and len(next(iter(value))[0]) > 1:
+            return
+        self.known = known
+        for name in new:
+            del self.program.equations[name], self.program.variables[name]
 
     def new_name(self, name: str, span: Span | None) -> str:
         key = canonical_name(name)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-from chainrule.algebra.expr import Expr, Index, Monomial, Rational, rename
-from chainrule.algebra.program import Program, is_anonymous
+from chainrule.algebra.expr import Atom, Expr, Index, Monomial, Rational, rename
+from chainrule.algebra.program import Operation, Program, is_anonymous
 from chainrule.dims import display_name
 from chainrule.notation.text import FUNCTION_TEXT, number_text
 
@@ -45,7 +45,7 @@ def _term(program: Program, key: Monomial, coefficient: Rational, names: dict[In
     used = taken | set(inner.values())
     parts: list[str] = []
     below: list[str] = []
-    for atom, exponent in factors:
+    for atom, exponent in sorted(factors, key=lambda f: _rank(program, f[0])):
         text, compound = _atom(program, atom, inner, used)
         e = Fraction(exponent)
         if e == 1:
@@ -67,7 +67,18 @@ def _term(program: Program, key: Monomial, coefficient: Rational, names: dict[In
     return body
 
 
-def _atom(program: Program, atom: object, names: dict[Index, str], taken: set[str]) -> tuple[str, bool]:
+def _rank(program: Program, atom: Atom) -> tuple[int, int]:
+    """Signals first, then Jacobians of unknown functions as the chain rule has them, then the rest as it stands."""
+    name = atom[1] if isinstance(atom[1], str) else ""
+    variable = program.variables.get(name)
+    if variable is not None and variable.kind == "signal":
+        return (0, 0)
+    if name.startswith("∂"):
+        return (1, list(program.variables).index(name) if variable is not None else 0)
+    return (2, 0)
+
+
+def _atom(program: Program, atom: Atom, names: dict[Index, str], taken: set[str]) -> tuple[str, bool]:
     head, name, indices = atom  # type: ignore[misc]
     if head == "#":
         return display_name(str(name)), False
@@ -102,4 +113,12 @@ def _variable(
             simple = len(value) == 1 and len(term[0][0]) == 1 and term[1] == 1 and term[0][0][0][1] == 1
             return text, not simple
     shown = display_name(name)
+    operation = program.equations[name].value if name in program.equations else None
+    if isinstance(operation, Operation) and name.startswith("∂"):  # (∂g[i]/∂f[k])
+        top, below = shown[1:].split("/∂")
+        inputs = len(program.variables[operation.args[0]].dims)
+        letters = [names[i] for i in indices]
+        outer, inner = letters[: len(letters) - inputs], letters[len(letters) - inputs :]
+        places = [f"[{','.join(part)}]" if part else "" for part in (outer, inner)]
+        return f"(∂{top}{places[0]}/∂{below}{places[1]})", False
     return (f"{shown}[{','.join(names[i] for i in indices)}]" if indices else shown), False

@@ -2,21 +2,21 @@
 
 An array in a product is a `Part`: a node with one label per axis. Labels are small integers; those in the result are
 given, all others are summed. The order of multiplication is the cheapest tree, found by dynamic programming over
-subsets for up to `_EXHAUSTIVE` parts and greedily beyond. Sizes are not known when a plan is made, so `SizeGuess` assumes
-distinct large ones: what data alone have (samples) is larger than what parameters have.
+subsets for up to `_EXHAUSTIVE` parts and greedily beyond. Sizes are not known when a plan is made, so `SizeGuess`
+assumes distinct large ones: what data alone have (samples) is larger than what parameters have.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from chainrule.algebra.program import Program
 from chainrule.dims import Dim
 from chainrule.plan.graph import Graph, Node, Operand
-from chainrule.plan.numbers import ONE, Coefficient
-from chainrule.plan.rules import Builder
+from chainrule.plan.numbers import MINUS_ONE, ONE, Coefficient
+from chainrule.plan.rules import Builder, hint
 
 __all__ = ["Form", "Part", "SizeGuess", "contraction_form", "product", "reduce_labels", "relabel"]
 
@@ -59,12 +59,16 @@ def reduce_labels(builder: Builder, op: str, part: Part, labels: set[int]) -> Pa
     if not axes:
         return part
     node = builder.real(part.node.whole).node
-    kept = [k for k in range(node.rank) if k not in axes]
-    name = node.name or node.hint
-    made = builder.graph.make(
-        op, (node.whole,), tuple(node.dims[k] for k in kept), axes, hint=f"{name.split('_')[0]}_{op}" if name else op
-    )
-    return Part(made, tuple(part.labels[k] for k in kept))
+    kept = tuple(k for k in range(node.rank) if k not in axes)
+    labels_kept = tuple(part.labels[k] for k in kept)
+    if op == "sum" and node.op == "scale" and not node.name:
+        inner = reduce_labels(builder, op, Part(node.operands[0].node, part.labels), labels)
+        return Part(builder.scale(node.attributes[0], inner.node.whole).node, inner.labels)
+    if op == "sum" and node.op == "contract" and not node.name and contraction_form(node).name == "pairwise":
+        left, right = (Part(operand.node, operand.axes) for operand in node.operands)
+        return Part(multiply_pair(builder, left, right, set(kept)).node, labels_kept)
+    made = builder.graph.make(op, (node.whole,), tuple(node.dims[k] for k in kept), axes, hint=hint(node, op))
+    return Part(made, labels_kept)
 
 
 def product(builder: Builder, parts: list[Part], out: set[int], coefficient: Coefficient, guess: SizeGuess) -> Part:
@@ -90,7 +94,7 @@ def product(builder: Builder, parts: list[Part], out: set[int], coefficient: Coe
     return result
 
 
-Tree = int | tuple["Tree", "Tree"]
+Tree = int | tuple[Any, Any]
 
 
 def _leaves(tree: Tree) -> list[int]:
@@ -129,10 +133,9 @@ def _order(graph: Graph, parts: list[Part], out: set[int], sizes: dict[int, floa
     """The cheapest tree of pairwise products. A pair that exists already is free."""
     if len(parts) == 1:
         return 0
-    trees: list[Tree] = list(range(len(parts)))
     if len(parts) > _EXHAUSTIVE:
         return _greedy(parts, out, sizes)
-    everything = frozenset(trees)  # type: ignore[arg-type]
+    everything = frozenset(range(len(parts)))
     best: dict[frozenset[int], tuple[float, Tree]] = {frozenset([k]): (0.0, k) for k in range(len(parts))}
     kept = {members: _labels(parts, members, out) for members in _subsets(len(parts))}
     for members in _subsets(len(parts)):
@@ -170,18 +173,24 @@ def _halves(members: frozenset[int]) -> list[frozenset[int]]:
 def _greedy(parts: list[Part], out: set[int], sizes: dict[int, float]) -> Tree:
     alive: list[tuple[frozenset[int], Tree]] = [(frozenset([k]), k) for k in range(len(parts))]
     while len(alive) > 1:
-        pairs = [(i, j) for i in range(len(alive)) for j in range(i + 1, len(alive))]
-
-        def cost(pair: tuple[int, int]) -> float:
-            left, right = alive[pair[0]][0], alive[pair[1]][0]
-            kept = [_labels(parts, members, out) for members in (left, right, left | right)]
-            grown = _volume(kept[2], sizes) - _volume(kept[0], sizes) - _volume(kept[1], sizes)
-            return _pair_cost(*kept, sizes) + _PASS * grown
-
-        i, j = min(pairs, key=cost)
+        costs = {
+            (i, j): _pair_growth(parts, alive[i][0], alive[j][0], out, sizes)
+            for i in range(len(alive))
+            for j in range(i + 1, len(alive))
+        }
+        i, j = min(costs, key=costs.__getitem__)
         merged = (alive[i][0] | alive[j][0], (alive[i][1], alive[j][1]))
         alive = [item for k, item in enumerate(alive) if k not in (i, j)] + [merged]
     return alive[0][1]
+
+
+def _pair_growth(
+    parts: list[Part], left: frozenset[int], right: frozenset[int], out: set[int], sizes: dict[int, float]
+) -> float:
+    """What a pair costs, and by how much it makes arrays larger."""
+    a, b, both = (_labels(parts, members, out) for members in (left, right, left | right))
+    grown = _volume(both, sizes) - _volume(a, sizes) - _volume(b, sizes)
+    return _pair_cost(a, b, both, sizes) + _PASS * grown
 
 
 def _exists(
@@ -191,7 +200,7 @@ def _exists(
     if not (set(parts[a].labels) | set(parts[b].labels)) - kept:
         return False
     operands, dims, _ = _contract_operands(parts[a], parts[b], set(kept))
-    return graph.find("contract", operands) is not None
+    return graph.find("contract", operands, (len(dims),)) is not None
 
 
 def _smallest(parts: list[Part], tree: Tree, out: set[int], sizes: dict[int, float]) -> frozenset[int]:
@@ -199,10 +208,7 @@ def _smallest(parts: list[Part], tree: Tree, out: set[int], sizes: dict[int, flo
     places: list[frozenset[int]] = []
 
     def visit(node: Tree) -> frozenset[int]:
-        if isinstance(node, int):
-            members = frozenset([node])
-        else:
-            members = visit(node[0]) | visit(node[1])
+        members = frozenset([node]) if isinstance(node, int) else visit(node[0]) | visit(node[1])
         places.append(members)
         return members
 
@@ -231,12 +237,15 @@ def _carry_out(
 def multiply_pair(builder: Builder, left: Part, right: Part, keep: set[int]) -> Part:
     """The product of two parts, summed over the labels that are not in `keep`."""
     if not (set(left.labels) | set(right.labels)) - keep:
-        made = builder.multiply(Operand(left.node, left.labels), Operand(right.node, right.labels))
-        return Part(made.node, made.axes)
+        return Part(*builder.multiply(Operand(*left), Operand(*right)))
+    for first, second in ((left, right), (right, left)):
+        if first.node.op == "scale" and first.node.attributes[0] == MINUS_ONE and not first.node.name:
+            made = multiply_pair(builder, Part(first.node.operands[0].node, first.labels), second, keep)
+            return Part(builder.negative(made.node.whole).node, made.labels)
     left = Part(builder.real(left.node.whole).node, left.labels)
     right = Part(builder.real(right.node.whole).node, right.labels)
     operands, dims, labels = _contract_operands(left, right, keep)
-    return Part(builder.graph.make("contract", operands, dims), labels)
+    return Part(builder.graph.make("contract", operands, dims, (len(dims),)), labels)
 
 
 def _contract_operands(

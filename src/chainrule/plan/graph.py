@@ -14,7 +14,7 @@ Operations (dims: the sizes of the result):
     add, subtract, multiply, divide        two operands, broadcast
     apply      function                    an elementwise function of several operands
     sum, max   reduced axes of the operand
-    contract   two operands; axes ≥ rank of the result are summed
+    contract   rank                        two operands; axes ≥ rank of the result are summed
     diagonal   axes of the operand that go to one axis: x[i, i]
     embed      groups                      zeros but for value where all axes of a group are equal: diag(x)
     add_embed  groups                      base + embed(value)
@@ -93,7 +93,7 @@ class Graph:
         hint: str = "",
     ) -> Node:
         """The node for an operation, new only if there is none."""
-        key = (op, tuple((o.node.number, o.axes) for o in operands), attributes)
+        key: tuple[Any, ...] = (op, tuple((o.node.number, o.axes) for o in operands), attributes)
         if op in ("number", "broadcast", "embed", "input"):
             key = (*key, dims)
         node = self._known.get(key)

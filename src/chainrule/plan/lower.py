@@ -1,8 +1,8 @@
 """From equations in index notation to a graph of array operations.
 
-A term becomes a product of `Part`s (an array with a label per axis), multiplied in the cheapest order; a sum of terms is
-formed with what all terms share taken out: scalars and factors of free indices. Deltas between free indices make an
-array of zeros with a diagonal. Exponentials are shifted where `chainrule.plan.shifts` says so.
+A term becomes a product of `Part`s (an array with a label per axis), multiplied in the cheapest order; a sum of terms
+is formed with what all terms share taken out: scalars and factors of free indices. Exponentials are shifted where
+`chainrule.plan.shifts` says so.
 """
 
 from __future__ import annotations
@@ -17,10 +17,11 @@ from chainrule.errors import UnsupportedError
 from chainrule.functions import FUNCTIONS
 from chainrule.functions.operations import OPERATIONS
 from chainrule.plan.contraction import Part, SizeGuess, product, reduce_labels
+from chainrule.plan.deltas import embed
 from chainrule.plan.graph import Graph, Node, Operand
 from chainrule.plan.numbers import MINUS_ONE, ONE, Coefficient, coefficient_of
-from chainrule.plan.rules import Builder
-from chainrule.plan.shifts import Scale, Shift, balance, exponential_of, find_shifts
+from chainrule.plan.rules import Builder, hint
+from chainrule.plan.shifts import Scale, Shift, choose_scales, exponential_of, find_shifts
 
 __all__ = ["Lowering"]
 
@@ -64,20 +65,17 @@ class Lowering:
             self._values[equation.name] = _Value(self._operation(equation.name, equation.value))
         else:
             self._values[equation.name] = self._expression(equation.value, variable.indices)
-        value = self._values[equation.name]
-        shown = value.whole or value.mantissa
-        if shown is not None and not shown.node.name and shown.node.op not in ("input", "number"):
-            self._christen(shown.node, equation.name, value.whole is not None)
-
-    def _christen(self, node: Node, name: str, whole: bool) -> None:
-        if whole and not is_anonymous(name):
-            node.name = name
+        whole = self._values[equation.name].whole
+        if whole is not None and not whole.node.name and not is_anonymous(equation.name):
+            if whole.node.op not in ("input", "number"):
+                whole.node.name = equation.name
 
     def operand(self, name: str) -> Operand:
         """The whole value of a variable over its axes (missing axes: constant along them)."""
         value = self._values[name]
         if value.whole is None:
-            assert value.mantissa is not None and value.scale is not None
+            assert value.mantissa is not None
+            assert value.scale is not None
             parts = [Part(*value.mantissa), *self._scale_parts(value.scale)]
             labels = {label for part in parts for label in part.labels}
             made = product(self.builder, parts, labels, ONE, self.guess)
@@ -146,7 +144,7 @@ class Lowering:
             parts, _ = self._factors(others, set(), labels)
             free = {label for part in (*parts, inner) for label in part.labels}
             result = product(self.builder, [*parts, inner], free, scalar, self.guess)
-            return self._embed(result, deltas, labels) if deltas else result
+            return embed(self.builder, result, deltas, labels) if deltas else result
         plain = [term for term in terms if not any(atom[0] == "δ" for atom, _ in term[0])]
         diagonal = [term for term in terms if any(atom[0] == "δ" for atom, _ in term[0])]
         total = self._add_parts([(self._term((f, b, ONE), labels), c) for f, b, c in plain]) if plain else None
@@ -158,7 +156,7 @@ class Lowering:
             )
         for atoms, group in by_deltas.items():
             value = self._sum(group, labels)
-            total = self._embed(value, [(atom, 1) for atom in atoms], labels, total)
+            total = embed(self.builder, value, [(atom, 1) for atom in atoms], labels, total)
         assert total is not None
         return total
 
@@ -185,11 +183,11 @@ class Lowering:
         return list(common.items()), rest
 
     def _has_scale(self, factor: Factor) -> bool:
-        (_, name, _), _ = factor
         site = exponential_of(self.program, factor)
         if site is not None and site[0] in self._shifts:
             return True
-        return isinstance(name, str) and name in self._values and self._values[name].scale is not None
+        name = factor[0][1]
+        return isinstance(name, str) and bool(self._scale_of(name))
 
     def _add_parts(self, parts: list[tuple[Part, Coefficient]]) -> Part:
         """Σ coefficient · part: small arrays are added among themselves first, a positive one leads."""
@@ -230,7 +228,7 @@ class Lowering:
             if local[index] not in present:
                 coefficient = coefficient.times_size(index[1])
         result = product(self.builder, parts, set(labels.values()), coefficient, self.guess)
-        return self._embed(result, deltas, labels) if deltas else result
+        return embed(self.builder, result, deltas, labels) if deltas else result
 
     @staticmethod
     def _bound_labels(bound: set[Index], labels: dict[Index, int]) -> dict[Index, int]:
@@ -246,58 +244,13 @@ class Lowering:
     ) -> tuple[list[Part], Scale]:
         """The factors of a term as parts, and the scale that remains (multiplied in unless `allow_scale`)."""
         local = {**labels, **self._bound_labels(bound, labels)}
-        chosen, scale = self._choose(factors, local, {local[index] for index in bound}, allow_scale)
+        chosen, scale = choose_scales(
+            self.program, self._shifts, self._scale_of, factors, local, {local[i] for i in bound}, allow_scale
+        )
         if dry:
             return [], scale
         parts = [self._factor(factor, local, shift) for factor, shift in zip(factors, chosen, strict=True)]
         return self._cancel(parts), scale
-
-    def _choose(
-        self, factors: Sequence[Factor], local: dict[Index, int], summed: set[int], allow_scale: bool
-    ) -> tuple[list[Shift | bool | None], Scale]:
-        """For each factor: None (as it stands), True (its mantissa) or the shift of an exponential; and the scale.
-
-        The scale that remains is empty unless `allow_scale`, and never depends on a summed label: factors for which
-        that cannot be are used as they stand.
-        """
-        chosen: list[Shift | bool | None] = [None] * len(factors)
-        scales: dict[int, Scale] = {}
-        sites = []
-        for k, ((head, name, indices), exponent) in enumerate(factors):
-            site = exponential_of(self.program, factors[k])
-            if site is not None and site[0] in self._shifts:
-                sites.append((k, site, exponent))
-                continue
-            value = self._values.get(name) if head == "" and isinstance(name, str) else None
-            if value is not None and value.scale:
-                chosen[k] = True
-                scales[k] = {
-                    (shift, tuple(local[indices[a]] for a in axes)): e * exponent
-                    for (shift, axes), e in value.scale.items()
-                }
-        total = balance(list(scales.values()))
-        for k, (t, indices), exponent in sites:
-            where = tuple(local[i] for i in indices)
-            options = [
-                (axes, ((t, axes), tuple(label for a, label in enumerate(where) if a not in axes)))
-                for axes in sorted(self._shifts[t])
-            ]
-            picked = next(
-                (key for _, key in options if total.get(key, 0) * exponent < 0),
-                next((key for axes, key in options if {where[a] for a in axes} <= summed), None),
-            )
-            if picked is not None:
-                chosen[k] = picked[0]
-                scales[k] = {picked: exponent}
-                total = balance(list(scales.values()))
-        while True:
-            stuck = {key for key in total if not allow_scale or any(label in summed for label in key[1])}
-            if not stuck:
-                return chosen, total
-            for k in [k for k, scale in scales.items() if stuck & scale.keys()]:
-                del scales[k]
-                chosen[k] = None
-            total = balance(list(scales.values()))
 
     def _factor(self, factor: Factor, local: dict[Index, int], shift: Shift | bool | None) -> Part:
         (head, name, indices), exponent = factor
@@ -319,6 +272,10 @@ class Lowering:
                 if head:
                     operand = self.builder.map(head, operand)
         return Part(*self.builder.power(operand, exponent))
+
+    def _scale_of(self, name: str) -> Scale | None:
+        value = self._values.get(name)
+        return value.scale if value is not None else None
 
     def _several(
         self, head: str, name: tuple[tuple[str, int], ...], indices: tuple[Index, ...], local: dict[Index, int]
@@ -379,16 +336,15 @@ class Lowering:
     def _maximum(self, shift: Shift) -> Part:
         """m = max of t over the shift's axes, with t's other axes (by position) as labels."""
         t, axes = shift
-        operand = self._values_whole(t)
+        operand = self.builder.real(self.operand(t))
         return reduce_labels(self.builder, "max", Part(*operand), set(axes))
-
-    def _values_whole(self, name: str) -> Operand:
-        return self.builder.real(self.operand(name))
 
     def _shifted(self, shift: Shift) -> Operand:
         """exp(t − m) over t's axes."""
-        t = self._values_whole(shift[0])
-        return self.builder.map("exp", self.builder.subtract(t, Operand(*self._maximum(shift))))
+        t = self.builder.real(self.operand(shift[0]))
+        shifted = self.builder.subtract(t, Operand(*self._maximum(shift)))
+        shifted.node.hint = shifted.node.hint or hint(t.node, "shifted")
+        return self.builder.map("exp", shifted)
 
     def _maximum_at(self, shift: Shift, where: tuple[int, ...]) -> Part:
         maximum = self._maximum(shift)
@@ -398,7 +354,8 @@ class Lowering:
 
     def _log_scaled(self, value: _Value) -> Operand:
         """log(mantissa · exp(Σ e m)) = log mantissa + Σ e m."""
-        assert value.mantissa is not None and value.scale is not None
+        assert value.mantissa is not None
+        assert value.scale is not None
         total = self.builder.log(value.mantissa)
         for (shift, where), exponent in value.scale.items():
             m = self.builder.scale(Coefficient(Fraction(exponent)), Operand(*self._maximum_at(shift, where)))
@@ -411,37 +368,6 @@ class Lowering:
             m = self.builder.scale(Coefficient(Fraction(exponent)), Operand(*self._maximum_at(shift, where)))
             parts.append(Part(*self.builder.map("exp", m)))
         return parts
-
-    # -- deltas -------------------------------------------------------------------------------------------------
-
-    def _embed(
-        self, value: Part, deltas: list[Factor], labels: dict[Index, int], base: Part | None = None
-    ) -> Part:
-        """Zeros (or `base`) plus `value` where the indices of each delta are equal. Covers all free labels."""
-        group = {label: label for label in labels.values()}
-
-        def root(label: int) -> int:
-            while group[label] != label:
-                label = group[label]
-            return label
-
-        for (_, _, (left, right)), _ in deltas:
-            a, b = sorted((root(labels[left]), root(labels[right])))
-            group[b] = a
-        roots = [root(label) for label in sorted(labels.values())]
-        distinct = sorted(set(roots))
-        place = {label: k for k, label in enumerate(distinct)}
-        value = Part(self.builder.real(value.node.whole).node, tuple(place[root(label)] for label in value.labels))
-        dims = tuple(index[1] for index, _ in sorted(labels.items(), key=lambda item: item[1]))
-        follow = tuple(place[r] for r in roots)
-        everything = tuple(range(len(dims)))
-        if base is None:
-            return Part(self.graph.make("embed", (Operand(*value),), dims, (follow,), hint="diag"), everything)
-        if base.labels != everything:
-            full = self.graph.make("broadcast", (Operand(base.node, base.labels),), dims)
-            base = Part(full, everything)
-        operands = (Operand(base.node, base.labels), Operand(*value))
-        return Part(self.graph.make("add_embed", operands, dims, (follow,), hint="diag"), everything)
 
 
 def _common_scalar(terms: list[Term]) -> tuple[Coefficient, list[Term]]:

@@ -21,7 +21,7 @@ from chainrule.functions import FUNCTIONS
 from chainrule.plan.graph import Graph, Node, Operand
 from chainrule.plan.numbers import MINUS_ONE, ONE, Coefficient
 
-__all__ = ["Builder"]
+__all__ = ["Builder", "hint"]
 
 _POSITIVE_MAPS = frozenset({"exp", "sigmoid", "softplus", "cosh"})
 
@@ -52,7 +52,7 @@ class Builder:
             left, right = node.operands
             return Operand(self._binary("subtract", right, left, node.dims), operand.axes)
         return Operand(
-            self.graph.make("scale", (node.whole,), node.dims, (coefficient,), hint=_hint(node, "scaled")), operand.axes
+            self.graph.make("scale", (node.whole,), node.dims, (coefficient,), hint=hint(node, "scaled")), operand.axes
         )
 
     def negative(self, operand: Operand) -> Operand:
@@ -80,14 +80,14 @@ class Builder:
             return self.log(operand)
         node = operand.node
         if function == "step" or (function == "sgn" and node.is_map("relu")):
-            return self._map("positive", self.real(operand), dtype="bool", hint=_hint(node, "mask"))
+            return self._map("positive", self.real(operand), dtype="bool", called=hint(node, "mask"))
         operand = self.real(operand)
-        return self._map(function, operand, hint=_hint(operand.node, function))
+        return self._map(function, operand, called=hint(operand.node, function))
 
-    def _map(self, function: str, operand: Operand, *more: Rational, dtype: str = "float", hint: str = "") -> Operand:
+    def _map(self, function: str, operand: Operand, *more: Rational, dtype: str = "float", called: str = "") -> Operand:
         node = operand.node
         return Operand(
-            self.graph.make("map", (node.whole,), node.dims, (function, *more), dtype, hint), operand.axes
+            self.graph.make("map", (node.whole,), node.dims, (function, *more), dtype, called), operand.axes
         )
 
     def log(self, operand: Operand) -> Operand:
@@ -111,10 +111,10 @@ class Builder:
             known = self._is_exponential(left.node) or self._is_exponential(right.node)
             if known and self.is_positive(left.node) and self.is_positive(right.node):
                 join = "add" if node.op == "multiply" else "subtract"
-                return Operand(
-                    self._sum(join, self.log(left), self.log(right), node.dims).node, operand.axes
-                )
-        return self._map("log", operand, hint=_hint(node, "log"))
+                made = self._sum(join, self.log(left), self.log(right), node.dims).node
+                made.hint = made.hint or hint(node, "log")
+                return Operand(made, operand.axes)
+        return self._map("log", operand, called=hint(node, "log"))
 
     def power(self, operand: Operand, exponent: Rational) -> Operand:
         """operand ** exponent, by products, roots and reciprocals where it can be."""
@@ -136,18 +136,18 @@ class Builder:
             positive = self.power(operand, -exponent)
             return self._reciprocal(positive)
         if exponent == 2:
-            return self._map("square", operand, hint=_hint(node, "squared"))
+            return self._map("square", operand, called=hint(node, "squared"))
         if exponent == Fraction(1, 2):
-            return self._map("sqrt", operand, hint=_hint(node, "sqrt"))
+            return self._map("sqrt", operand, called=hint(node, "sqrt"))
         if exponent.denominator <= 2 and exponent <= 8:
             half = self.power(operand, Fraction(1, 2)) if exponent.denominator == 2 else None
             whole = int(exponent)
             if half is not None:
                 return self.multiply(self.power(operand, whole), half)
             root = self.power(operand, whole // 2)
-            square = self._map("square", root, hint=_hint(node, "power"))
+            square = self._map("square", root, called=hint(node, "power"))
             return square if whole % 2 == 0 else self.multiply(square, operand)
-        return self._map("power", operand, exponent, hint=_hint(node, "power"))
+        return self._map("power", operand, exponent, called=hint(node, "power"))
 
     def _reciprocal(self, operand: Operand) -> Operand:
         node = operand.node
@@ -156,12 +156,12 @@ class Builder:
             return Operand(self.map("sigmoid", self.negative(exponent)).node, operand.axes)
         if node.is_map("reciprocal"):
             return Operand(node.operands[0].node, operand.axes)
-        return self._map("reciprocal", operand, hint=_hint(node, "inv"))
+        return self._map("reciprocal", operand, called=hint(node, "inv"))
 
     # -- two operands -------------------------------------------------------------------------------------------
 
-    def _binary(self, op: str, left: Operand, right: Operand, dims: tuple[Dim, ...], hint: str = "") -> Node:
-        return self.graph.make(op, (left, right), dims, hint=hint)
+    def _binary(self, op: str, left: Operand, right: Operand, dims: tuple[Dim, ...]) -> Node:
+        return self.graph.make(op, (left, right), dims)
 
     def _join(self, left: Operand, right: Operand) -> tuple[tuple[int, ...], tuple[Dim, ...], Operand, Operand]:
         """Number the axes that the two cover from 0; gives these axes, their sizes and both operands on them."""
@@ -190,6 +190,8 @@ class Builder:
         for first, second in ((left, right), (right, left)):
             if first.node.op == "number":
                 return self.scale(first.node.attributes[0], second)
+            if first.node.op == "scale" and first.node.attributes[0] == MINUS_ONE and not first.node.name:
+                return self.negative(self.multiply(Operand(first.node.operands[0].node, first.axes), second))
             if first.node.is_map("exp") and second.node.is_map("sigmoid") and first.axes == second.axes:
                 exponent = first.node.operands[0]
                 if self.negative(exponent) == second.node.operands[0]:
@@ -198,11 +200,11 @@ class Builder:
         for first, second in ((left, right), (right, left)):
             if second.node.is_map("reciprocal") and first.node.dtype == "float":
                 divisor = Operand(second.node.operands[0].node, second.axes)
-                return Operand(self._binary("divide", first, divisor, dims, _hint(first.node, "")), axes)
+                return Operand(self._binary("divide", first, divisor, dims), axes)
         left, right = self._commute(left, right)
         if left == right:
-            return Operand(self._map("square", left.node.whole, hint=_hint(left.node, "squared")).node, axes)
-        return Operand(self._binary("multiply", left, right, dims, _hint(left.node, "")), axes)
+            return Operand(self._map("square", left.node.whole, called=hint(left.node, "squared")).node, axes)
+        return Operand(self._binary("multiply", left, right, dims), axes)
 
     def add(self, left: Operand, right: Operand) -> Operand:
         """The sum, broadcast; x + (−y) is x − y."""
@@ -231,7 +233,7 @@ class Builder:
         if right.node.op == "scale" and right.node.attributes[0] == MINUS_ONE:
             op = "subtract" if op == "add" else "add"
             right = Operand(right.node.operands[0].node, right.axes)
-        return self._binary(op, left, right, dims, _hint(left.node, "")).whole
+        return self._binary(op, left, right, dims).whole
 
     # -- what is known of a node --------------------------------------------------------------------------------
 
@@ -267,9 +269,7 @@ class Builder:
         return None
 
 
-def _hint(node: Node, suffix: str) -> str:
-    """What to call a node that is made from `node`."""
-    base = node.name or node.hint
-    if not suffix or not base:
-        return suffix or base
-    return base if base.endswith("_" + suffix) else f"{base.split('_')[0]}_{suffix}"
+def hint(node: Node, suffix: str) -> str:
+    """What to call a node that is made from `node`: the stem of its name and what was done ("Θ|exp")."""
+    stem = node.name or node.hint.split("|")[0]
+    return f"{stem}|{suffix}" if stem else suffix

@@ -1,7 +1,8 @@
 """Which array lives in which memory: liveness, updates in place and reuse of buffers.
 
-Nodes that overwrite one operand form a *chain*: one block of memory. A chain that ends in an output is `fresh` (handed to
-the caller); the others take blocks from a pool, and a block returns to it when the last node of its chain has been used.
+Nodes that overwrite one operand form a *chain*: one block of memory. A chain that ends in an output is `fresh` (handed
+to the caller); the others take blocks from a pool, and a block returns to it when the last node of its chain has been
+used.
 Scalars need no memory: targets hold them in local variables.
 """
 
@@ -27,7 +28,7 @@ class Block:
 
 
 def overwritten_operand(node: Node, index: int, last_use: dict[Node, int], inputs_and_outputs: set[Node]) -> int | None:
-    """The operand whose memory the node may take, or None: same sizes, used here for the last time, not the caller's."""
+    """The operand whose memory the node may take: same sizes, last used here, not the caller's. None: no such."""
     if node.op in ELEMENTWISE:
         candidates = range(len(node.operands))
     elif node.op == "add_embed":

@@ -1,19 +1,21 @@
 """Shifted exponents: how Σ exp(t) is computed without overflow, found by structure.
 
-Where a variable s[I] = Σ_K exp(t[I, K]) is divided by, or its logarithm taken, exp(t) is not computed as it stands. With
-m[I] = max_K t[I, K] and u = exp(t − m), exp(t) = u · exp(m) and s = (Σ_K u) · exp(m): both are a *mantissa* times the same
-`Scale`. In exp(t)/s the scales cancel; log s = log Σ_K u + m. A value with a scale is made whole (mantissa · exp(m)) only
-where something asks for it by itself.
+Where a variable s[I] = Σ_K exp(t[I, K]) is divided by, or its logarithm taken, exp(t) is not computed as it stands.
+With m[I] = max_K t[I, K] and u = exp(t − m), exp(t) = u · exp(m) and s = (Σ_K u) · exp(m): both are a *mantissa* times
+the same `Scale`. In exp(t)/s the scales cancel; log s = log Σ_K u + m. A value with a scale is made whole
+(mantissa · exp(m)) only where something asks for it by itself.
 
 `find_shifts` finds the pairs (t, K); `Scale` is the bookkeeping of exponents of exp(m).
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+
 from chainrule.algebra.expr import Factor, Index, Rational
 from chainrule.algebra.program import Program
 
-__all__ = ["Scale", "Shift", "balance", "exponential_of", "find_shifts"]
+__all__ = ["Scale", "Shift", "balance", "choose_scales", "exponential_of", "find_shifts"]
 
 # A maximum over axes of t: the name of t and the positions of the axes.
 Shift = tuple[str, tuple[int, ...]]
@@ -85,3 +87,57 @@ def balance(scales: list[Scale]) -> Scale:
                 del total[key]
     return total
 
+
+def choose_scales(
+    program: Program,
+    shifts: dict[str, set[tuple[int, ...]]],
+    known: Callable[[str], Scale | None],
+    factors: Sequence[Factor],
+    local: dict[Index, int],
+    summed: set[int],
+    allow_scale: bool,
+) -> tuple[list[Shift | bool | None], Scale]:
+    """For each factor of a term: None (as it stands), True (its mantissa) or the shift of an exponential; and the scale.
+
+    `known` gives the scale of a variable that has one; `local` the label of each index, `summed` those that are summed.
+    The scale that remains is empty unless `allow_scale`, and never depends on a summed label: factors for which
+    that cannot be are used as they stand.
+    """
+    chosen: list[Shift | bool | None] = [None] * len(factors)
+    scales: dict[int, Scale] = {}
+    sites = []
+    for k, ((head, name, indices), exponent) in enumerate(factors):
+        site = exponential_of(program, factors[k])
+        if site is not None and site[0] in shifts:
+            sites.append((k, site, exponent))
+            continue
+        own = known(name) if head == "" and isinstance(name, str) else None
+        if own:
+            chosen[k] = True
+            scales[k] = {
+                (shift, tuple(local[indices[a]] for a in axes)): e * exponent
+                for (shift, axes), e in own.items()
+            }
+    total = balance(list(scales.values()))
+    for k, (t, indices), exponent in sites:
+        where = tuple(local[i] for i in indices)
+        options = [
+            (axes, ((t, axes), tuple(label for a, label in enumerate(where) if a not in axes)))
+            for axes in sorted(shifts[t])
+        ]
+        picked = next(
+            (key for _, key in options if total.get(key, 0) * exponent < 0),
+            next((key for axes, key in options if {where[a] for a in axes} <= summed), None),
+        )
+        if picked is not None:
+            chosen[k] = picked[0]
+            scales[k] = {picked: exponent}
+            total = balance(list(scales.values()))
+    while True:
+        stuck = {key for key in total if not allow_scale or any(label in summed for label in key[1])}
+        if not stuck:
+            return chosen, total
+        for k in [k for k, scale in scales.items() if stuck & scale.keys()]:
+            del scales[k]
+            chosen[k] = None
+        total = balance(list(scales.values()))

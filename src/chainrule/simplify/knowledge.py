@@ -105,7 +105,10 @@ class Knowledge:
             self.weights[name] = 4.0  # while it is being found
             equation = self.program.equations.get(name)
             known = 1.0
-            if equation is not None and isinstance(equation.value, dict):
+            spelled = getattr(equation.source, "args", None) if equation is not None else None
+            if spelled is not None and all(argument in self.program.variables for argument in spelled):
+                known = 0.6 + sum(self.name_weight(argument) for argument in spelled)  # read as a call: softmax(x)
+            elif equation is not None and isinstance(equation.value, dict):
                 known = min(8.0, self.cost(equation.value))
                 ((factors, _), coefficient) = next(iter(equation.value.items()), (((), ()), 0))
                 if len(equation.value) == len(factors) == coefficient == 1 and factors[0][1] == 1:

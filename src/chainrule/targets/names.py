@@ -34,6 +34,14 @@ class Names:
 
     def __init__(self, reserved: Iterable[str] = ()) -> None:
         self._taken = {"np", "self", *reserved, *dir(builtins)}
+        self._temporaries = 0
+
+    def temporary(self, hint: str) -> str:
+        """A name for what has none: Θ_exp, or t1, t2, …"""
+        if hint:
+            return self.take(hint.replace("|", "_"))
+        self._temporaries += 1
+        return self.take(f"t{self._temporaries}")
 
     def take(self, wanted: str) -> str:
         """`wanted` as an identifier, with a number or an underscore behind it where it is taken."""
@@ -65,5 +73,5 @@ def name_nodes(plan: Plan, names: Names, keep: set[Node] | None = None) -> dict[
                 result[node] = result[after]
     for node in plan.steps:
         if node not in result and (keep is None or node in keep):
-            result[node] = names.take(node.hint or "t")
+            result[node] = names.temporary(node.hint)
     return result

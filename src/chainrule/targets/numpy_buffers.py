@@ -6,6 +6,7 @@ from chainrule.functions import FUNCTIONS
 from chainrule.plan import Block, Node, Plan, contraction_form
 from chainrule.targets.names import Names, name_nodes
 from chainrule.targets.numpy_expressions import ATOM, Spelling, Text, bracket
+from chainrule.targets.numpy_reading import expression, tensordot
 
 __all__ = ["BufferWriter"]
 
@@ -43,9 +44,10 @@ class BufferWriter:
         found = set()
         for node, after in zip(self.plan.steps, self.plan.steps[1:], strict=False):
             used = any(operand.node is node for operand in after.operands)
-            if used and uses[node] == 1 and not node.rank and not node.name and after.op in ("scale", *_SIGNS, "map"):
-                if not after.is_map("sigmoid"):
-                    found.add(node)
+            scalar = not node.rank and not node.name
+            fits = after.op in ("scale", *_SIGNS, "map") and not after.is_map("sigmoid")
+            if used and uses[node] == 1 and scalar and fits:
+                found.add(node)
         return found
 
     def value(self, node: Node) -> Text:
@@ -168,14 +170,11 @@ class BufferWriter:
             second = spelling.grouped_side(right, form.right, form.summed, False)
             if first is not None and second is not None:
                 return self._grouped(node, [first, second], len(form.left), len(form.right))
-            axes = [[o.axes.index(a) for a in form.summed] for o in (left, right)]
-            arguments = f"{self.value(left.node)[0]}, {self.value(right.node)[0]}"
-            return self._assign(node, f"np.tensordot({arguments}, axes={tuple(axes)})")
+            return self._assign(node, tensordot(spelling, node))
         if kind == "batched":
-            first_text, second_text = spelling.gemm_sides(node, form)
+            lifted = [side[0] for side in spelling.gemm_sides(node, form)]
             if form.left and form.right:
-                return self._call(node, "np.matmul", [first_text[0], second_text[0]])
-            lifted = [first_text[0], second_text[0]]
+                return self._call(node, "np.matmul", lifted)
             inner, back = ("[..., None, :]", "[..., 0, :]") if not form.left else ("[..., None]", "[..., 0]")
             lifted[0 if not form.left else 1] = f"{lifted[0 if not form.left else 1]}{inner}"
             return self._call(node, "np.matmul", lifted, inner, back)
@@ -247,6 +246,8 @@ class BufferWriter:
     # -- scalars ------------------------------------------------------------------------------------------------
 
     def _scalar(self, node: Node) -> Text:
-        from chainrule.targets.numpy_plain import scalar_text
-
-        return scalar_text(node, self.spelling, self.value)
+        if node.op == "contract":
+            form = contraction_form(node)
+            if form.name == "dot":  # less overhead than @
+                return f"np.dot({', '.join(side[0] for side in self.spelling.gemm_sides(node, form))})", ATOM
+        return expression(self.spelling, node)

@@ -137,7 +137,7 @@ def _prediction(net: Network, label: str) -> str:
     Its largest entry is the predicted class; logits would do as well, softmax keeps their order.
     """
     shape = tuple(net.declarations[label].shape)
-    names = [item.name for item in net.equations if item.name != net.loss and tuple(item.shape) == shape]
+    names = [item.name for item in net.equations if item.name != net.loss and _axes(item.shape) == _axes(shape)]
     if not names:
         raise ChainruleError(
             f"nothing can be compared with the label {label} : {format_shape(shape)}",
@@ -146,8 +146,15 @@ def _prediction(net: Network, label: str) -> str:
     return names[-1]
 
 
+def _axes(shape: Sequence[Dim]) -> tuple[Dim, ...]:
+    """A shape without sizes of 1: a column is `N_c` where it is declared and `N_c × 1` where it is computed."""
+    return tuple(dim for dim in shape if dim != 1)
+
+
 def _unused(net: Network) -> str:
+    """A name for the size of a batch that the network does not use for anything."""
     used = {dim for item in net.declarations.values() for dim in item.shape} | set(net.declarations)
+    used |= {item.name for item in net.equations}
     return next(name for name in (*BATCH_NAMES, *(f"N_{i}" for i in range(len(used) + 1))) if name not in used)
 
 

@@ -1,0 +1,343 @@
+"""The NumPy target: a plan as straight-line NumPy code in the user's own names, and as a step that can be called.
+
+`numpy_source` gives the text, which runs with NumPy alone; `compile_numpy` gives a `Step`, which checks its arrays
+first.
+Two variants: the default writes into memory that is allocated once per set of sizes; `plain=True` is for reading.
+"""
+
+from __future__ import annotations
+
+import linecache
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import count
+from math import isfinite
+from typing import Any
+
+import numpy as np
+
+from chainrule.algebra.program import Program, Variable, is_anonymous
+from chainrule.dims import format_shape
+from chainrule.errors import UnsupportedError
+from chainrule.plan import Node, Plan, build_plan
+from chainrule.targets.arrays import ArrayChecker, Checked
+from chainrule.targets.names import Names
+from chainrule.targets.numpy_buffers import BufferWriter
+from chainrule.targets.numpy_plain import PlainWriter
+
+__all__ = ["Step", "compile_numpy", "numpy_source"]
+
+_DTYPES = ("float32", "float64")
+_serial = count(1)
+
+
+@dataclass(frozen=True, slots=True)
+class _Source:
+    text: str
+    function: str
+    plan: Plan
+
+
+def numpy_source(
+    program: Program,
+    outputs: Sequence[str],
+    *,
+    loss: str | None = None,
+    gradients: Mapping[str, str] | None = None,
+    dtype: str = "float64",
+    plain: bool = False,
+    reuse_outputs: bool = False,
+    comments: Mapping[str, str] | None = None,
+    name: str | None = None,
+) -> _Source:
+    """The source text of a step; see `compile_numpy` for the arguments."""
+    if dtype not in _DTYPES:
+        raise UnsupportedError(f"no NumPy code for dtype {dtype!r}", hint=" or ".join(_DTYPES))
+    everything = ([loss] if loss is not None and loss not in outputs else []) + list(outputs)
+    plan = build_plan(program, everything, reuse=not plain)
+    keys = _keys(plan, loss, gradients)
+    names = Names({"step", "predict", "threading"})
+    inputs: dict[Node, str] = {}
+    arguments = {argument: names.take(argument) for argument in plan.arguments}
+    for node in _inputs(plan):
+        inputs[node] = arguments[node.attributes[0]]
+    writer: PlainWriter | BufferWriter
+    sizes = _LazyNames(names)
+    if plain:
+        writer = PlainWriter(plan, names, inputs, f"np.{dtype}", sizes)
+    else:
+        writer = BufferWriter(plan, names, inputs, f"np.{dtype}", sizes, reuse_outputs)
+    body = _body(plan, writer, comments or {})
+    results = _returned(plan, writer, loss, keys)
+    function = name or ("step" if loss is not None else "predict")
+    text = _assemble(plan, writer, function, arguments, body, results, loss, dtype, reuse_outputs, keys)
+    return _Source(text, function, plan)
+
+
+class _LazyNames(dict[str, str]):
+    """Local names of sizes, taken when they are first needed."""
+
+    def __init__(self, names: Names) -> None:
+        self._names = names
+
+    def __missing__(self, dim: str) -> str:
+        self[dim] = self._names.take(dim)
+        return self[dim]
+
+
+def _inputs(plan: Plan) -> list[Node]:
+    found: dict[Node, None] = {}
+    for node in plan.steps:
+        for operand in node.operands:
+            if operand.node.op == "input":
+                found[operand.node] = None
+    return list(found)
+
+
+def _body(plan: Plan, writer: PlainWriter | BufferWriter, comments: Mapping[str, str]) -> list[str]:
+    """All statements, with a comment where a new equation begins."""
+    heading: dict[str, str] = {}
+    named = ""
+    for equation in reversed(list(plan.program)):
+        if not is_anonymous(equation.name) or equation.name in comments:
+            named = equation.name
+        heading[equation.name] = named
+    lines: list[str] = []
+    last = ""
+    for node in plan.steps:
+        statements = writer.statements(node)
+        if not statements:
+            continue
+        title = heading.get(node.equation, "")
+        if title != last:
+            last = title
+            if title in comments or not isinstance(writer, PlainWriter):
+                lines.append(f"# {comments.get(title, title)}".replace("\n", " "))
+        lines += statements
+    return lines
+
+
+def _returned(
+    plan: Plan, writer: PlainWriter | BufferWriter, loss: str | None, keys: Mapping[str, str]
+) -> str:
+    entries = [
+        f"{keys[name]!r}: {writer.value(node)[0]}".replace("'", '"')
+        for name, node in plan.outputs.items()
+        if name != loss
+    ]
+    mapping = "{" + ", ".join(entries) + "}"
+    if loss is None:
+        return mapping
+    return f"float({writer.value(plan.outputs[loss])[0]}), {mapping}"
+
+
+def _keys(plan: Plan, loss: str | None, gradients: Mapping[str, str] | None) -> dict[str, str]:
+    """What each output is called in the dictionary: the gradient ∂J/∂W is W; a forward value is itself."""
+    given = {output: key for key, output in (gradients or {}).items()}
+    keys = {}
+    for name in plan.outputs:
+        if name != loss:
+            stripped = name.split("/∂", 1)[1] if loss is not None and name.startswith("∂") and "/∂" in name else name
+            keys[name] = given.get(name, stripped)
+    return keys
+
+
+def _assemble(
+    plan: Plan, writer: PlainWriter | BufferWriter, function: str, arguments: dict[str, str], body: list[str],
+    results: str, loss: str | None, dtype: str, reuse_outputs: bool, keys: dict[str, str],
+) -> str:  # fmt: skip
+    workspace = writer.workspace if isinstance(writer, BufferWriter) else {}
+    spelling = writer.spelling
+    allocation = [
+        f"np.empty({spelling.shape(block.dims)}, {'bool' if block.dtype == 'bool' else spelling.dtype}),  # {local}"
+        for local, block in workspace.items()
+    ]
+    dims: dict[str, None] = {}
+    for block in workspace.values():
+        dims.update((d, None) for d in block.dims if isinstance(d, str))
+    order = [d for d in plan.sizes if d in dims]
+    sizes = ", ".join(spelling.size(d) for d in order)
+    lines = ["import numpy as np"]
+    if workspace:
+        lines.insert(0, "import threading\n")
+        trailing = "," if len(order) == 1 else ""
+        lines += [
+            "", "", "class _Memory(threading.local):",
+            '    """Arrays that are allocated once per set of sizes; each thread has its own."""', "",
+            "    def __init__(self):", "        self.held = {}", "", "",
+            "_memory = _Memory()", "", "",
+            "def _allocate(sizes):",
+            *([f"    {sizes}{trailing} = sizes"] if order else []),
+            "    if len(_memory.held) >= 8:", "        _memory.held.clear()",
+            "    arrays = _memory.held[sizes] = (",
+            *("        " + line for line in allocation),
+            "    )", "    return arrays",
+        ]  # fmt: skip
+    lines += ["", "", f"def {function}({', '.join(arguments.values())}):"]
+    lines += ["    " + line if line else "" for line in _docstring(plan, arguments, loss, dtype, reuse_outputs, keys)]
+    lines += ["    " + line for line in _size_lines(plan, spelling.sizes_used, arguments, spelling.size)]
+    if workspace:
+        if order:
+            lines.append(f"    sizes = {sizes}{',' if len(order) == 1 else ''}")
+        else:
+            lines.append("    sizes = ()")
+        locals_ = ", ".join(workspace) + ("," if len(workspace) == 1 else "")
+        lines.append(f"    {locals_} = _memory.held.get(sizes) or _allocate(sizes)")
+    lines += ["    " + line for line in body]
+    lines += [f"    return {results}", ""]
+    return "\n".join(lines)
+
+
+def _size_lines(
+    plan: Plan, used: set[str], arguments: dict[str, str], size: Callable[[str], str]
+) -> list[str]:
+    """N, D_x = X.shape"""
+    lines: list[str] = []
+    done: set[str] = set()
+    for dim, (argument, axis) in plan.sizes.items():
+        if dim not in used or dim in done:
+            continue
+        dims = plan.program.variables[argument].dims
+        fresh = [d for d in dims if isinstance(d, str) and d in used and plan.sizes[d][0] == argument]
+        if fresh == list(dims) and len(dims) > 1 and len(set(dims)) == len(dims):
+            lines.append(f"{', '.join(map(size, fresh))} = {arguments[argument]}.shape")
+            done.update(fresh)
+        else:
+            lines.append(f"{size(dim)} = {arguments[argument]}.shape[{axis}]")
+            done.add(dim)
+    return lines
+
+
+def _docstring(
+    plan: Plan, arguments: dict[str, str], loss: str | None, dtype: str, reuse_outputs: bool, keys: dict[str, str]
+) -> list[str]:
+    variables = plan.program.variables
+    results = [name for name in plan.outputs if name != loss]
+    what = f"The loss {loss} and its gradients" if loss is not None else "The values of " + ", ".join(results)
+    lines = [f'"""{what}; arrays of {dtype}.', ""]
+    for argument, local in arguments.items():
+        lines.append(f"{local}: {_shape(variables[argument])}")
+    returned = ", ".join(f"{keys[name]} {_shape(variables[name])}" for name in results)
+    lines += ["", f"Returns {loss + ' and ' if loss is not None else ''}a dictionary: {returned}."]
+    if reuse_outputs:
+        lines += ["The arrays returned are overwritten by the next call: copy what must last."]
+    return [*lines, '"""']
+
+
+def _shape(variable: Variable) -> str:
+    dims = variable.dims
+    return f"({', '.join(map(str, dims))}{',' if len(dims) == 1 else ''})" if dims else "scalar"
+
+
+class Step:
+    """A compiled program: `step(**arrays)` gives (loss, {name: gradient}), or {name: array} where there is no loss.
+
+    source: the text that runs, with NumPy alone.  names: the arrays that it needs.  plan: what it was made from.
+    A column of D numbers may be given as (D,) or (D, 1), a row as (D,) or (1, D); a gradient has the shape of what was
+    given. Results belong to the caller, unless compiled with `reuse_outputs`: then the next call overwrites them.
+    Two threads may call one step.
+
+    Raises ArrayError (a ValueError): a missing or unknown name, a shape or dtype that does not fit, NaN in the data.
+    """
+
+    def __init__(self, source: _Source, loss: str | None, dtype: str) -> None:
+        self.source = source.text
+        self.plan = source.plan
+        self.names = source.plan.arguments
+        self.dtype = dtype
+        program = source.plan.program
+        declared = tuple(n for n in program.variables if n not in program.equations)
+        self._checker = ArrayChecker(program.variables, self.names, declared, dtype)
+        self._loss = loss
+        self._run = _function(source)
+        self._seen: dict[tuple[Any, ...], Checked | None] = {}
+
+    def __call__(self, **given: Any) -> Any:
+        """Run the step on NumPy arrays by name."""
+        try:
+            arrays = [given[name] for name in self.names]
+            if len(arrays) != len(given):
+                raise KeyError
+        except KeyError:
+            arrays = self._checker.by_name(given)
+        try:
+            key = tuple([part for array in arrays for part in (array.shape, array.dtype)])
+            checked = self._seen[key]
+        except (AttributeError, KeyError, TypeError):
+            checked = self._check(arrays)
+        if checked is not None:
+            return self._adapted(arrays, checked)
+        result = self._run(*arrays)
+        if self._loss is not None and not isfinite(result[0]):
+            raise self._checker.explain_not_finite(arrays, f"the loss {self._loss}")
+        return result
+
+    def _check(self, arrays: list[Any]) -> Checked | None:
+        checked: Checked | None = self._checker.check(arrays)
+        assert checked is not None
+        if not checked.changes:
+            checked = None
+        if all(isinstance(array, np.ndarray) for array in arrays):
+            if len(self._seen) > 64:
+                self._seen.clear()
+            self._seen[tuple([part for array in arrays for part in (array.shape, array.dtype)])] = checked
+        return checked
+
+    def _adapted(self, arrays: list[Any], checked: Checked) -> Any:
+        """A call with arrays that are reshaped or converted first; gradients go back to the shapes given."""
+        used = list(arrays)
+        for position, shape, dtype in checked.changes:
+            array = np.asarray(used[position], dtype=dtype)
+            used[position] = array if shape is None else array.reshape(shape)
+        result = self._run(*used)
+        if self._loss is not None and not isfinite(result[0]):
+            raise self._checker.explain_not_finite(used, f"the loss {self._loss}")
+        values = result if self._loss is None else result[1]
+        shapes = dict(zip(self.names, checked.shapes, strict=True))
+        for key in values:
+            if key in shapes and np.shape(values[key]) != shapes[key]:
+                values[key] = np.asarray(values[key]).reshape(shapes[key])
+        return result
+
+    def __repr__(self) -> str:
+        shapes = self.plan.program.variables
+        arguments = ", ".join(f"{name}: {format_shape(shapes[name].shape)}" for name in self.names)
+        return f"Step({arguments}; {self.dtype})"
+
+
+def _function(source: _Source) -> Callable[..., Any]:
+    """Run the text and take its function; the text is known to tracebacks and debuggers."""
+    file = f"<chainrule {source.function} {next(_serial)}>"
+    linecache.cache[file] = (len(source.text), None, source.text.splitlines(keepends=True), file)
+    space: dict[str, Any] = {"__name__": "chainrule.generated"}
+    exec(compile(source.text, file, "exec"), space)
+    function: Callable[..., Any] = space[source.function]
+    return function
+
+
+def compile_numpy(
+    program: Program,
+    outputs: Sequence[str],
+    *,
+    loss: str | None = None,
+    gradients: Mapping[str, str] | None = None,
+    dtype: str = "float64",
+    plain: bool = False,
+    reuse_outputs: bool = False,
+    comments: Mapping[str, str] | None = None,
+    name: str | None = None,
+) -> Step:
+    """Compile the equations `outputs` of a program, and what they need, to NumPy.
+
+    loss: the scalar that the step returns first, as a float; None: the step returns a dictionary of all outputs.
+    gradients: key in the dictionary → output (default: ∂J/∂W is W where there is a loss, else names as they are).
+    dtype: float64 or float32.  plain: code for reading, with neither out= nor shared memory.
+    reuse_outputs: results live in the workspace and **the next call overwrites them**; saves their allocation.
+    comments: a comment for each equation.  name: of the function, default step or predict.
+    Raises UnsupportedError for what has no NumPy code.
+    """
+    source = numpy_source(
+        program, outputs, loss=loss, gradients=gradients, dtype=dtype, plain=plain, reuse_outputs=reuse_outputs,
+        comments=comments, name=name,
+    )  # fmt: skip
+    return Step(source, loss, dtype)
