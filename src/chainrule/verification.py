@@ -22,6 +22,8 @@ __all__ = ["Report", "choose_sizes", "sample", "verify_gradients"]
 Array = NDArray[np.float64]
 PRIMES = (3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37, 41, 43, 47)
 TOLERANCE = 1e-6
+STEPS = (1e-3, 1e-5, 1e-4, 1e-2)
+ATTEMPTS = 5  # points tried where differences are not accurate enough
 ENTRIES = 48  # entries tried one by one for each variable; the rest is covered by random directions
 
 
@@ -67,15 +69,15 @@ def _shape(variable: Variable, sizes: Mapping[str, int]) -> tuple[int, ...]:
 
 
 def sample(
-    program: Program, sizes: Mapping[str, int], rng: np.random.Generator, positive: bool = False
+    program: Program, sizes: Mapping[str, int], rng: np.random.Generator, positive: bool = False, spread: float = 1.0
 ) -> dict[str, Array]:
-    """Random values of the declared variables that obey their declared facts."""
+    """Random values of the declared variables that obey their declared facts; `spread` scales what is free to be small."""
     values: dict[str, Array] = {}
     for variable in program.variables.values():
         if variable.kind not in ("input", "label", "param", "const"):
             continue
         shape = _shape(variable, sizes)
-        array = rng.standard_normal(shape)
+        array = spread * rng.standard_normal(shape)
         facts = set(variable.facts)
         if positive or facts & {"positive", "nonnegative"}:
             array = rng.uniform(0.2, 0.9, shape)
@@ -116,28 +118,48 @@ def verify_gradients(
     chosen = choose_sizes(forward, sizes)
     kinked = _kinked(forward)
     rng = np.random.default_rng(seed)
+    report = Report(False, float("nan"), chosen, reason="no point was tried")
+    for attempt in range(ATTEMPTS):  # smaller numbers where powers and exponentials drown the differences
+        report = _verify_at_a_point(forward, backward, loss, gradients, chosen, kinked, rng, 0.5**attempt)
+        if not report.reason:
+            break
+    return report
+
+
+def _verify_at_a_point(
+    forward: Program, backward: Program, loss: str, gradients: Mapping[str, str], sizes: dict[str, int],
+    kinked: list[tuple[str, tuple[float, ...]]], rng: np.random.Generator, spread: float,
+) -> Report:  # fmt: skip
     base: dict[str, Array] = {}
     known: dict[str, Array] = {}
     finite = False
     for attempt in range(24):
-        base = sample(forward, chosen, rng, positive=attempt % 2 == 1 and attempt > 2)
-        known = evaluate_program(backward, base, chosen)
+        base = sample(forward, sizes, rng, attempt % 2 == 1 and attempt > 2, spread)
+        known = evaluate_program(backward, base, sizes)
         wanted = [known[loss], *(known[g] for g in gradients.values())]
         finite = all(np.isfinite(a).all() for a in wanted)
         if finite and _margin(known, kinked) > (1e-3 if attempt < 8 else 0):
             break
     if not finite:
         bad = [n for n, g in gradients.items() if not np.isfinite(known[g]).all()]
-        return Report(False, float("nan"), chosen, reason=f"no point found at which all is finite ({', '.join(bad) or loss})")
+        return Report(False, float("nan"), sizes, reason=f"no point found at which all is finite ({', '.join(bad) or loss})")
     pattern = _pattern(known, kinked)
     errors: dict[str, float] = {}
     skipped = 0
+    blurred: list[str] = []
     for name, gradient in gradients.items():
-        worst, left_out = _compare(forward, loss, base, name, known[gradient], chosen, kinked, pattern, rng)
-        errors[name] = worst
-        skipped += left_out
+        compared = _compare(forward, loss, base, name, known[gradient], sizes, kinked, pattern, rng)
+        errors[name] = compared.worst
+        skipped += compared.skipped
+        if compared.blurred > compared.clear:
+            blurred.append(name)
     largest = max(errors.values(), default=0.0)
-    return Report(bool(largest <= TOLERANCE), largest, chosen, errors, skipped)
+    if largest <= TOLERANCE and blurred:
+        return Report(
+            False, largest, sizes, errors, skipped,
+            f"the differences are not accurate enough ({', '.join(blurred)}): the loss is too large or too steep",
+        )  # fmt: skip
+    return Report(bool(largest <= TOLERANCE), largest, sizes, errors, skipped)
 
 
 def _margin(known: Mapping[str, Array], kinked: list[tuple[str, tuple[float, ...]]]) -> float:
@@ -149,11 +171,25 @@ def _pattern(known: Mapping[str, Array], kinked: list[tuple[str, tuple[float, ..
     return [np.sign(known[name] - k) for name, kinks in kinked for k in kinks]
 
 
+@dataclass(slots=True)
+class _Compared:
+    """What the differences in several directions say of one gradient.
+
+    clear: how many could be compared.  blurred: how many told nothing, since steps of several lengths disagree with one
+    another.  skipped: how many a kink made impossible.
+    """
+
+    worst: float = 0.0
+    clear: int = 0
+    blurred: int = 0
+    skipped: int = 0
+
+
 def _compare(
     forward: Program, loss: str, base: dict[str, Array], name: str, claimed: Array, sizes: Mapping[str, int],
     kinked: list[tuple[str, tuple[float, ...]]], pattern: list[Array], rng: np.random.Generator,
-) -> tuple[float, int]:  # fmt: skip
-    """The largest error of one gradient, and how many differences a kink made impossible."""
+) -> _Compared:  # fmt: skip
+    """Compare one gradient with differences along the axes, and along random directions where it is large."""
     value = base[name]
     needed = [loss, *(n for n, _ in kinked)]
     directions: list[Array] = []
@@ -167,9 +203,12 @@ def _compare(
         unit[position] = 1.0
         directions.append(unit.reshape(value.shape))
     scale = max(float(np.abs(claimed).max(initial=0.0)), 1e-3)
-    worst, skipped = 0.0, 0
+    out = _Compared()
     for direction in directions:
-        for h in (1e-3, 1e-5):
+        own = float((claimed * direction).sum())
+        found: dict[float, float] = {}
+        error = float("inf")
+        for h in STEPS:  # a large third derivative wants a small step, a large loss a large one
             points = []
             crossed = False
             for step in (-2, -1, 1, 2):
@@ -181,14 +220,28 @@ def _compare(
             if crossed or not np.isfinite(points).all():
                 continue
             difference = (points[0] - 8 * points[1] + 8 * points[2] - points[3]) / (12 * h)
-            own = float((claimed * direction).sum())
-            error = abs(difference - own) / max(scale, abs(difference))
-            if not np.isfinite(error):
-                error = float("inf")
-            if error > TOLERANCE and h == 1e-3:
-                continue  # a large third derivative: once more with a smaller step
-            worst = max(worst, error)
-            break
+            found[h] = difference
+            error = min(error, abs(difference - own) / max(scale, abs(difference)))
+            if error <= TOLERANCE:
+                break
+        if not found:
+            out.skipped += 1
+        elif error <= TOLERANCE:
+            out.clear += 1
+            out.worst = max(out.worst, error)
         else:
-            skipped += 1
-    return worst, skipped
+            best, blur = _most_certain([found[h] for h in sorted(found)])
+            if abs(own - best) > 4 * blur:
+                out.clear += 1
+                out.worst = max(out.worst, error)
+            else:
+                out.blurred += 1
+    return out
+
+
+def _most_certain(found: list[float]) -> tuple[float, float]:
+    """The difference on which two neighbouring steps agree best, and how far they are apart."""
+    if len(found) == 1:
+        return found[0], 0.0
+    gap, value = min((abs(a - b), b) for a, b in zip(found, found[1:], strict=False))
+    return value, gap

@@ -270,9 +270,14 @@ class _Elaborator:
         return Value(value.expr, tuple(dims), orientation_of(len(dims)))
 
     def index_ranges(self, node: ast.Expr) -> dict[str, Dim]:
-        found: dict[str, Dim] = {}
+        found: dict[str, Dim] = {letter: index[1] for letter, index in self.index_scope.items()}
+        equal: list[tuple[str, str]] = []
 
         def visit(n: ast.Expr) -> None:
+            if isinstance(n, ast.Call) and n.function == "indicator":
+                pair = _index_pair(n.args[0])
+                if pair is not None:
+                    equal.append(pair)
             if isinstance(n, ast.Indexed):
                 name = self.resolve(n.base)
                 dims = self.program.variables[name].dims
@@ -295,6 +300,11 @@ class _Elaborator:
                 visit(child)
 
         visit(node)
+        for _ in equal:  # 1[i = j]: two indices with one range
+            for left, right in equal:
+                if left in found or right in found:
+                    found.setdefault(left, found.get(right, ""))
+                    found.setdefault(right, found[left])
         return found
 
     def find_loss(self, tree: ast.Program) -> None:
@@ -702,8 +712,20 @@ class _Elaborator:
         if name in ("ones", "zeros", "eye"):
             return self.constant_array(name, node)
         if name == "indicator":
-            return self.expr(node.args[0])
+            return self.same_index(node.args[0]) or self.expr(node.args[0])
         raise UnsupportedError(f"{name} is not supported yet", None, node.span)
+
+    def same_index(self, node: ast.Expr) -> Value | None:
+        """1[i = j] of two indices: a Kronecker delta. None where it is no such thing."""
+        pair = _index_pair(node)
+        if pair is None or not all(letter in self.index_scope for letter in pair):
+            return None
+        left, right = (self.index_scope[letter] for letter in pair)
+        if left[1] != right[1]:
+            raise DimensionError(
+                f"sizes do not agree: index {pair[0]} runs over {left[1]}, but {pair[1]} over {right[1]}", None, node.span
+            )
+        return Value(delta(left, right), (), "scalar")
 
     def index_sum(self, name: str, node: ast.Call) -> Value:
         letter = node.args[0]
@@ -859,6 +881,13 @@ def _children(node: ast.Expr) -> tuple[ast.Expr, ...]:
     if isinstance(node, ast.Call):
         return node.args
     return ()
+
+
+def _index_pair(node: ast.Expr) -> tuple[str, str] | None:
+    """The two names in i = j."""
+    if isinstance(node, ast.Binary) and node.op in ("==", "=") and isinstance(node.left, ast.Name):
+        return (node.left.name, node.right.name) if isinstance(node.right, ast.Name) else None
+    return None
 
 
 def _numeric(value: Value) -> bool:

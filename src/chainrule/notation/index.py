@@ -105,6 +105,8 @@ def _variable(
     if is_anonymous(name):
         value = program.expression(name)
         if value is not None:
+            if not value:
+                return "0", False
             own = program.variables[name].indices
             inner = rename(value, {})
             mapping = {o: names[i] for o, i in zip(own, indices, strict=True)}

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from chainrule.algebra.program import Program, is_anonymous
 from chainrule.dims import Dim
-from chainrule.errors import UnknownNameError
+from chainrule.errors import UnknownNameError, UnsupportedError
 from chainrule.plan.graph import Node, Operand
 from chainrule.plan.lower import Lowering
 from chainrule.plan.schedule import Block, assign_memory
@@ -149,4 +149,10 @@ def _size_sources(
                 sources[dim] = (name, axis)
                 if name not in arguments:
                     arguments.append(name)
+    unknown = sorted(sizes - sources.keys())
+    if unknown:
+        raise UnsupportedError(
+            f"no array has the size {unknown[0]}, so the code could not know it",
+            hint=f"declare a variable with it, or a number in its place: {unknown[0]} = 10",
+        )
     return [name for name in declared if name in arguments], sources

@@ -18,7 +18,7 @@ from chainrule.functions import FUNCTIONS
 from chainrule.functions.operations import OPERATIONS
 from chainrule.plan.contraction import Part, SizeGuess, product, reduce_labels
 from chainrule.plan.deltas import embed
-from chainrule.plan.graph import Graph, Node, Operand
+from chainrule.plan.graph import Graph, Operand
 from chainrule.plan.numbers import MINUS_ONE, ONE, Coefficient, coefficient_of
 from chainrule.plan.rules import Builder, hint
 from chainrule.plan.shifts import Scale, Shift, choose_scales, exponential_of, find_shifts
@@ -66,9 +66,9 @@ class Lowering:
         else:
             self._values[equation.name] = self._expression(equation.value, variable.indices)
         whole = self._values[equation.name].whole
-        if whole is not None and not whole.node.name and not is_anonymous(equation.name):
-            if whole.node.op not in ("input", "number"):
-                whole.node.name = equation.name
+        nameless = whole is not None and not whole.node.name and whole.node.op not in ("input", "number")
+        if whole is not None and nameless and not is_anonymous(equation.name):
+            whole.node.name = equation.name
 
     def operand(self, name: str) -> Operand:
         """The whole value of a variable over its axes (missing axes: constant along them)."""

@@ -99,7 +99,7 @@ def choose_scales(
 ) -> tuple[list[Shift | bool | None], Scale]:
     """For each factor of a term: None (as it stands), True (its mantissa) or the shift of an exponential; and the scale.
 
-    `known` gives the scale of a variable that has one; `local` the label of each index, `summed` those that are summed.
+    `known` gives the scale of a variable that has one; `local` the label of each index, `summed` those summed over.
     The scale that remains is empty unless `allow_scale`, and never depends on a summed label: factors for which
     that cannot be are used as they stand.
     """

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-from chainrule.algebra.expr import Expr, Factor, Index, Monomial, Rational, add, monomial, multiply
+from chainrule.algebra.expr import Expr, Factor, Index, Monomial, Rational, add, monomial, multiply, number
 from chainrule.functions import FUNCTIONS
 from chainrule.simplify.affine import use_affine
 from chainrule.simplify.knowledge import Knowledge, Relation, SumDefinition
@@ -180,8 +180,8 @@ def _apply(
     new = dict(powers)
     for atom, e in atoms:
         new[atom] = new.get(atom, 0) + best_k * e
-    scalar = Fraction(relation.coefficient) ** -best_k
-    return best_gain, monomial(1 / scalar if scalar else 0, new.items(), bound)
+    # name · Π a⁻ᵉ = c, so the term is multiplied by (name · Π a⁻ᵉ)ᵏ c⁻ᵏ.
+    return best_gain, monomial(number(Fraction(relation.coefficient) ** -best_k), new.items(), bound)
 
 
 def _name_sums(key: Monomial, knowledge: Knowledge) -> Expr | None:

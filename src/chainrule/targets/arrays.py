@@ -40,7 +40,7 @@ class ArrayChecker:
         self._keys = {canonical_name(name): name for name in declared}
 
     def by_name(self, given: Mapping[str, Any]) -> list[Any]:
-        """The arrays in the order of the arguments. All spellings of a name are welcome; extra declared ones are ignored.
+        """The arrays in the order of the arguments. Any spelling of a name will do; extra declared ones are ignored.
 
         Raises ArrayError for a missing, an unknown and a doubled name.
         """

@@ -8,6 +8,7 @@ Two variants: the default writes into memory that is allocated once per set of s
 from __future__ import annotations
 
 import linecache
+import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import count
@@ -181,11 +182,19 @@ def _assemble(
             lines.append(f"    sizes = {sizes}{',' if len(order) == 1 else ''}")
         else:
             lines.append("    sizes = ()")
-        locals_ = ", ".join(workspace) + ("," if len(workspace) == 1 else "")
-        lines.append(f"    {locals_} = _memory.held.get(sizes) or _allocate(sizes)")
+        lines += _unpacked(list(workspace), "_memory.held.get(sizes) or _allocate(sizes)")
     lines += ["    " + line for line in body]
     lines += [f"    return {results}", ""]
     return "\n".join(lines)
+
+
+def _unpacked(names: list[str], value: str) -> list[str]:
+    """a, b, c = value, over several lines where it is long."""
+    line = f"    {', '.join(names)}{',' if len(names) == 1 else ''} = {value}"
+    if len(line) <= 110:
+        return [line]
+    inner = textwrap.wrap(", ".join(names) + ",", 100, break_long_words=False)
+    return ["    (", *("        " + part for part in inner), f"    ) = {value}"]
 
 
 def _size_lines(

@@ -93,6 +93,9 @@ class Spelling:
         """c · x for reading: -x, x / N, 0.5 * x."""
         if c == Coefficient(Fraction(-1)):
             return "-" + bracket(x, UNARY), UNARY
+        if c.value < 0:  # the sign in front of everything: -x / N
+            text = self.scaled(-c, x)
+            return f"-{bracket(text, PRODUCT)}", UNARY if text[1] > UNARY else PRODUCT
         inverse = c.inverse() if c.value in (1, Fraction(1, c.value.denominator)) else None
         if inverse is not None and c.value.denominator & (c.value.denominator - 1) and not c.sizes:
             return f"{bracket(x, PRODUCT)} / {bracket(self.coefficient(inverse), POWER)}", PRODUCT

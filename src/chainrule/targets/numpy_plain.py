@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from chainrule.plan import Node, Plan
 from chainrule.targets.names import Names, name_nodes
-from chainrule.targets.numpy_expressions import ATOM, Spelling, Text
+from chainrule.targets.numpy_expressions import ATOM, Spelling, Text, bracket
 from chainrule.targets.numpy_reading import expression
 
 __all__ = ["PlainWriter"]
@@ -62,7 +62,7 @@ class PlainWriter:
         name, spelling = self.names[node], self.spelling
         *base, value = node.operands
         if base:
-            first = f"{name} = {self.value(base[0].node)[0]}.copy()"
+            first = f"{name} = {bracket(self.value(base[0].node), ATOM)}.copy()"
         else:
             first = f"{name} = np.zeros({spelling.shape(node.dims)}, {spelling.dtype})"
         view = f"np.einsum({spelling.diagonal_subscripts(node.attributes[0])}, {name})"
