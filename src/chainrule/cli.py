@@ -20,6 +20,8 @@ from chainrule.dims import display_name, format_shape
 from chainrule.errors import ChainruleError, ChainruleWarning
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from chainrule.derivation import Derivation, Gradient
     from chainrule.network import Network
     from chainrule.verification import Report
@@ -46,7 +48,7 @@ batch_option = click.option(
 seed_option = click.option("--seed", default=0, show_default=True, help="Seed of the random numbers.")
 
 
-def _wrt_option(default: str) -> Any:
+def _wrt_option(default: str) -> Callable[[Any], Any]:
     return click.option("--wrt", multiple=True, metavar="NAME", help=f"Differentiate by this; repeatable. Default: {default}.")
 
 
@@ -259,10 +261,11 @@ def _sizes(given: tuple[str, ...]) -> dict[str, int]:
 @click.option("--batch", type=click.IntRange(min=1), help="Samples in a step.")
 @click.option("--seed", type=int, help="Seed of start values and order.")
 @click.option("--size", multiple=True, metavar="D_h=32", help="A hidden size; repeatable.")
+@click.option("--const", multiple=True, metavar="λ=0.01", help="The value of a declared constant; repeatable.")
 @click.option("--out", default="run", show_default=True, type=click.Path(path_type=Path), help="The folder for the parameters and the picture.")
 @click.option("--resume", is_flag=True, help="Go on from the parameters in that folder.")
 @dialect_option
-def train(file: str, data: str, epochs: int | None, rate: float | None, batch: int | None, seed: int | None, size: tuple[str, ...], out: Path, resume: bool, dialect: str) -> None:
+def train(file: str, data: str, epochs: int | None, rate: float | None, batch: int | None, seed: int | None, size: tuple[str, ...], const: tuple[str, ...], out: Path, resume: bool, dialect: str) -> None:
     """Train a classifier by gradient descent with its own derived gradients.
 
     \b
@@ -270,10 +273,22 @@ def train(file: str, data: str, epochs: int | None, rate: float | None, batch: i
       chainrule train examples/one_layer.net --data digits --epochs 20
     """
     net = _load(file, dialect)
-    _train(net, data=data, epochs=epochs, rate=rate, batch=batch, seed=seed, sizes=_sizes(size), out=out, resume=resume)
+    _train(net, data=data, epochs=epochs, rate=rate, batch=batch, seed=seed, sizes=_sizes(size),
+           constants=_constants(const), out=out, resume=resume)  # fmt: skip
 
 
-def _train(net: Network, **options: Any) -> Any:
+def _constants(given: tuple[str, ...]) -> dict[str, float]:
+    values = {}
+    for text in given:
+        name, _, value = text.partition("=")
+        try:
+            values[name.strip()] = float(value)
+        except ValueError:
+            raise ChainruleError(f"--const {text} is not a number", "--const λ=0.01") from None
+    return values
+
+
+def _train(net: Any, **options: Any) -> Any:
     from chainrule.training import train as run
 
     began = time.perf_counter()
@@ -331,7 +346,7 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(encoding="utf-8")  # formulas are Unicode, whatever the locale says
-    warnings.showwarning = _warn
+    warnings.showwarning = _warn  # type: ignore[assignment]
     warnings.simplefilter("always", ChainruleWarning)
     try:
         app()

@@ -27,7 +27,8 @@ def _target(name: str) -> Callable[..., Any]:
 
 def compile_step(target: str, derivation: Derivation, dtype: str, **options: Any) -> Any:
     """`step(**arrays) -> (loss, {name: gradient})`."""
-    comments = {g.name: g.symbol for g in (*derivation.signals.values(), *derivation.gradients.values())}
+    comments = {e.name: str(e) for e in derivation.network.equations}
+    comments |= {g.name: g.symbol for g in (*derivation.signals.values(), *derivation.gradients.values())}
     return _target(target)(
         derivation.program, (derivation.loss, *derivation.backward.gradients.values()),
         loss=derivation.loss, gradients=dict(derivation.backward.gradients), dtype=dtype, comments=comments, **options,

@@ -40,7 +40,9 @@ class Step:
 class Written:
     """An expression with the ways to write it."""
 
-    def __init__(self, program: Program, notation: MatrixNotation, expression: Expr, dims: tuple[Dim, ...], orientation: str) -> None:
+    def __init__(
+        self, program: Program, notation: MatrixNotation, expression: Expr, dims: tuple[Dim, ...], orientation: str
+    ) -> None:
         self._program = program
         self._notation = notation
         self._expression = expression
@@ -231,17 +233,25 @@ class Derivation:
         """One line: through which equations the loss depends on the name."""
         if gradient.of in self.backward.zero:
             return self._no_dependence(gradient.of)
-        uses = [
-            e.name for e in self.network.program
-            if gradient.of in e.arguments and e.name in self.backward.adjoints
-        ]  # fmt: skip
+        signals = {of: s for s, of in self.backward.signals.items()}
         told = []
-        for name in uses:
-            signal = next((s for s, of in self.backward.signals.items() if of == name), None)
+        for name in self._users(gradient.of, signals):
+            signal = signals.get(name)
             shown = self.describe(name)
             told.append(f"{shown} (signal {display_name(signal)})" if signal else shown)
         many = "; one term for each use, summed" if len(told) > 1 else ""
         return f"{display_name(gradient.of)} reaches {display_name(self.loss)} through {', '.join(told)}{many}" if told else ""
+
+    def _users(self, name: str, signals: dict[str, str]) -> list[str]:
+        """What uses a name: equations of the user, or pieces of them that have a signal."""
+        found: dict[str, None] = {}
+        for equation in self.network.program:
+            if name in equation.arguments and equation.name in self.backward.adjoints:
+                if is_anonymous(equation.name) and equation.name not in signals:
+                    found.update(dict.fromkeys(self._users(equation.name, signals)))
+                else:
+                    found[equation.name] = None
+        return list(found)
 
     def steps(self, gradient: Gradient) -> list[Step]:
         """The chain rule in index notation, and what the simplifier made of it."""

@@ -40,7 +40,7 @@ def canonical_name(name: str) -> str:
     """
     text = unicodedata.normalize("NFC", name).translate(SUBSCRIPTS)
     text = text.replace("ϵ", "ε").replace("ϕ", "φ").replace("ϑ", "θ").replace("µ", "μ")
-    parts = []
+    parts: list[str] = []
     for position, part in enumerate(text.split("_")):
         match = _PIECE.match(part)
         if match and match.group() in GREEK:

@@ -82,6 +82,7 @@ def evaluate_expression(
             continue
         operands = []
         for atom, exponent in atoms:
+            array: Any
             if atom[0] == "δ":
                 array = np.eye(_size(atom[2][0][1], sizes))
             elif atom[0] == "1":

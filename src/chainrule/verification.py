@@ -206,7 +206,7 @@ def _compare(
     out = _Compared()
     for direction in directions:
         own = float((claimed * direction).sum())
-        found: dict[float, float] = {}
+        found: dict[float, tuple[float, float]] = {}  # by step: the difference, and what rounding may do to it
         error = float("inf")
         for h in STEPS:  # a large third derivative wants a small step, a large loss a large one
             points = []
@@ -220,7 +220,7 @@ def _compare(
             if crossed or not np.isfinite(points).all():
                 continue
             difference = (points[0] - 8 * points[1] + 8 * points[2] - points[3]) / (12 * h)
-            found[h] = difference
+            found[h] = (difference, 4e-15 * max(map(abs, points)) / h)
             error = min(error, abs(difference - own) / max(scale, abs(difference)))
             if error <= TOLERANCE:
                 break
@@ -231,7 +231,7 @@ def _compare(
             out.worst = max(out.worst, error)
         else:
             best, blur = _most_certain([found[h] for h in sorted(found)])
-            if abs(own - best) > 4 * blur:
+            if abs(own - best) > 10 * blur:
                 out.clear += 1
                 out.worst = max(out.worst, error)
             else:
@@ -239,9 +239,9 @@ def _compare(
     return out
 
 
-def _most_certain(found: list[float]) -> tuple[float, float]:
-    """The difference on which two neighbouring steps agree best, and how far they are apart."""
+def _most_certain(found: list[tuple[float, float]]) -> tuple[float, float]:
+    """The difference on which two neighbouring steps agree best, and how far off it may be."""
     if len(found) == 1:
-        return found[0], 0.0
-    gap, value = min((abs(a - b), b) for a, b in zip(found, found[1:], strict=False))
-    return value, gap
+        return found[0]
+    blur, value = min((abs(a - b) + max(r, s), b) for (a, r), (b, s) in zip(found, found[1:], strict=False))
+    return value, blur

@@ -56,13 +56,13 @@ def jacobian(program: Program, of: str, wrt: str) -> JacobianProgram:
         if name not in on_path or name not in pending:
             continue
         adjoint = simplify(pending.pop(name), knowledge)
-        own = program.variables[name].indices
+        at = program.variables[name].indices
         if sum(len(f) for f, _ in adjoint) > LARGE:
             adjoint = _name(out, adjoint)
         for argument in dict.fromkeys(equation.arguments):
             if argument in on_path:
                 for local in local_derivatives(out, equation, argument):
-                    part = contribution(adjoint, own, local)
+                    part = contribution(adjoint, at, local)
                     pending[argument] = add(pending[argument], part) if argument in pending else part
     result = simplify(pending.get(wrt, {}), knowledge) if wrt in on_path else {}
     dims = (*output.dims, *source.dims)

@@ -7,6 +7,7 @@ parameters stay. The loss is the sum or the mean over samples.
 from __future__ import annotations
 
 import unicodedata
+from typing import Any
 
 from chainrule.algebra.expr import Expr, Factor, Index, add, monomial, multiply, size, sum_over, variable
 from chainrule.algebra.program import Operation, Program, Variable
@@ -65,12 +66,12 @@ def lift(
     return out, names
 
 
-def _renamed_source(source: object, names: dict[str, str]) -> object:
+def _renamed_source(source: Any, names: dict[str, str]) -> Any:
     if source is None or not hasattr(source, "args"):
         return None
     if any(a not in names for a in source.args):
         return None
-    return type(source)(source.function, tuple(names[a] for a in source.args))  # type: ignore[attr-defined]
+    return type(source)(source.function, tuple(names[a] for a in source.args))
 
 
 def _lifted(var: Variable, name: str, batch: Dim) -> Variable:
@@ -86,7 +87,9 @@ def _lift_expression(value: Expr, data: set[str], names: dict[str, str], batch: 
         for (head, name, indices), exponent in factors:
             shifted = tuple((i[0] - 1, i[1]) if i[0] < 0 else i for i in indices)
             if isinstance(name, tuple):
-                start, parts, flat = 0, [], []
+                start = 0
+                parts: list[tuple[str, int]] = []
+                flat: list[Index] = []
                 for argument, arity in name:
                     mine = shifted[start : start + arity]
                     start += arity

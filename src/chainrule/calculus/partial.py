@@ -49,7 +49,7 @@ def local_derivatives(program: Program, equation: Equation, name: str) -> list[L
                     rest.append((atom, exponent - 1))
                 alone = sole and not rest and coefficient == 1 and exponent == 1
                 output: Atom = ("", equation.name, variable.indices) if alone else atom
-                arguments = inner if isinstance(inner, tuple) else ((inner, len(indices)),)
+                arguments = inner if isinstance(inner, tuple) else ((str(inner), len(indices)),)
                 start = 0
                 for number, (argument, arity) in enumerate(arguments):
                     mine = indices[start : start + arity]

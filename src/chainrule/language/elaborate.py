@@ -269,43 +269,52 @@ class _Elaborator:
             raise DimensionError(f"{value.says()}: in index notation each entry is a scalar", "x[i]", node.span)
         return Value(value.expr, tuple(dims), orientation_of(len(dims)))
 
-    def index_ranges(self, node: ast.Expr) -> dict[str, Dim]:
-        found: dict[str, Dim] = {letter: index[1] for letter, index in self.index_scope.items()}
+    def index_ranges(self, node: ast.Expr, bound: str | None = None) -> dict[str, Dim]:
+        """What each index of `node` runs over; `bound` is bound here, so that the same letter outside is another one."""
+        found = {letter: index[1] for letter, index in self.index_scope.items() if letter != bound}
         equal: list[tuple[str, str]] = []
-
-        def visit(n: ast.Expr) -> None:
-            if isinstance(n, ast.Call) and n.function == "indicator":
-                pair = _index_pair(n.args[0])
-                if pair is not None:
-                    equal.append(pair)
-            if isinstance(n, ast.Indexed):
-                name = self.resolve(n.base)
-                dims = self.program.variables[name].dims
-                if len(dims) != len(n.indices):
-                    raise DimensionError(
-                        f"{n.base.name} has {len(dims)} indices ({self.variable_value(name).shape}), not {len(n.indices)}",
-                        None, n.span,
-                    )  # fmt: skip
-                for ref, dim in zip(n.indices, dims, strict=True):
-                    if ref.name is None or ref.offset:
-                        raise UnsupportedError(
-                            "an index with a number or an offset is not supported yet", "a plain index", ref.span
-                        )
-                    if found.setdefault(ref.name, dim) != dim:
-                        raise DimensionError(
-                            f"sizes do not agree: index {ref.name} runs over {found[ref.name]} and over {dim}",
-                            "another index name, or check the order of the indices", n.span,
-                        )  # fmt: skip
-            for child in _children(n):
-                visit(child)
-
-        visit(node)
+        self.find_ranges(node, found, equal)
         for _ in equal:  # 1[i = j]: two indices with one range
             for left, right in equal:
-                if left in found or right in found:
-                    found.setdefault(left, found.get(right, ""))
-                    found.setdefault(right, found[left])
+                known = found.get(left, found.get(right))
+                if known is not None:
+                    found.setdefault(left, known)
+                    found.setdefault(right, known)
         return found
+
+    def find_ranges(self, node: ast.Expr, found: dict[str, Dim], equal: list[tuple[str, str]]) -> None:
+        if isinstance(node, ast.Indexed):
+            name = self.resolve(node.base)
+            dims = self.program.variables[name].dims
+            if len(dims) != len(node.indices):
+                raise DimensionError(
+                    f"{node.base.name} has {len(dims)} indices ({self.variable_value(name).shape}), not {len(node.indices)}",
+                    None, node.span,
+                )  # fmt: skip
+            for ref, dim in zip(node.indices, dims, strict=True):
+                if ref.name is None or ref.offset:
+                    raise UnsupportedError(
+                        "an index with a number or an offset is not supported yet", "a plain index", ref.span
+                    )
+                if found.setdefault(ref.name, dim) != dim:
+                    raise DimensionError(
+                        f"sizes do not agree: index {ref.name} runs over {found[ref.name]} and over {dim}",
+                        "another index name, or check the order of the indices", node.span,
+                    )  # fmt: skip
+        letter = _summed_letter(node)
+        if letter is not None:  # the letter is bound in there: what it runs over is no business of this scope
+            inner = {k: v for k, v in found.items() if k != letter}
+            within: list[tuple[str, str]] = []
+            assert isinstance(node, ast.Call)
+            self.find_ranges(node.args[1], inner, within)
+            found.update({k: v for k, v in inner.items() if k != letter})
+            equal += [pair for pair in within if letter not in pair]
+            return
+        pair = _index_pair(node.args[0]) if isinstance(node, ast.Call) and node.function == "indicator" else None
+        if pair is not None:
+            equal.append(pair)
+        for child in _children(node):
+            self.find_ranges(child, found, equal)
 
     def find_loss(self, tree: ast.Program) -> None:
         equations = self.out.user_equations
@@ -437,6 +446,8 @@ class _Elaborator:
         if op in ("/", "./"):
             inverse = replace(right, expr=self.to_power(right, Fraction(-1)))
             a, b = self.factor(left, inverse)
+            if a.orientation == "identity":
+                return matrix_product(a, b, span)
             return self.say_repeats(hadamard(a, b, span), left, right)
         if op in ("^", ".^"):
             return self.on_power(node, left, right)
@@ -683,7 +694,7 @@ class _Elaborator:
     def call_builtin(self, name: str, node: ast.Call) -> Value:
         if name in LATER:
             raise UnsupportedError(f"{name} is understood but not differentiated yet", None, node.span)
-        if name in ("sum", "mean") and len(node.args) == 2 and isinstance(node.args[0], ast.Name):
+        if _summed_letter(node) is not None:
             return self.index_sum(name, node)
         if name in ("sum", "mean"):
             (value,) = self.arguments(node, 1, 1)
@@ -691,7 +702,8 @@ class _Elaborator:
         if name in ("max", "min", "maximum", "minimum"):
             if len(node.args) != 2:
                 raise UnsupportedError(f"{name} over an axis is understood but not differentiated yet", None, node.span)
-            return self.extremum(name, *self.arguments(node, 2, 2), node.span)
+            first, second = self.arguments(node, 2, 2)
+            return self.extremum(name, first, second, node.span)
         if name in ("rowsum", "rowmean", "colsum", "colmean"):
             (value,) = self.arguments(node, 1, 1)
             if value.orientation != "matrix":
@@ -734,7 +746,7 @@ class _Elaborator:
             raise LanguageError(
                 f"{letter.name} is a variable: it cannot be summed over", "an index such as k", node.span
             )
-        ranges = self.index_ranges(node.args[1])
+        ranges = self.index_ranges(node.args[1], letter.name)
         if letter.name not in ranges:
             raise LanguageError(f"the index {letter.name} does not occur in what is summed", None, node.span)
         index = fresh_bound(ranges[letter.name])
@@ -881,6 +893,13 @@ def _children(node: ast.Expr) -> tuple[ast.Expr, ...]:
     if isinstance(node, ast.Call):
         return node.args
     return ()
+
+
+def _summed_letter(node: ast.Expr) -> str | None:
+    """k in sum(k, …)."""
+    if isinstance(node, ast.Call) and node.function in ("sum", "mean") and len(node.args) == 2:
+        return node.args[0].name if isinstance(node.args[0], ast.Name) else None
+    return None
 
 
 def _index_pair(node: ast.Expr) -> tuple[str, str] | None:

@@ -30,7 +30,7 @@ def _sum(program: Program, expression: Expr, names: dict[Index, str], taken: set
     out = ""
     ordered = [t for t in expression.items() if t[1] > 0] + [t for t in expression.items() if t[1] < 0]
     for key, coefficient in ordered:
-        text = _term(program, key, abs(coefficient), names, taken)
+        text = _term(program, key, coefficient if coefficient > 0 else -coefficient, names, taken)
         out += (text if coefficient > 0 else "−" + text) if not out else (" + " if coefficient > 0 else " − ") + text
     return out
 
@@ -59,7 +59,9 @@ def _term(program: Program, key: Monomial, coefficient: Rational, names: dict[In
     if value != 1 or not parts:
         text = number_text(value)
         parts.insert(0, f"({text})" if "/" in text and parts else text)
-    body = " ".join(parts)
+    body = parts[0]
+    for part in parts[1:]:
+        body += (" · " if part[0].isdigit() else " ") + part
     if below:
         body += "/" + (below[0] if len(below) == 1 else "(" + " ".join(below) + ")")
     for index in reversed(bound):
@@ -79,11 +81,11 @@ def _rank(program: Program, atom: Atom) -> tuple[int, int]:
 
 
 def _atom(program: Program, atom: Atom, names: dict[Index, str], taken: set[str]) -> tuple[str, bool]:
-    head, name, indices = atom  # type: ignore[misc]
+    head, name, indices = atom
     if head == "#":
         return display_name(str(name)), False
     if head == "n":
-        return number_text(Fraction(name)), False
+        return number_text(Fraction(str(name))), False
     if head == "δ":
         return f"1[{names[indices[0]]} = {names[indices[1]]}]", False
     if isinstance(name, tuple):
@@ -92,7 +94,7 @@ def _atom(program: Program, atom: Atom, names: dict[Index, str], taken: set[str]
             texts.append(_variable(program, argument, indices[start : start + arity], names, taken)[0])
             start += arity
         return f"{head}({', '.join(texts)})", False
-    text, compound = _variable(program, name, indices, names, taken)
+    text, compound = _variable(program, str(name), indices, names, taken)
     if head:
         bare = head.rstrip("'")
         return f"{FUNCTION_TEXT.get(bare, bare)}{'′' * (len(head) - len(bare))}({text})", False
@@ -120,7 +122,7 @@ def _variable(
         top, below = shown[1:].split("/∂")
         inputs = len(program.variables[operation.args[0]].dims)
         letters = [names[i] for i in indices]
-        outer, inner = letters[: len(letters) - inputs], letters[len(letters) - inputs :]
-        places = [f"[{','.join(part)}]" if part else "" for part in (outer, inner)]
+        split = len(letters) - inputs
+        places = [f"[{','.join(part)}]" if part else "" for part in (letters[:split], letters[split:])]
         return f"(∂{top}{places[0]}/∂{below}{places[1]})", False
     return (f"{shown}[{','.join(names[i] for i in indices)}]" if indices else shown), False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Callable
 from fractions import Fraction
 
 from chainrule.dims import ACCENT_NAMES, GREEK_NAMES, canonical_name
@@ -58,7 +59,7 @@ def _stem(stem: str) -> str:
 
 def to_latex(node: Node, at_least: int = 0) -> str:
     """The formula; in brackets where it binds less strongly than `at_least`."""
-    text = _WRITERS[node.op](node)
+    text: str = _WRITERS[node.op](node)
     if strength(node) < at_least and not (node.op == "div"):
         return rf"\left({text}\right)"
     return text
@@ -140,7 +141,7 @@ def _sym(node: Node) -> str:
     return _jacobian(node) if name.startswith("∂") else name_to_latex(name)
 
 
-_WRITERS = {
+_WRITERS: dict[str, Callable[[Node], str]] = {
     "sym": _sym, "num": _num, "sum": _sum, "prod": _prod, "div": _div, "pow": _pow, "T": _transposed,
     "had": lambda n: r" \circ ".join(to_latex(a, PRODUCT) for a in n.args),
     "norm": lambda n: rf"\left\lVert {to_latex(n.args[0])} \right\rVert",

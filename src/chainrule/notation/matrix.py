@@ -26,7 +26,7 @@ class Irreducible(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Vec:
-    """A vector, as a column and as a row, whichever reads best in each place."""
+    """A vector, as a column and as a row, whichever reads best in each place; a scalar or matrix is the same twice."""
 
     col: Node
     row: Node
@@ -76,15 +76,15 @@ class MatrixNotation:
             zero = tree.num(0)
             return Vec(zero, zero)
         broadcast = [(s, v) for s, v, full in terms if not full]
-        col = _signed([(s, v.col if full else v) for s, v, full in terms], bool(broadcast), index[1], True)
-        row = _signed([(s, v.row if full else v) for s, v, full in terms], bool(broadcast), index[1], False)
+        col = _signed([(s, v.col) for s, v, _ in terms], bool(broadcast), index[1], True)
+        row = _signed([(s, v.row) for s, v, _ in terms], bool(broadcast), index[1], False)
         return _cheapest(col, row)
 
     def scalar(self, expression: Expr) -> Node:
         """As a scalar."""
         if not expression:
             return tree.num(0)
-        return tree.sum_of([(s, n) for s, n, _ in (self.term(k, c, ()) for k, c in expression.items())])
+        return tree.sum_of([(s, v.col) for s, v, _ in (self.term(k, c, ()) for k, c in expression.items())])
 
     def matrix(self, expression: Expr, indices: tuple[Index, Index]) -> Node:
         """As a matrix whose rows are the first index."""
@@ -92,8 +92,12 @@ class MatrixNotation:
             return tree.num(0)
         terms = [self.term(k, c, indices) for k, c in expression.items()]
         if not any(full for _, _, full in terms):
-            terms = [(s, self._fill(n, indices), True) for s, n, _ in terms]
-        return tree.sum_of([(s, n) for s, n, _ in terms])
+            return tree.sum_of([(s, self._fill(v.col, indices)) for s, v, _ in terms])
+        ordered = sorted(((s, v.col) for s, v, _ in terms), key=lambda t: -t[0])
+        ordered.sort(key=lambda t: (-t[0], _kind(t[1]) != "matrix") if _meet_early(ordered) else (-t[0], False))
+        if _meet_early(ordered):
+            ordered[0] = (ordered[0][0], self._fill(ordered[0][1], indices))
+        return tree.sum_of(ordered)
 
     def _fill(self, node: Node, indices: tuple[Index, Index]) -> Node:
         (_, m), (_, n) = indices
@@ -116,8 +120,8 @@ class MatrixNotation:
 
     # -- one term --------------------------------------------------------------------------------------------------
 
-    def term(self, key: Monomial, coefficient: Rational, free_: tuple[Index, ...]) -> tuple[int, "Node | Vec", bool]:  # type: ignore[return]
-        """(sign, node, whether every free index occurs). A vector's node is a Vec while it is being put together."""
+    def term(self, key: Monomial, coefficient: Rational, free_: tuple[Index, ...]) -> tuple[int, Vec, bool]:
+        """(sign, the formula without it, whether every free index occurs)."""
         factors, bound = key
         scalars: list[tuple[Node, Fraction]] = []
         labels: dict[Index, list[Vec]] = {}
@@ -164,10 +168,10 @@ class MatrixNotation:
                 scalars.append((tree.sym(str(dim)), e))
         sign = -1 if coefficient < 0 else 1
         body, full = self._assemble(free_, labels, edges, identity)
-        if isinstance(body, Vec):
-            return sign, Vec(_with_scalars(body.col, scalars, abs(coefficient)),
-                             _with_scalars(body.row, scalars, abs(coefficient))), full  # type: ignore[return-value]  # fmt: skip
-        return sign, _with_scalars(body, scalars, abs(coefficient)), full
+        size = coefficient if coefficient > 0 else -coefficient
+        col = _with_scalars(body.col, scalars, size)
+        row = col if body.row is body.col else _with_scalars(body.row, scalars, size)
+        return sign, Vec(col, row), full
 
     def _binary(
         self, head: str, name: tuple[tuple[str, int], ...], indices: tuple[Index, ...], e: Fraction,
@@ -325,15 +329,15 @@ class MatrixNotation:
     def _assemble(
         self, free_: tuple[Index, ...], labels: dict[Index, list[Vec]], edges: list[Edge],
         identity: list[tuple[Index, Index]],
-    ) -> tuple["Node | Vec", bool]:  # fmt: skip
+    ) -> tuple[Vec, bool]:  # fmt: skip
         if any(i not in free_ for pair in identity for i in pair):
             raise Irreducible
         if not free_:
-            return tree.num(1), True
+            return _same(tree.num(1)), True
         if len(free_) == 1:
             mine = labels.get(free_[0], [])
             if not mine:
-                return tree.num(1), False
+                return _same(tree.num(1)), False
             return Vec(_joined([v.col for v in mine]), _joined([v.row for v in mine])), True
         if len(free_) != 2:
             raise Irreducible
@@ -342,17 +346,17 @@ class MatrixNotation:
         if identity:
             parts = [v.col for v in (*at_i, *at_j)]
             parts += [tree.call("diag", (e.leaving(i),), i[1], 1) for e in edges]
-            return (tree.diag(_joined(parts)) if parts else tree.eye(i[1])), True
+            return _same(tree.diag(_joined(parts)) if parts else tree.eye(i[1])), True
         parts = [e.leaving(i) for e in edges]
         if not parts and at_i and at_j:
-            return tree.product([_joined([v.col for v in at_i]), _joined([v.row for v in at_j])]), True
+            return _same(tree.product([_joined([v.col for v in at_i]), _joined([v.row for v in at_j])])), True
         columns, rows = [v.col for v in at_i], [v.row for v in at_j]
         if parts and columns and rows:  # a column and a row may not meet before the matrix: read from the left
-            return tree.hadamard([p for group in (columns, parts, rows) for p in sorted(group, key=_rank)]), True
+            return _same(tree.hadamard([p for group in (columns, parts, rows) for p in sorted(group, key=_rank)])), True
         every = [*columns, *parts, *rows]
         if not every:
-            return tree.num(1), False
-        return _joined(every), bool(parts)
+            return _same(tree.num(1)), False
+        return _same(_joined(every)), bool(parts)
 
     # -- names -----------------------------------------------------------------------------------------------------
 
@@ -450,6 +454,40 @@ def _rank(node: Node) -> tuple[int, int]:
     return (3, 0)
 
 
+def _kind(node: Node) -> str:
+    """scalar, column, row, identity or matrix, as it is read back."""
+    if node.op == "eye":
+        return "identity"
+    if node.op in ("prod", "div", "sum"):
+        kinds = {_kind(a) for a in node.args} - {"scalar"}
+        if kinds == {"identity"}:
+            return "identity"
+    if node.rows == 1 or node.cols == 1:
+        return "scalar" if node.rows == node.cols else "row" if node.rows == 1 else "column"
+    return "matrix"
+
+
+def _meet_early(ordered: list[tuple[int, Node]]) -> bool:
+    """True where a sum, read from the left, adds what has no common size before there is a matrix."""
+    have = "scalar"
+    for position, (_, node) in enumerate(ordered):
+        kind = _kind(node)
+        if "matrix" in (have, kind) or not position:
+            have = "matrix" if "matrix" in (have, kind) else kind
+        elif "identity" in (have, kind):
+            if have != kind:
+                return True
+        elif kind != "scalar":
+            if have not in ("scalar", kind):
+                return True
+            have = kind
+    return False
+
+
+def _same(node: Node) -> Vec:
+    return Vec(node, node)
+
+
 def _joined(parts: list[Node]) -> Node:
     return tree.hadamard(sorted(parts, key=_rank))
 
@@ -509,11 +547,10 @@ def _with_scalars(node: Node, scalars: list[tuple[Node, Fraction]], coefficient:
     return top
 
 
-def _signed(terms: list[tuple[int, object]], broadcast: bool, dim: Dim, column: bool) -> Node:
+def _signed(terms: list[tuple[int, Node]], broadcast: bool, dim: Dim, column: bool) -> Node:
     nodes: list[tuple[int, Node]] = []
-    alone = not any(isinstance(n, Node) and not (n.rows == 1 == n.cols) for _, n in terms)
+    alone = not any(not (n.rows == 1 == n.cols) for _, n in terms)
     for sign, n in terms:
-        assert isinstance(n, Node)
         if alone and broadcast:
             n = _scaled(n, tree.ones(dim, 1) if column else tree.ones(1, dim))
         nodes.append((sign, n))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from fractions import Fraction
 
 from chainrule.dims import display_name
@@ -57,7 +58,7 @@ def _had(node: Node) -> str:
 
 
 def _prod(node: Node) -> str:
-    parts = []
+    parts: list[str] = []
     for position, a in enumerate(node.args):
         if a.op == "ones" and a.rows == 1 and position < len(node.args) - 1:
             parts.append("1ᵀ")  # its size follows from its neighbour
@@ -67,9 +68,11 @@ def _prod(node: Node) -> str:
             text = f"({text})"
         if (a.rows == 1 == a.cols and a.op == "prod") or (a.op == "sym" and str(a.data).startswith("∂")):
             text = f"({text})"
+        if position > 1 and parts[-1] == "1ᵀ":  # u 1ᵀ A is read from the left, where 1ᵀ has no size yet: u (1ᵀ A)
+            parts[-1] = f"(1ᵀ {text})"
+            continue
         parts.append(text)
-    out = " ".join(parts)
-    return out
+    return " ".join(parts)
 
 
 def _div(node: Node) -> str:
@@ -111,7 +114,7 @@ def _call(node: Node) -> str:
     return f"{FUNCTION_TEXT.get(name, name)}({', '.join(_write(a) for a in node.args)})"
 
 
-_WRITERS = {
+_WRITERS: dict[str, Callable[[Node], str]] = {
     "sym": _sym, "num": _num, "sum": _sum, "had": _had, "prod": _prod, "div": _div, "pow": _pow, "T": _transposed,
     "norm": _norm, "fn": _fn, "call": _call,
     "diag": lambda n: f"diag({_write(n.args[0])})",

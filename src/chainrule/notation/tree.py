@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
+from math import prod
 
 from chainrule.dims import Dim
 
@@ -77,6 +78,10 @@ def product(parts: list[Node]) -> Node:
         inner = part.op == "prod" and (len(parts) == 1 or not (part.rows == 1 == part.cols) or _all_scalars(part))
         flat.extend(part.args if inner else (part,))
     flat = [p for p in flat if not (p.op == "num" and p.data == 1)] or flat[:1]
+    numbers = [p for p in flat if p.op == "num"]
+    if numbers and (len(numbers) > 1 or flat[0] is not numbers[0]):  # one number, in front
+        whole = num(prod(Fraction(str(p.data)) for p in numbers))
+        flat = [whole, *(p for p in flat if p.op != "num")]
     if len(flat) == 1:
         return flat[0]
     matrices = [p for p in flat if not (p.rows == 1 == p.cols)]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-from chainrule.algebra.expr import Expr, Factor, Index, Monomial, Rational, add, monomial, multiply, number
+from chainrule.algebra.expr import Atom, Expr, Factor, Index, Monomial, Rational, add, monomial, multiply, number
 from chainrule.functions import FUNCTIONS
 from chainrule.simplify.affine import use_affine
 from chainrule.simplify.knowledge import Knowledge, Relation, SumDefinition
@@ -169,7 +169,7 @@ def _apply(
                 after += knowledge.factor_cost(atom, exponent)
             if exponent * old < 0:  # a power may be used up, never turned over
                 grown = 2
-            elif abs(exponent) > abs(old):
+            elif exponent * exponent > old * old:
                 grown += 1
         if grown > 1:  # one name comes in for what goes out; ŷ/exp(θ) is no way to write 1/s
             continue
@@ -220,9 +220,9 @@ def _match_sum(definition: SumDefinition, key: Monomial) -> Expr | None:
                 return None
             if any(i not in mapping for i in definition.indices):
                 return None
-            name = ("", definition.name, tuple(mapping[i] for i in definition.indices))
+            named: Atom = ("", definition.name, tuple(mapping[i] for i in definition.indices))
             return monomial(
-                1 / Fraction(definition.coefficient), [*rest, (name, 1)], [i for i in bound if i not in inner]
+                1 / Fraction(definition.coefficient), [*rest, (named, 1)], [i for i in bound if i not in inner]
             )
         (head, name, indices), exponent = definition.factors[position]
         for k, ((h, n, ix), e) in enumerate(factors):

@@ -160,12 +160,16 @@ def _by_chunk(
     if not set(markers.values()) <= occurring or len(occurring) > 2:
         return None
     inside = factored(inside, tuple(sorted(occurring, reverse=True)), knowledge, program, "matrix")
+    outside: Rational = 1
+    if len(inside) == 1:  # −3 (A + B): the number stands before everything
+        ((key, outside),) = inside.items()
+        inside = {key: 1}
     bracket = _bracket(inside, indices, program, orientation)
     ((((head, name, ix), _),), _) = next(iter(bracket))
     back = {marker: index for index, marker in markers.items()}
     whole = [*chunk, ((head, name, tuple(back.get(i, i) for i in ix)), 1)]
     summed = {i for (_, _, ix), _ in whole for i in ix if i[0] >= 0}
-    result = monomial(1, whole, summed)
+    result = monomial(outside, whole, summed)
     rest = {key: v for key, v in expression.items() if all(key != m for m, _, _ in members)}
     return add(result, factored(rest, indices, knowledge, program, orientation)) if rest else result
 
@@ -218,6 +222,7 @@ def _split(
     inner = {i for p in mine for i in first[0][p][0][2] if i[0] >= 0}
     remainders: list[tuple[list[Factor], list[Index]]] = []
     interfaces: list[frozenset[Index]] = []
+    bare = False
     for key, mapping, positions in [(first, {i: i for i in first[1]}, mine), *group]:
         names = dict(mapping)
         for index in key[1]:
@@ -227,13 +232,14 @@ def _split(
             ((h, n, tuple(names.get(i, i) for i in ix)), e)
             for p, ((h, n, ix), e) in enumerate(key[0]) if p not in positions
         ]  # fmt: skip
-        if not any(a[0] not in ("#", "n") for a, _ in rest) or any(a[0] == "δ" for a, _ in rest):
+        if any(a[0] == "δ" for a, _ in rest):
             return None
+        bare = bare or not any(a[0] not in ("#", "n") for a, _ in rest)
         used = {i for (_, _, ix), _ in rest for i in ix if i[0] >= 0}
         interfaces.append(frozenset(used & inner))
         remainders.append((rest, [i for i in names.values() if i in used]))
-    if len(set(interfaces)) != 1 or not interfaces[0]:
-        return None
+    if len(set(interfaces)) != 1 or (bare and interfaces[0]):
+        return None  # a 1 in the bracket may stand for a free index (W δ ∘ (1 − h²)), never for a summed one
     return set(interfaces[0]), remainders
 
 

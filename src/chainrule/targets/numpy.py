@@ -57,7 +57,7 @@ def numpy_source(
     everything = ([loss] if loss is not None and loss not in outputs else []) + list(outputs)
     plan = build_plan(program, everything, reuse=not plain)
     keys = _keys(plan, loss, gradients)
-    names = Names({"step", "predict", "threading"})
+    names = Names({"step", "predict", "sizes", "threading", "_allocate", "_memory", "_Memory"})
     inputs: dict[Node, str] = {}
     arguments = {argument: names.take(argument) for argument in plan.arguments}
     for node in _inputs(plan):

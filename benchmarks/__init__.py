@@ -1,0 +1,1 @@
+"""Benchmarks: generated code against what people would use in its place."""
