@@ -2,7 +2,7 @@
 
     python benchmarks/run.py [--sizes a,b,c,d] [--threads 1,2] [--seconds 4]
 
-Contenders take turns within one process per size and number of threads; results are compared before anything is timed.
+Contenders take turns, each in a process of its own; results are compared before anything is timed.
 The table gives medians with the quartiles behind them; the JSON goes to benchmarks/results/.
 """
 
@@ -18,10 +18,11 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-sys.path[:0] = [str(Path(__file__).resolve().parent.parent)]
+ROOT = Path(__file__).resolve().parent.parent
+sys.path[:0] = [str(ROOT), str(ROOT / "src")]
 
 from benchmarks.network import SIZES
-from benchmarks.timing import measure_in_own_process
+from benchmarks.timing import measure
 
 RESULTS = Path(__file__).resolve().parent / "results"
 
@@ -78,7 +79,7 @@ def main() -> int:
     results, slower = [], []
     for threads in map(int, options.threads.split(",")):
         for size in options.sizes.split(","):
-            result = measure_in_own_process(size, threads, options.seconds)
+            result = measure(size, threads, options.seconds)
             results.append(result)
             print("\n".join(["", *table(result)]), flush=True)
             seconds = result["seconds"]

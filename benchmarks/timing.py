@@ -1,71 +1,119 @@
-"""Timing: contenders take turns within one process, so that a busy moment of the machine meets all of them."""
+"""Timing: contenders take turns, so that a busy moment of the machine meets all of them.
+
+Each contender lives in a process of its own, because two pools of threads in one process (OpenBLAS's and OpenMP's) get in
+each other's way: on two cores that costs a factor of three and more, whoever's turn it is.
+"""
 
 from __future__ import annotations
 
-import json
 import os
-import subprocess
-import sys
-from collections.abc import Callable
-from pathlib import Path
-from time import perf_counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from multiprocessing import get_context
+from multiprocessing.connection import Connection
+from time import perf_counter, sleep
 from typing import Any
 
 import numpy as np
 
 from benchmarks.contenders import CONTENDERS
-from benchmarks.network import PARAMETERS, SIZES, data
+from benchmarks.network import PARAMETERS, SIZES, Array, data
 
-__all__ = ["THREAD_VARIABLES", "measure", "measure_in_own_process"]
+__all__ = ["measure"]
 
-ROOT = Path(__file__).resolve().parent.parent
 THREAD_VARIABLES = (
     "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS", "VECLIB_MAXIMUM_THREADS",
 )  # fmt: skip
-_TURN = 2e-3  # seconds: a turn repeats a step until it takes about this long
-
-
-def measure_in_own_process(size: str, threads: int, seconds: float) -> dict[str, Any]:
-    """`measure` in a fresh process, because thread pools read their size when they start."""
-    environment = os.environ | dict.fromkeys(THREAD_VARIABLES, str(threads))
-    environment["PYTHONPATH"] = os.pathsep.join([str(ROOT), str(ROOT / "src")])
-    done = subprocess.run(
-        [sys.executable, "-m", "benchmarks.timing", size, str(threads), str(seconds)],
-        capture_output=True, text=True, env=environment, cwd=ROOT, check=False,
-    )  # fmt: skip
-    if done.returncode:
-        raise RuntimeError(done.stderr)
-    result: dict[str, Any] = json.loads(done.stdout)
-    return result
+TURN = 20e-3  # seconds that a turn repeats a step
+PAUSE = 60e-3  # seconds between turns with several threads: an idle pool spins for a while before it sleeps
 
 
 def measure(size: str, threads: int, seconds: float) -> dict[str, Any]:
     """Seconds a step by contender (quartiles over turns), after their results were found equal."""
-    try:
-        import torch
-
-        torch.set_num_threads(threads)
-    except ImportError:
-        pass
-    arrays = data(SIZES[size])
-    steps = {}
-    for name, prepare in CONTENDERS.items():
-        try:
-            steps[name] = prepare(arrays)
-        except ImportError:
-            continue
-    difference = _check_equal(steps)
-    repeats = {name: _repeats(step) for name, step in steps.items()}
-    times: dict[str, list[float]] = {name: [] for name in steps}
-    end = perf_counter() + seconds
-    names = list(steps)
-    turn = 0
-    while perf_counter() < end or turn < 7:
-        for name in names[turn % len(names) :] + names[: turn % len(names)]:  # who follows whom changes too
-            times[name].append(_time(steps[name], repeats[name]))
-        turn += 1
+    with _workers(size, threads) as workers:
+        difference = _check_equal({name: _ask(pipe, "result") for name, pipe in workers.items()})
+        times: dict[str, list[float]] = {name: [] for name in workers}
+        names = list(workers)
+        turn, end = 0, perf_counter() + seconds
+        while perf_counter() < end or turn < 9:
+            for name in names[turn % len(names) :] + names[: turn % len(names)]:  # who follows whom changes too
+                if threads > 1:
+                    sleep(PAUSE)
+                times[name].append(_ask(workers[name], "time"))
+            turn += 1
     quartiles = {name: np.percentile(values, [25, 50, 75]).tolist() for name, values in times.items()}
-    return {"size": size, "threads": threads, "turns": turn, "difference": difference, "seconds": quartiles}
+    best = {name: min(values) for name, values in times.items()}
+    return {
+        "size": size, "threads": threads, "turns": turn, "difference": difference, "seconds": quartiles, "best": best,
+    }  # fmt: skip
+
+
+def _ask(pipe: Connection, what: str) -> Any:
+    pipe.send(what)
+    answer = pipe.recv()
+    if isinstance(answer, Exception):
+        raise answer
+    return answer
+
+
+@contextmanager
+def _workers(size: str, threads: int) -> Iterator[dict[str, Connection]]:
+    """A process for each contender that can run here, by name."""
+    before = {name: os.environ.get(name) for name in THREAD_VARIABLES}
+    os.environ.update(dict.fromkeys(THREAD_VARIABLES, str(threads)))  # pools read it when they start
+    context = get_context("spawn")
+    pipes: dict[str, Connection] = {}
+    processes = []
+    try:
+        for name in CONTENDERS:
+            ours, theirs = context.Pipe()
+            process = context.Process(target=_work, args=(theirs, name, size, threads), daemon=True)
+            process.start()
+            theirs.close()
+            processes.append(process)
+            ready = ours.recv()
+            if isinstance(ready, ImportError):
+                continue
+            if isinstance(ready, Exception):
+                raise ready
+            pipes[name] = ours
+        yield pipes
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+        for pipe in pipes.values():
+            pipe.close()
+        for process in processes:
+            process.join(5)
+            if process.is_alive():
+                process.terminate()
+
+
+def _work(pipe: Connection, name: str, size: str, threads: int) -> None:
+    """A worker: prepares its contender, then answers requests until the other side closes."""
+    try:
+        if name.startswith("torch"):
+            import torch
+
+            torch.set_num_threads(threads)
+        step = CONTENDERS[name](data(SIZES[size]))
+        for _ in range(3):
+            step()
+        repeats = max(1, round(TURN / min(_time(step, 1) for _ in range(5))))
+        pipe.send("ready")
+        while True:
+            if pipe.recv() == "result":
+                pipe.send(_arrays(step()))
+            else:
+                step()  # wakes the threads and warms the caches
+                pipe.send(_time(step, repeats))
+    except (EOFError, BrokenPipeError):
+        return
+    except Exception as error:
+        pipe.send(error)
 
 
 def _time(step: Callable[[], Any], repeats: int) -> float:
@@ -75,27 +123,20 @@ def _time(step: Callable[[], Any], repeats: int) -> float:
     return (perf_counter() - start) / repeats
 
 
-def _repeats(step: Callable[[], Any]) -> int:
-    for _ in range(3):
-        step()
-    return max(1, round(_TURN / min(_time(step, 1) for _ in range(5))))
+def _arrays(result: tuple[float, dict[str, Any]]) -> tuple[float, dict[str, Array]]:
+    loss, gradients = result
+    return float(loss), {name: np.array(gradients[name]) for name in PARAMETERS}
 
 
-def _check_equal(steps: dict[str, Callable[[], Any]]) -> float:
+def _check_equal(results: dict[str, tuple[float, dict[str, Array]]]) -> float:
     """The largest difference between contenders, relative to the largest entry. Raises if it is not small."""
-    results = {name: step() for name, step in steps.items()}
     loss, gradients = next(iter(results.values()))
     worst = 0.0
     for name, (other_loss, other) in results.items():
         worst = max(worst, abs(other_loss - loss) / abs(loss))
-        for parameter in PARAMETERS:
-            want = np.asarray(gradients[parameter])
-            got = np.asarray(other[parameter]).reshape(want.shape)
+        for parameter, want in gradients.items():
+            got = other[parameter].reshape(want.shape)
             worst = max(worst, float(np.abs(got - want).max() / np.abs(want).max()))
         if not worst < 2e-5:
             raise AssertionError(f"{name} gives something else: relative difference {worst:.1e}")
     return worst
-
-
-if __name__ == "__main__":
-    print(json.dumps(measure(sys.argv[1], int(sys.argv[2]), float(sys.argv[3]))))

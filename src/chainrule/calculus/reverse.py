@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from chainrule.algebra.expr import ONE, Expr, Monomial, add, atom_variables, is_constant, single, variable
-from chainrule.algebra.program import Program, Variable
+from chainrule.algebra.program import Program, Variable, is_anonymous
 from chainrule.calculus.partial import contribution, local_derivatives
 from chainrule.dims import canonical_name
 from chainrule.simplify.engine import simplify
@@ -149,8 +149,9 @@ def _deserves_name(adjoint: Expr, shared: bool, uses: int) -> bool:
     term = single(adjoint)
     if term is not None:
         (factors, _), _ = term
-        if sum(1 for atom, _ in factors if atom_variables(atom)) <= 1:
-            return False
+        names = [name for atom, _ in factors for name in atom_variables(atom)]
+        if len(names) <= 1 and not any(is_anonymous(name) for name in names):
+            return False  # it has a name: another signal, or what the user called r = o − y
     if shared:
         return True
     if uses > 1 and any(_joins_matrices(key) for key in adjoint):  # a product of matrices that would be written twice

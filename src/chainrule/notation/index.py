@@ -70,7 +70,9 @@ def _term(program: Program, key: Monomial, coefficient: Rational, names: dict[In
 
 
 def _rank(program: Program, atom: Atom) -> tuple[int, int]:
-    """Signals first, then Jacobians of unknown functions as the chain rule has them, then the rest as it stands."""
+    """Deltas and signals first, then Jacobians of unknown functions as the chain rule has them, then the rest as it stands."""
+    if atom[0] == "δ":
+        return (-1, 0)
     name = atom[1] if isinstance(atom[1], str) else ""
     variable = program.variables.get(name)
     if variable is not None and variable.kind == "signal":
@@ -87,7 +89,7 @@ def _atom(program: Program, atom: Atom, names: dict[Index, str], taken: set[str]
     if head == "n":
         return number_text(Fraction(str(name))), False
     if head == "δ":
-        return f"1[{names[indices[0]]} = {names[indices[1]]}]", False
+        return f"1[{names[indices[1]]} = {names[indices[0]]}]", False
     if isinstance(name, tuple):
         texts, start = [], 0
         for argument, arity in name:

@@ -94,9 +94,11 @@ class MatrixNotation:
         if not any(full for _, _, full in terms):
             return tree.sum_of([(s, self._fill(v.col, indices)) for s, v, _ in terms])
         ordered = sorted(((s, v.col) for s, v, _ in terms), key=lambda t: -t[0])
-        ordered.sort(key=lambda t: (-t[0], _kind(t[1]) != "matrix") if _meet_early(ordered) else (-t[0], False))
         if _meet_early(ordered):
-            ordered[0] = (ordered[0][0], self._fill(ordered[0][1], indices))
+            ordered.sort(key=lambda t: (-t[0], ("matrix", "column", "row", "scalar", "identity").index(_kind(t[1]))))
+        if _meet_early(ordered):
+            first = next(p for p, (_, node) in enumerate(ordered) if _kind(node) != "identity")
+            ordered[first] = (ordered[first][0], self._fill(ordered[first][1], indices))
         return tree.sum_of(ordered)
 
     def _fill(self, node: Node, indices: tuple[Index, Index]) -> Node:
