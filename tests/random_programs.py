@@ -27,7 +27,8 @@ Shape = tuple[str, str]  # rows, columns; "1" where there is one
 SCALAR: Shape = ("1", "1")
 SIZES = ("D", "H", "K", "N")
 FUNCTIONS = ("relu", "sigmoid", "tanh", "exp", "sin", "cos", "softplus", "abs", "arctan", "silu", "σ")
-LETTERS = "ijkl"
+LETTERS = "abcd"
+ODD_NAMES = ("θ", "ŷ", "δ1", "Δ2", "T", "k", "i", "a_long_name", "e", "E", "α", "x_hat", "S", "m", "W_out", "λ", "sgn_1", "Σ")
 
 
 class _Writer:
@@ -35,11 +36,14 @@ class _Writer:
         self.choose = choose
         self.declared: list[str] = []
         self.lines: list[str] = []
+        self.results: list[str] = []
         self.names: dict[str, Shape] = {}  # whatever may be used
         self.positive: set[str] = set()
         self.onehot: dict[str, Shape] = {}
         self.definitions: list[tuple[str, int]] = []
         self.sizes = SIZES[: 1 + choose(4)]
+        if choose(6) == 0:
+            self.sizes = (*self.sizes, self.pick(("2", "3")))
 
     def pick(self, options):  # noqa: ANN001, ANN201
         return options[self.choose(len(options))]
@@ -66,6 +70,8 @@ class _Writer:
         stem = "x" if 1 in shape or "1" in shape else "W"
         stem = {"label": "y", "const": "c"}.get(kind, stem)
         name = f"{stem}{len(self.names) + 1}"
+        if self.choose(4) == 0:
+            name = self.pick([n for n in ODD_NAMES if n not in self.names] or [name])
         rows, cols = shape
         text = "scalar" if shape == SCALAR else rows if cols == "1" else f"{rows} × {cols}"
         self.declared.append(f"{kind} {name} : {text}" + (f", {facts}" if facts else ""))
@@ -268,7 +274,7 @@ class _Writer:
         return f"{self.pick(('mean', 'sum'))}({text})" if "1" not in form else text
 
     def e_size(self, shape: Shape, depth: int) -> str:
-        return self.size()
+        return self.size() if self.choose(2) else f"{self.size()} {self.name(SCALAR)}"
 
     # vectors
     def e_softmax(self, shape: Shape, depth: int) -> str:
@@ -360,6 +366,9 @@ class _Writer:
 
     def equation(self, number: int) -> None:
         name = f"{'z' if self.choose(2) else 'h'}{number}"
+        if self.choose(6) == 0:
+            name = self.pick([n for n in ODD_NAMES if n not in self.names] or [name])
+        self.results.append(name)
         if self.choose(7) == 0:
             shape = self.indexed(name)
         else:
@@ -370,7 +379,7 @@ class _Writer:
     def loss(self) -> str:
         """A scalar that uses the last names."""
         terms = []
-        for name in [n for n in self.names if n[0] in "zh"][-(1 + self.choose(3)) :]:
+        for name in self.results[-(1 + self.choose(3)) :]:
             shape = self.names[name]
             if shape == SCALAR:
                 terms.append(self.pick((name, f"{name}^2", f"tanh({name})")))

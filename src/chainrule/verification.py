@@ -22,7 +22,7 @@ __all__ = ["Report", "choose_sizes", "sample", "verify_gradients"]
 Array = NDArray[np.float64]
 PRIMES = (3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37, 41, 43, 47)
 TOLERANCE = 1e-6
-STEPS = (1e-3, 1e-5, 1e-4, 1e-2)
+STEPS = (1e-3, 1e-5, 1e-4, 1e-2, 1e-6, 1e-7)
 ATTEMPTS = 5  # points tried where differences are not accurate enough
 ENTRIES = 48  # entries tried one by one for each variable; the rest is covered by random directions
 

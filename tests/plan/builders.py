@@ -217,7 +217,30 @@ def softmax_jacobian() -> Program:
     return b.program
 
 
+def sequence() -> Program:
+    """A layer on a batch of sequences, its gradient, and contractions over several axes at once."""
+    b = Builder(t="T", n="N", d="D", h="H", k="K", o="D")
+    b.declare("X", "tnd")
+    b.declare("W", "dh", "param")
+    b.declare("G", "tnh")
+    b.declare("V", "dhk", "param")
+    b.declare("C", "nt")
+    b.define("Z", "tnh", "X[t,n,d] W[d,h]")
+    b.define("dW", "dh", "X[t,n,d] G[t,n,h]")
+    b.define("dX", "tnd", "G[t,n,h] W[d,h]")
+    b.define("A", "tnk", "X[t,n,d] G[t,n,h] V[d,h,k]")
+    b.define("B", "dk", "X[t,n,d] G[t,n,h] V[o,h,k]")
+    b.define("E", "dhk", "X[t,n,d] G[t,n,h] C[n,t] V[o,h,k]")
+    b.define("F", "hd", "G[t,n,h] C[n,t] X[t,n,d]")
+    b.define("s", "", "X[t,n,d] G[t,n,h] W[d,h]")
+    b.define("q", "tn", "X[t,n,d] X[t,n,d]")
+    b.define("u", "k", "V[d,h,k] W[d,h]")
+    b.define("v", "nk", "C[n,t] G[t,n,h] V[d,h,k] X[t,n,d]")
+    return b.program
+
+
 PROGRAMS = {
+    "sequence": sequence,
     "one_layer": one_layer,
     "one_layer_rows": one_layer_rows,
     "layer_norm": layer_norm,

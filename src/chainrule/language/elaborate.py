@@ -20,6 +20,7 @@ from chainrule.algebra.expr import (
     constant,
     delta,
     free,
+    free_indices,
     fresh_bound,
     is_constant,
     multiply,
@@ -94,7 +95,9 @@ def elaborate_expression(program: Program, node: ast.Expr, definitions: Iterable
     for definition in definitions:
         elaborator.definitions[canonical_name(definition.name)] = definition
     for equation in program:
-        if isinstance(equation.value, dict):
+        if isinstance(equation.value, dict) and free_indices(equation.value) == set(
+            program.variables[equation.name].indices
+        ):
             elaborator.known.setdefault(frozenset(equation.value.items()), equation.name)
     return elaborator.expr(node)
 
@@ -243,7 +246,8 @@ class _Elaborator:
                 self.known[key] = name
             return
         self.program.define(target, value.expr, None, node.span)
-        self.known.setdefault(frozenset(value.expr.items()), name)
+        if free_indices(value.expr) == set(value.indices):  # ones(D) s is no name for s
+            self.known.setdefault(frozenset(value.expr.items()), name)
 
     def indexed_equation(self, node: ast.Equation) -> Value:
         names = [ref.name for ref in node.indices or ()]

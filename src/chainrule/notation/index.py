@@ -61,7 +61,7 @@ def _term(program: Program, key: Monomial, coefficient: Rational, names: dict[In
         parts.insert(0, f"({text})" if "/" in text and parts else text)
     body = parts[0]
     for part in parts[1:]:
-        body += (" · " if part[0].isdigit() else " ") + part
+        body += (" · " if part[0].isdigit() and body[-1].isdigit() else " ") + part  # J^2 · 1[i = j]
     if below:
         body += "/" + (below[0] if len(below) == 1 else "(" + " ".join(below) + ")")
     for index in reversed(bound):

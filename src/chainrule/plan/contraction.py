@@ -67,6 +67,9 @@ def reduce_labels(builder: Builder, op: str, part: Part, labels: set[int]) -> Pa
     if op == "sum" and node.op == "contract" and not node.name and contraction_form(node).name == "pairwise":
         left, right = (Part(operand.node, operand.axes) for operand in node.operands)
         return Part(multiply_pair(builder, left, right, set(kept)).node, labels_kept)
+    if op == "sum" and node.is_map("square") and not node.name:
+        inner = Part(node.operands[0].node, tuple(range(node.rank)))
+        return Part(multiply_pair(builder, inner, inner, set(kept)).node, labels_kept)
     made = builder.graph.make(op, (node.whole,), tuple(node.dims[k] for k in kept), axes, hint=hint(node, op))
     return Part(made, labels_kept)
 

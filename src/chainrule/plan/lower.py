@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
-from chainrule.algebra.expr import Atom, Expr, Factor, Index
+from chainrule.algebra.expr import Atom, Expr, Factor, Index, Rational
 from chainrule.algebra.program import Equation, Operation, Program, is_anonymous
 from chainrule.errors import UnsupportedError
 from chainrule.functions import FUNCTIONS
@@ -138,16 +138,11 @@ class Lowering:
         common, terms = self._take_out(terms)
         scalar, terms = _common_scalar(terms)
         if common or scalar != ONE:
-            inner = self._sum(terms, labels)
-            deltas = [factor for factor in common if factor[0][0] == "δ"]
-            others = [factor for factor in common if factor[0][0] != "δ"]
-            parts, _ = self._factors(others, set(), labels)
-            free = {label for part in (*parts, inner) for label in part.labels}
-            result = product(self.builder, [*parts, inner], free, scalar, self.guess)
-            return embed(self.builder, result, deltas, labels) if deltas else result
+            return self._shared(common, terms, scalar, labels)
         plain = [term for term in terms if not any(atom[0] == "δ" for atom, _ in term[0])]
         diagonal = [term for term in terms if any(atom[0] == "δ" for atom, _ in term[0])]
-        total = self._add_parts([(self._term((f, b, ONE), labels), c) for f, b, c in plain]) if plain else None
+        signed = [(f, b, -c if c.value < 0 else c, MINUS_ONE if c.value < 0 else ONE) for f, b, c in plain]
+        total = self._add_parts([(self._term((f, b, c), labels), sign) for f, b, c, sign in signed]) if plain else None
         by_deltas: dict[tuple[Atom, ...], list[Term]] = {}
         for factors, bound, coefficient in diagonal:
             key = tuple(sorted(atom for atom, _ in factors if atom[0] == "δ"))
@@ -160,8 +155,32 @@ class Lowering:
         assert total is not None
         return total
 
+    def _shared(
+        self, common: list[Factor], terms: list[Term], scalar: Coefficient, labels: dict[Index, int]
+    ) -> Part:
+        """scalar · Σ Π common · (Σ terms); the sum is outermost where the common factors have summed indices."""
+        bound = {index for atom, _ in common for index in atom[2] if index[0] >= 0}
+        inner_labels = labels
+        if bound:
+            bound = terms[0][1]
+            inner_labels = {**labels, **self._bound_labels(bound, labels)}
+            terms = [(factors, set(), coefficient) for factors, _, coefficient in terms]
+        inner = self._sum(terms, inner_labels)
+        deltas = [factor for factor in common if factor[0][0] == "δ"]
+        others = [factor for factor in common if factor[0][0] != "δ"]
+        parts, _ = self._factors(others, bound, labels)
+        present = {label for part in (*parts, inner) for label in part.labels}
+        for index in bound:
+            if inner_labels[index] not in present:
+                scalar = scalar.times_size(index[1])
+        result = product(self.builder, [*parts, inner], present & set(labels.values()), scalar, self.guess)
+        return embed(self.builder, result, deltas, labels) if deltas else result
+
     def _take_out(self, terms: list[Term]) -> tuple[list[Factor], list[Term]]:
-        """Factors of free indices that all terms share, and the terms without them."""
+        """Factors that all terms share, and the terms without them.
+
+        Those of summed indices only where all terms sum over the same: Σ_n a_n b_n + Σ_n a_n c_n = Σ_n a_n (b_n + c_n).
+        """
         common = dict(terms[0][0])
         for factors, _, _ in terms[1:]:
             mine = dict(factors)
@@ -171,7 +190,10 @@ class Lowering:
                     del common[atom]
                 else:
                     common[atom] = min(exponent, other) if exponent > 0 else max(exponent, other)
-        common = {atom: e for atom, e in common.items() if all(index[0] < 0 for index in atom[2])}
+        one_sum = all(indices == terms[0][1] for _, indices, _ in terms)
+        deltas = any(atom[0] == "δ" for factors, _, _ in terms for atom, _ in factors)
+        if not one_sum or deltas or not _widens(common, terms):
+            common = {atom: e for atom, e in common.items() if all(index[0] < 0 for index in atom[2])}
         for atom in [a for a, e in common.items() if self._has_scale((a, e))]:
             del common[atom]
         if not common:
@@ -368,6 +390,15 @@ class Lowering:
             m = self.builder.scale(Coefficient(Fraction(exponent)), Operand(*self._maximum_at(shift, where)))
             parts.append(Part(*self.builder.map("exp", m)))
         return parts
+
+
+def _widens(common: dict[Atom, Rational], terms: list[Term]) -> bool:
+    """True where each term without `common` has fewer indices: taking it out then saves whole contractions."""
+    shared = {index for atom in common for index in atom[2]}
+    rests = [
+        {i for atom, e in factors if e != common.get(atom) for i in atom[2]} for factors, _, _ in terms
+    ]
+    return all(shared - rest for rest in rests)
 
 
 def _common_scalar(terms: list[Term]) -> tuple[Coefficient, list[Term]]:

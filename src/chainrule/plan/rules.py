@@ -164,8 +164,14 @@ class Builder:
         return self.graph.make(op, (left, right), dims)
 
     def _join(self, left: Operand, right: Operand) -> tuple[tuple[int, ...], tuple[Dim, ...], Operand, Operand]:
-        """Number the axes that the two cover from 0; gives these axes, their sizes and both operands on them."""
+        """Number the axes that the two cover from 0; gives these axes, their sizes and both operands on them.
+
+        They lie as in the operand that has them all, so that memory is walked through in order.
+        """
         axes = tuple(sorted({*left.axes, *right.axes}))
+        whole = {operand.axes for operand in (left, right) if len(operand.axes) == len(axes)}
+        if len(whole) == 1:
+            (axes,) = whole
         place = {axis: k for k, axis in enumerate(axes)}
         size = dict(zip(left.axes, left.node.dims, strict=True)) | dict(zip(right.axes, right.node.dims, strict=True))
         return (

@@ -23,7 +23,7 @@ def identifier(name: str) -> str:
     text = "d" + gradient.group(1) if gradient else name
     # NFKC is what Python itself does to identifiers; it also puts subscript digits on the line.
     text = unicodedata.normalize("NFKC", text).replace("′", "_prime").replace("'", "_prime")
-    text = "".join(char if ("_" + char).isidentifier() else "_" for char in text).strip("_") or "t"
+    text = "".join(char if ("_" + char).isidentifier() else "_" for char in text).lstrip("_") or "t"
     if not text.isidentifier():
         text = "t" + text
     return text + "_" if keyword.iskeyword(text) or keyword.issoftkeyword(text) else text

@@ -126,10 +126,11 @@ def _returned(
         for name, node in plan.outputs.items()
         if name != loss
     ]
-    mapping = "{" + ", ".join(entries) + "}"
-    if loss is None:
-        return mapping
-    return f"float({writer.value(plan.outputs[loss])[0]}), {mapping}"
+    first = "" if loss is None else f"float({writer.value(plan.outputs[loss])[0]}), "
+    line = first + "{" + ", ".join(entries) + "}"
+    if len(line) <= 100:
+        return line
+    return first + "{\n" + "".join(f"        {entry},\n" for entry in entries) + "    }"
 
 
 def _keys(plan: Plan, loss: str | None, gradients: Mapping[str, str] | None) -> dict[str, str]:
@@ -223,11 +224,12 @@ def _docstring(
     variables = plan.program.variables
     results = [name for name in plan.outputs if name != loss]
     what = f"The loss {loss} and its gradients" if loss is not None else "The values of " + ", ".join(results)
-    lines = [f'"""{what}; arrays of {dtype}.', ""]
+    lines = _wrapped(f'"""{what}; arrays of {dtype}.') + [""]
     for argument, local in arguments.items():
         lines.append(f"{local}: {_shape(variables[argument])}")
-    returned = ", ".join(f"{keys[name]} {_shape(variables[name])}" for name in results)
-    lines += ["", f"Returns {loss + ' and ' if loss is not None else ''}a dictionary: {returned}."]
+    returned = ", ".join(f"{keys[name]} {_shape(variables[name])}".replace(" ", "\u00a0") for name in results)
+    sentence = f"Returns {loss + ' and ' if loss is not None else ''}a dictionary: {returned}."
+    lines += ["", *_wrapped(sentence)]
     if reuse_outputs:
         lines += ["The arrays returned are overwritten by the next call: copy what must last."]
     return [*lines, '"""']
@@ -236,6 +238,11 @@ def _docstring(
 def _shape(variable: Variable) -> str:
     dims = variable.dims
     return f"({', '.join(map(str, dims))}{',' if len(dims) == 1 else ''})" if dims else "scalar"
+
+
+def _wrapped(text: str) -> list[str]:
+    """Lines of at most 100 columns; shapes are not broken."""
+    return [line.replace("\u00a0", " ") for line in textwrap.wrap(text, 100, break_long_words=False)]
 
 
 class Step:
@@ -260,6 +267,7 @@ class Step:
         self._loss = loss
         self._run = _function(source)
         self._seen: dict[tuple[Any, ...], Checked | None] = {}
+        self._key = _key_function(len(self.names))
 
     def __call__(self, **given: Any) -> Any:
         """Run the step on NumPy arrays by name."""
@@ -270,8 +278,7 @@ class Step:
         except KeyError:
             arrays = self._checker.by_name(given)
         try:
-            key = tuple([part for array in arrays for part in (array.shape, array.dtype)])
-            checked = self._seen[key]
+            checked = self._seen[self._key(*arrays)]
         except (AttributeError, KeyError, TypeError):
             checked = self._check(arrays)
         if checked is not None:
@@ -289,7 +296,7 @@ class Step:
         if all(isinstance(array, np.ndarray) for array in arrays):
             if len(self._seen) > 64:
                 self._seen.clear()
-            self._seen[tuple([part for array in arrays for part in (array.shape, array.dtype)])] = checked
+            self._seen[self._key(*arrays)] = checked
         return checked
 
     def _adapted(self, arrays: list[Any], checked: Checked) -> Any:
@@ -312,6 +319,14 @@ class Step:
         shapes = self.plan.program.variables
         arguments = ", ".join(f"{name}: {format_shape(shapes[name].shape)}" for name in self.names)
         return f"Step({arguments}; {self.dtype})"
+
+
+def _key_function(count_: int) -> Callable[..., tuple[Any, ...]]:
+    """(shape, dtype) of each array in one flat tuple. Made as text: a loop would cost more than the look-up."""
+    names = [f"a{k}" for k in range(count_)]
+    parts = "".join(f"{name}.shape, {name}.dtype, " for name in names)
+    key: Callable[..., tuple[Any, ...]] = eval(f"lambda {', '.join(names)}: ({parts})")
+    return key
 
 
 def _function(source: _Source) -> Callable[..., Any]:

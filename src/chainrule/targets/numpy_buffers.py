@@ -241,7 +241,7 @@ class BufferWriter:
         return [f"{self.names[node]} = {view}"]
 
     def _opaque(self, node: Node) -> list[str]:
-        return self._assign(node, node.attributes[0].format(*(self.value(o.node)[0] for o in node.operands)))
+        return self._assign(node, expression(self.spelling, node)[0])
 
     # -- scalars ------------------------------------------------------------------------------------------------
 

@@ -118,6 +118,8 @@ class Spelling:
         pattern = [":" if k in present else "None" for k in range(present[0], rank)]
         while len(pattern) > 1 and pattern[0] == "None":
             pattern.pop(0)
+        if len(pattern) > 2 and pattern == [":"] * (len(pattern) - 1) + ["None"]:
+            pattern = ["...", "None"]
         return f"{bracket(text, ATOM)}[{', '.join(pattern)}]", ATOM
 
     @staticmethod

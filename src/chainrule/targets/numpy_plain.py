@@ -62,7 +62,9 @@ class PlainWriter:
         name, spelling = self.names[node], self.spelling
         *base, value = node.operands
         if base:
-            first = f"{name} = {bracket(self.value(base[0].node), ATOM)}.copy()"
+            fresh = base[0].node in self._inline and base[0].node.op != "diagonal"
+            text = self.value(base[0].node)
+            first = f"{name} = {text[0] if fresh else bracket(text, ATOM) + '.copy()'}"
         else:
             first = f"{name} = np.zeros({spelling.shape(node.dims)}, {spelling.dtype})"
         view = f"np.einsum({spelling.diagonal_subscripts(node.attributes[0])}, {name})"

@@ -32,7 +32,7 @@ def expression(spelling: Spelling, node: Node) -> Text:
     if node.op in ("copy", "broadcast"):
         return _full(spelling, node)
     assert node.op == "opaque", node.op
-    return node.attributes[0].format(*(value(o.node)[0] for o in node.operands)), ATOM
+    return node.attributes[0].format(*(spelling.operand(o, len(o.axes))[0] for o in node.operands)), ATOM
 
 
 def _diagonal(spelling: Spelling, node: Node) -> Text:
