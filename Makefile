@@ -84,6 +84,7 @@ $(DEMO_STAMP): pyproject.toml constraints.txt $(VENV_STAMP)
 	@echo "installing chainrule and what the demo needs (about a minute)"
 	@$(INSTALL) $(BACKEND)
 	@$(INSTALL) --no-build-isolation -e ".[demo]"
+	@$(BIN)/python -m compileall -q src
 	@touch $@
 
 # A full set-up covers the demo's.
@@ -91,4 +92,5 @@ $(SETUP_STAMP): pyproject.toml constraints.txt $(VENV_STAMP)
 	@echo "installing chainrule and all that tests and benchmarks need (a few minutes)"
 	@$(INSTALL) $(BACKEND)
 	@$(INSTALL) --no-build-isolation -e ".[$(EXTRAS)]"
+	@$(BIN)/python -m compileall -q src
 	@touch $(DEMO_STAMP) $@

@@ -1,7 +1,7 @@
 """What is timed: each contender takes the arrays and gives a function without arguments that does one step.
 
-A step computes the loss and the gradients of the four parameters. Every call does the same work from the same inputs and
-gives results that nobody reuses for the next call, except where the name says otherwise (`in place`).
+A step computes the loss and the gradients of the four parameters from the same inputs each time. The gradients are new
+arrays at each call, except where the name says otherwise (`in place`).
 """
 
 from __future__ import annotations

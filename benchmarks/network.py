@@ -42,7 +42,12 @@ class Size:
         return f"batch {self.batch}, {self.inputs}-{self.hidden}-{self.classes}"
 
 
-SIZES = {"a": Size(1, 64, 32, 10), "b": Size(1, 784, 128, 10), "c": Size(64, 784, 128, 10), "d": Size(1024, 784, 512, 10)}
+SIZES = {
+    "a": Size(1, 64, 32, 10),
+    "b": Size(1, 784, 128, 10),
+    "c": Size(64, 784, 128, 10),
+    "d": Size(1024, 784, 512, 10),
+}
 
 
 def data(size: Size, seed: int = 0) -> dict[str, Array]:

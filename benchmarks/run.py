@@ -21,8 +21,8 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "src")]
 
-from benchmarks.network import SIZES
-from benchmarks.timing import measure
+from benchmarks.network import SIZES  # noqa: E402
+from benchmarks.timing import measure  # noqa: E402
 
 RESULTS = Path(__file__).resolve().parent / "results"
 

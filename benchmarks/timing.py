@@ -1,7 +1,7 @@
 """Timing: contenders take turns, so that a busy moment of the machine meets all of them.
 
-Each contender lives in a process of its own, because two pools of threads in one process (OpenBLAS's and OpenMP's) get in
-each other's way: on two cores that costs a factor of three and more, whoever's turn it is.
+Each contender lives in a process of its own, because two pools of threads in one process (OpenBLAS's and OpenMP's) get
+in each other's way: on two cores that costs a factor of three and more, whoever's turn it is.
 """
 
 from __future__ import annotations

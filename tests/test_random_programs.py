@@ -97,6 +97,12 @@ h = (W − sum(W, over=rows)) σ(x)
 z[i] = exp(h[i])
 J = norm(z)
 """,
+    "the same where a bracket with a row stands behind a column": """
+input W3 : H × H
+param W4 : K × H
+h2 = tanh(W4) rowmean(W3)
+J = norm(h2)^2
+""",
     "nested sums that use one letter for indices of different ranges": """
 param W : H × K
 const c : D × H

@@ -1,7 +1,7 @@
 """Programs for the tests of plans and targets, built by hand in the algebra, without the front end.
 
-`term("X[n,d] W[d,h]")` reads like index notation: factors are `name[indices]`, `head(name)[indices]`, a power behind `^`,
-`δ[i,j]`, and `#N` for a size. Indices that are not among the equation's are summed.
+`term("X[n,d] W[d,h]")` reads like index notation: factors are `name[indices]`, `head(name)[indices]`, a power behind
+`^`, `δ[i,j]`, and `#N` for a size. Indices that are not among the equation's are summed.
 """
 
 from __future__ import annotations
@@ -284,7 +284,11 @@ def random_program(seed: int) -> Program:
 
 
 def _random_term(
-    rng: random.Random, letters: dict[str, str], free: str, known: list[tuple[str, str]], positive: list[tuple[str, str]]
+    rng: random.Random,
+    letters: dict[str, str],
+    free: str,
+    known: list[tuple[str, str]],
+    positive: list[tuple[str, str]],
 ) -> str:
     tokens = [rng.choice(["1", "-1", "2", "1/2", "-3", "2/3"])]
     if rng.random() < 0.2:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from plan.builders import Builder, one_layer_rows, softmax_jacobian
 
 from chainrule.algebra.program import Program
 from chainrule.targets.numpy import Step, compile_numpy
+from plan.builders import Builder, one_layer_rows, softmax_jacobian
 
 pytestmark = pytest.mark.parametrize("plain", [False, True], ids=["buffers", "plain"])
 FLOAT = np.float32

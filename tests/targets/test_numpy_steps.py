@@ -11,12 +11,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from plan.builders import Builder, draw, one_layer, one_layer_rows, softmax_jacobian
 
 from chainrule.algebra.program import Program
 from chainrule.errors import ArrayError, UnknownNameError, UnsupportedError
 from chainrule.reference import evaluate_program
 from chainrule.targets.numpy import Step, compile_numpy
+from plan.builders import Builder, draw, one_layer, one_layer_rows, softmax_jacobian
 
 GOLDEN = Path(__file__).parent / "golden"
 COMMENTS = {

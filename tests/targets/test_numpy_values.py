@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from plan.builders import PROGRAMS, SIZES, draw, random_program
 
 from chainrule.algebra.program import Program, is_anonymous
 from chainrule.reference import evaluate_program
 from chainrule.targets.numpy import compile_numpy
+from plan.builders import PROGRAMS, SIZES, draw, random_program
 
 
 def outputs_of(program: Program) -> list[str]:

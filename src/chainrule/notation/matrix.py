@@ -352,10 +352,7 @@ class MatrixNotation:
         parts = [e.leaving(i) for e in edges]
         if not parts and at_i and at_j:
             return _same(tree.product([_joined([v.col for v in at_i]), _joined([v.row for v in at_j])])), True
-        columns, rows = [v.col for v in at_i], [v.row for v in at_j]
-        if parts and columns and rows:  # a column and a row may not meet before the matrix: read from the left
-            return _same(tree.hadamard([p for group in (columns, parts, rows) for p in sorted(group, key=_rank)])), True
-        every = [*columns, *parts, *rows]
+        every = [*(v.col for v in at_i), *parts, *(v.row for v in at_j)]
         if not every:
             return _same(tree.num(1)), False
         return _same(_joined(every)), bool(parts)

@@ -66,7 +66,8 @@ def _prod(node: Node) -> str:
         text = to_text(a, NEGATION if position else PRODUCT)
         if a.op == "div" and position < len(node.args) - 1 and not text.startswith("("):
             text = f"({text})"
-        if (a.rows == 1 == a.cols and a.op == "prod") or (a.op == "sym" and str(a.data).startswith("∂")):
+        inner = a.op == "prod" and a.rows == 1 == a.cols and not position  # behind the first it has brackets already
+        if inner or (a.op == "sym" and str(a.data).startswith("∂")):
             text = f"({text})"
         if position > 1 and parts[-1] == "1ᵀ":  # u 1ᵀ A is read from the left, where 1ᵀ has no size yet: u (1ᵀ A)
             parts[-1] = f"(1ᵀ {text})"

@@ -100,6 +100,9 @@ def hadamard(parts: list[Node]) -> Node:
         flat.extend(part.args if part.op == "had" else (part,))
     if len(flat) == 1:
         return flat[0]
+    first = next((k for k, p in enumerate(flat) if p.rows != 1 != p.cols), len(flat))
+    if {p.rows == 1 for p in flat[:first] if p.rows != p.cols} == {True, False}:
+        flat.sort(key=lambda p: (p.rows == 1, p.cols != 1))  # a column and a row do not meet before a matrix
     rows = next((p.rows for p in flat if p.rows != 1), 1)
     cols = next((p.cols for p in flat if p.cols != 1), 1)
     return Node("had", tuple(flat), None, rows, cols)

@@ -76,9 +76,7 @@ def build_plan(program: Program, outputs: Sequence[str], *, reuse: bool = True) 
             stack += [operand.node for operand in node.operands]
     steps = [node for node in lowering.graph.nodes if node in live and node.op not in ("input", "number")]
     sizes = _sizes_used(live)
-    arguments = [
-        name for name in program.variables if name not in program.equations and _input(lowering, name) in live
-    ]
+    arguments = [name for name in program.variables if name not in program.equations and _input(lowering, name) in live]
     arguments, sources = _size_sources(program, arguments, sizes)
     block, overwrites, blocks = assign_memory(steps, [n for n in results.values() if n.rank], reuse)
     return Plan(program, tuple(arguments), sources, tuple(steps), results, block, overwrites, tuple(blocks))

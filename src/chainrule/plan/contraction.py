@@ -118,9 +118,7 @@ def _volume(labels: frozenset[int], sizes: dict[int, float]) -> float:
     return total
 
 
-def _pair_cost(
-    left: frozenset[int], right: frozenset[int], result: frozenset[int], sizes: dict[int, float]
-) -> float:
+def _pair_cost(left: frozenset[int], right: frozenset[int], result: frozenset[int], sizes: dict[int, float]) -> float:
     work = _volume(left | right, sizes)
     summed = (left | right) - result
     if not summed:
@@ -196,9 +194,7 @@ def _pair_growth(
     return _pair_cost(a, b, both, sizes) + _PASS * grown
 
 
-def _exists(
-    graph: Graph, parts: list[Part], left: frozenset[int], right: frozenset[int], kept: frozenset[int]
-) -> bool:
+def _exists(graph: Graph, parts: list[Part], left: frozenset[int], right: frozenset[int], kept: frozenset[int]) -> bool:
     (a,), (b,) = left, right
     if not (set(parts[a].labels) | set(parts[b].labels)) - kept:
         return False
@@ -216,9 +212,7 @@ def _smallest(parts: list[Part], tree: Tree, out: set[int], sizes: dict[int, flo
         return members
 
     visit(tree)
-    return min(
-        reversed(places), key=lambda m: (_volume(_labels(parts, m, out), sizes), len(m) == 1)
-    )
+    return min(reversed(places), key=lambda m: (_volume(_labels(parts, m, out), sizes), len(m) == 1))
 
 
 def _carry_out(

@@ -11,21 +11,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
-from chainrule.algebra.expr import Atom, Expr, Factor, Index, Rational
+from chainrule.algebra.expr import Atom, Expr, Factor, Index
 from chainrule.algebra.program import Equation, Operation, Program, is_anonymous
 from chainrule.errors import UnsupportedError
 from chainrule.functions import FUNCTIONS
 from chainrule.functions.operations import OPERATIONS
 from chainrule.plan.contraction import Part, SizeGuess, product, reduce_labels
 from chainrule.plan.deltas import embed
+from chainrule.plan.factoring import Term, common_scalar, take_out
 from chainrule.plan.graph import Graph, Operand
 from chainrule.plan.numbers import MINUS_ONE, ONE, Coefficient, coefficient_of
 from chainrule.plan.rules import Builder, hint
 from chainrule.plan.shifts import Scale, Shift, choose_scales, exponential_of, find_shifts
 
 __all__ = ["Lowering"]
-
-Term = tuple[list[Factor], set[Index], Coefficient]
 
 
 @dataclass(slots=True)
@@ -135,8 +134,8 @@ class Lowering:
         """Σ terms over the free labels; a label that is missing from the result means: constant along it."""
         if len(terms) == 1:
             return self._term(terms[0], labels)
-        common, terms = self._take_out(terms)
-        scalar, terms = _common_scalar(terms)
+        common, terms = take_out(terms, self._has_scale)
+        scalar, terms = common_scalar(terms)
         if common or scalar != ONE:
             return self._shared(common, terms, scalar, labels)
         plain = [term for term in terms if not any(atom[0] == "δ" for atom, _ in term[0])]
@@ -155,9 +154,7 @@ class Lowering:
         assert total is not None
         return total
 
-    def _shared(
-        self, common: list[Factor], terms: list[Term], scalar: Coefficient, labels: dict[Index, int]
-    ) -> Part:
+    def _shared(self, common: list[Factor], terms: list[Term], scalar: Coefficient, labels: dict[Index, int]) -> Part:
         """scalar · Σ Π common · (Σ terms); the sum is outermost where the common factors have summed indices."""
         bound = {index for atom, _ in common for index in atom[2] if index[0] >= 0}
         inner_labels = labels
@@ -175,34 +172,6 @@ class Lowering:
                 scalar = scalar.times_size(index[1])
         result = product(self.builder, [*parts, inner], present & set(labels.values()), scalar, self.guess)
         return embed(self.builder, result, deltas, labels) if deltas else result
-
-    def _take_out(self, terms: list[Term]) -> tuple[list[Factor], list[Term]]:
-        """Factors that all terms share, and the terms without them.
-
-        Those of summed indices only where all terms sum over the same: Σ_n a_n b_n + Σ_n a_n c_n = Σ_n a_n (b_n + c_n).
-        """
-        common = dict(terms[0][0])
-        for factors, _, _ in terms[1:]:
-            mine = dict(factors)
-            for atom, exponent in list(common.items()):
-                other = mine.get(atom, 0)
-                if not other or (other > 0) != (exponent > 0):
-                    del common[atom]
-                else:
-                    common[atom] = min(exponent, other) if exponent > 0 else max(exponent, other)
-        one_sum = all(indices == terms[0][1] for _, indices, _ in terms)
-        deltas = any(atom[0] == "δ" for factors, _, _ in terms for atom, _ in factors)
-        if not one_sum or deltas or not _widens(common, terms):
-            common = {atom: e for atom, e in common.items() if all(index[0] < 0 for index in atom[2])}
-        for atom in [a for a, e in common.items() if self._has_scale((a, e))]:
-            del common[atom]
-        if not common:
-            return [], terms
-        rest: list[Term] = []
-        for factors, indices, coefficient in terms:
-            left = [(atom, e - common.get(atom, 0)) for atom, e in factors]
-            rest.append(([(atom, e) for atom, e in left if e], indices, coefficient))
-        return list(common.items()), rest
 
     def _has_scale(self, factor: Factor) -> bool:
         site = exponential_of(self.program, factor)
@@ -390,26 +359,3 @@ class Lowering:
             m = self.builder.scale(Coefficient(Fraction(exponent)), Operand(*self._maximum_at(shift, where)))
             parts.append(Part(*self.builder.map("exp", m)))
         return parts
-
-
-def _widens(common: dict[Atom, Rational], terms: list[Term]) -> bool:
-    """True where each term without `common` has fewer indices: taking it out then saves whole contractions."""
-    shared = {index for atom in common for index in atom[2]}
-    rests = [
-        {i for atom, e in factors if e != common.get(atom) for i in atom[2]} for factors, _, _ in terms
-    ]
-    return all(shared - rest for rest in rests)
-
-
-def _common_scalar(terms: list[Term]) -> tuple[Coefficient, list[Term]]:
-    """A scalar that all terms share (sizes and roots; the rational where all have the same), and the terms without."""
-    first = terms[0][2]
-    if any((c.sizes, c.roots) != (first.sizes, first.roots) for _, _, c in terms):
-        return ONE, terms
-    value = abs(first.value) if all(abs(c.value) == abs(first.value) for _, _, c in terms) else Fraction(1)
-    if all(c.value < 0 for _, _, c in terms):
-        value = -value
-    shared = Coefficient(value, first.sizes, first.roots)
-    inverse = shared.inverse()
-    return shared, [(f, b, c * inverse) for f, b, c in terms]
-

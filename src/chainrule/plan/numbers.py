@@ -21,9 +21,7 @@ class Coefficient:
     roots: tuple[tuple[Fraction, Fraction], ...] = ()
 
     def __mul__(self, other: Coefficient) -> Coefficient:
-        return Coefficient(
-            self.value * other.value, _merge(self.sizes, other.sizes), _merge(self.roots, other.roots)
-        )
+        return Coefficient(self.value * other.value, _merge(self.sizes, other.sizes), _merge(self.roots, other.roots))
 
     def __neg__(self) -> Coefficient:
         return Coefficient(-self.value, self.sizes, self.roots)

@@ -86,9 +86,7 @@ class Builder:
 
     def _map(self, function: str, operand: Operand, *more: Rational, dtype: str = "float", called: str = "") -> Operand:
         node = operand.node
-        return Operand(
-            self.graph.make("map", (node.whole,), node.dims, (function, *more), dtype, called), operand.axes
-        )
+        return Operand(self.graph.make("map", (node.whole,), node.dims, (function, *more), dtype, called), operand.axes)
 
     def log(self, operand: Operand) -> Operand:
         """log, in the form that neither overflows nor loses its argument."""

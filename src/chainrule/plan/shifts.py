@@ -97,10 +97,10 @@ def choose_scales(
     summed: set[int],
     allow_scale: bool,
 ) -> tuple[list[Shift | bool | None], Scale]:
-    """For each factor of a term: None (as it stands), True (its mantissa) or the shift of an exponential; and the scale.
+    """For each factor of a term: None (as it stands), True (its mantissa) or the shift of an exponential.
 
-    `known` gives the scale of a variable that has one; `local` the label of each index, `summed` those summed over.
-    The scale that remains is empty unless `allow_scale`, and never depends on a summed label: factors for which
+    `known` gives the scale of a variable that has one; `local` the label of each index, `summed` those summed.
+    The scale that remains, returned beside it, is empty unless `allow_scale`, and never depends on a summed label: factors for which
     that cannot be are used as they stand.
     """
     chosen: list[Shift | bool | None] = [None] * len(factors)
@@ -115,8 +115,7 @@ def choose_scales(
         if own:
             chosen[k] = True
             scales[k] = {
-                (shift, tuple(local[indices[a]] for a in axes)): e * exponent
-                for (shift, axes), e in own.items()
+                (shift, tuple(local[indices[a]] for a in axes)): e * exponent for (shift, axes), e in own.items()
             }
     total = balance(list(scales.values()))
     for k, (t, indices), exponent in sites:

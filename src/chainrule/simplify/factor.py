@@ -7,6 +7,7 @@ its place and code computes once. Compared are weighted symbols, not lengths of 
 from __future__ import annotations
 
 from fractions import Fraction
+from math import gcd
 
 from chainrule.algebra.expr import (
     Atom,
@@ -58,13 +59,11 @@ def _pays(common: dict[Atom, Rational], content: Fraction, expression: Expr) -> 
 
 
 def _content(values: list[Fraction]) -> Fraction:
-    """The rational that all coefficients share, with the sign of most of them."""
-    from math import gcd, lcm
-
-    top, bottom = 0, 1
+    """The rational that all coefficients share, with their sign: 1/2 of 3/2 and 1/2, but 1 of 1 and 1/10."""
+    top, bottom = 0, 0
     for v in values:
         top = gcd(top, v.numerator)
-        bottom = lcm(bottom, v.denominator)
+        bottom = gcd(bottom, v.denominator)
     negative = all(v < 0 for v in values)
     return Fraction(top, bottom) * (-1 if negative else 1)
 

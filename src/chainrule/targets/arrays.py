@@ -60,9 +60,7 @@ class ArrayChecker:
         missing = [name for name in self.arguments if name not in found]
         if missing:
             shapes = ", ".join(f"{n} ({format_shape(self.variables[n].shape)})" for n in missing)
-            raise ArrayError(
-                f"missing: {shapes}", hint="step(" + ", ".join(f"{n}={n}" for n in self.arguments) + ")"
-            )
+            raise ArrayError(f"missing: {shapes}", hint="step(" + ", ".join(f"{n}={n}" for n in self.arguments) + ")")
         return [found[name] for name in self.arguments]
 
     def check(self, arrays: list[Any]) -> Checked:
@@ -167,7 +165,7 @@ class ArrayChecker:
         return ArrayError(
             f"{what} is not finite though all arrays are: it overflows {self.dtype}, or a logarithm or root "
             "was taken outside its domain",
-            hint="smaller parameters or a smaller learning rate; dtype=\"float64\" tells the two apart",
+            hint='smaller parameters or a smaller learning rate; dtype="float64" tells the two apart',
         )
 
 

@@ -59,9 +59,7 @@ def name_nodes(plan: Plan, names: Names, keep: set[Node] | None = None) -> dict[
 
     `keep`: the nodes that need a name (default: all).
     """
-    successor = {
-        node.operands[k].node: node for node, k in plan.overwrites.items() if not node.operands[k].node.name
-    }
+    successor = {node.operands[k].node: node for node, k in plan.overwrites.items() if not node.operands[k].node.name}
     result: dict[Node, str] = {}
     for node in plan.steps:  # users' names first: nothing else may take them
         if node.name and (keep is None or node in keep):

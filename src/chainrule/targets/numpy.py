@@ -118,9 +118,7 @@ def _body(plan: Plan, writer: PlainWriter | BufferWriter, comments: Mapping[str,
     return lines
 
 
-def _returned(
-    plan: Plan, writer: PlainWriter | BufferWriter, loss: str | None, keys: Mapping[str, str]
-) -> str:
+def _returned(plan: Plan, writer: PlainWriter | BufferWriter, loss: str | None, keys: Mapping[str, str]) -> str:
     entries = [
         f"{keys[name]!r}: {writer.value(node)[0]}".replace("'", '"')
         for name, node in plan.outputs.items()
@@ -198,9 +196,7 @@ def _unpacked(names: list[str], value: str) -> list[str]:
     return ["    (", *("        " + part for part in inner), f"    ) = {value}"]
 
 
-def _size_lines(
-    plan: Plan, used: set[str], arguments: dict[str, str], size: Callable[[str], str]
-) -> list[str]:
+def _size_lines(plan: Plan, used: set[str], arguments: dict[str, str], size: Callable[[str], str]) -> list[str]:
     """N, D_x = X.shape"""
     lines: list[str] = []
     done: set[str] = set()
@@ -224,7 +220,7 @@ def _docstring(
     variables = plan.program.variables
     results = [name for name in plan.outputs if name != loss]
     what = f"The loss {loss} and its gradients" if loss is not None else "The values of " + ", ".join(results)
-    lines = _wrapped(f'"""{what}; arrays of {dtype}.') + [""]
+    lines = [*_wrapped(f'"""{what}; arrays of {dtype}.'), ""]
     for argument, local in arguments.items():
         lines.append(f"{local}: {_shape(variables[argument])}")
     returned = ", ".join(f"{keys[name]} {_shape(variables[name])}".replace(" ", "\u00a0") for name in results)

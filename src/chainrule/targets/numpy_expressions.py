@@ -231,4 +231,3 @@ def _number(value: Fraction | int) -> str:
     if value.denominator & (value.denominator - 1) == 0:
         return repr(float(value))
     return f"({value.numerator} / {value.denominator})"
-
