@@ -125,7 +125,8 @@ def _time(step: Callable[[], Any], repeats: int) -> float:
 
 def _arrays(result: tuple[float, dict[str, Any]]) -> tuple[float, dict[str, Array]]:
     loss, gradients = result
-    return float(loss), {name: np.array(gradients[name]) for name in PARAMETERS}
+    plain = {name: getattr(gradients[name], "numpy", lambda array=gradients[name]: array)() for name in PARAMETERS}
+    return float(loss), {name: array.copy() for name, array in plain.items()}
 
 
 def _check_equal(results: dict[str, tuple[float, dict[str, Array]]]) -> float:

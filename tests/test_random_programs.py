@@ -22,7 +22,7 @@ def programs(draw: st.DrawFn) -> str:
 
 
 @pytest.fixture(autouse=True)
-def _quiet():  # noqa: ANN202
+def _quiet():
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ChainruleWarning)
         yield
@@ -156,6 +156,24 @@ param W : D × D
 param x : D
 h[i] = sum(k, sum(j, W[i,j] x[k]^2))
 J = sum(h)
+""",
+    "a factor taken out inside a bracket used the marker indices of the bracket: the gradient was wrong": """
+input W : D × D
+param V : D × D
+input u : 1 × D
+h = sin(W^3)
+q = V ∘ hᵀ
+J = sum(sin(q)) + sum(h uᵀ)
+""",
+    "a power of nothing at all": """
+param x : D
+param s : scalar
+J = sum(x ∘ (x - x).^2) + sum(2.^(s x)) + s
+""",
+    "an unknown function of something that is repeated": """
+param s : scalar
+function f : D -> H
+J = sum(f(ones(D) s))
 """,
     "a loss of 1e10 drowned the differences, and verification called a right gradient wrong": """
 const c : K

@@ -5,9 +5,9 @@ from __future__ import annotations
 import sys
 
 import pytest
+from benchmarks.scaling import mlp
 
 import chainrule as cr
-from benchmarks.scaling import mlp
 
 
 def _calls(text: str) -> tuple[int, int, int]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -71,7 +72,7 @@ def _shape(variable: Variable, sizes: Mapping[str, int]) -> tuple[int, ...]:
 def sample(
     program: Program, sizes: Mapping[str, int], rng: np.random.Generator, positive: bool = False, spread: float = 1.0
 ) -> dict[str, Array]:
-    """Random values of the declared variables that obey their declared facts; `spread` scales what is free to be small."""
+    """Random values of the declared variables that obey their declared facts; `spread` scales the normal ones."""
     values: dict[str, Array] = {}
     for variable in program.variables.values():
         if variable.kind not in ("input", "label", "param", "const"):
@@ -142,7 +143,8 @@ def _verify_at_a_point(
             break
     if not finite:
         bad = [n for n, g in gradients.items() if not np.isfinite(known[g]).all()]
-        return Report(False, float("nan"), sizes, reason=f"no point found at which all is finite ({', '.join(bad) or loss})")
+        where = ", ".join(bad) or loss
+        return Report(False, float("nan"), sizes, reason=f"no point found at which all is finite ({where})")
     pattern = _pattern(known, kinked)
     errors: dict[str, float] = {}
     skipped = 0
@@ -243,5 +245,5 @@ def _most_certain(found: list[tuple[float, float]]) -> tuple[float, float]:
     """The difference on which two neighbouring steps agree best, and how far off it may be."""
     if len(found) == 1:
         return found[0]
-    blur, value = min((abs(a - b) + max(r, s), b) for (a, r), (b, s) in zip(found, found[1:], strict=False))
+    blur, value = min((abs(a - b) + max(r, s), b) for (a, r), (b, s) in pairwise(found))
     return value, blur

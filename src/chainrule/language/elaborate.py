@@ -551,6 +551,8 @@ class _Elaborator:
         atoms = []
         for v in (a, b):
             named = self.name_for(v.expr, v.orientation, v.text) if not _is_bare(v.expr) else v.expr
+            if not _is_bare(named):  # nothing at all: 0^x
+                named = self.force_name(named, v)
             ((((_, name, indices), _),), _) = next(iter(named))
             atoms.append((name, indices))
         (n1, i1), (n2, i2) = atoms
@@ -681,8 +683,10 @@ class _Elaborator:
                 f"sizes do not agree: {name} takes {' × '.join(map(str, domain)) or 'a scalar'}, but {value.says()}",
                 None, node.span,
             )  # fmt: skip
-        inner = self.name_for(value.expr, value.orientation, value.text)
-        ((((_, argument, _), _),), _) = next(iter(inner))
+        argument = _bare_name(self.name_for(value.expr, value.orientation, value.text), value.indices)
+        if argument is None:  # an array of constants, or one that is repeated: the whole of it needs a name
+            argument = self.program.fresh_name()
+            self.program.define(Variable(argument, dims, value.orientation), value.expr, value.text)
         out_dims, out_orientation = _squeeze(codomain)
         key = frozenset({(("call", name, argument), 1)})
         out = self.known.get(key)  # type: ignore[arg-type]
@@ -690,7 +694,7 @@ class _Elaborator:
             out = self.program.fresh_name()
             self.program.define(
                 Variable(out, out_dims, out_orientation),
-                Operation("unknown", (str(argument),), (name,)), Call(name, (value.text,)),
+                Operation("unknown", (argument,), (name,)), Call(name, (value.text,)),
             )  # fmt: skip
             self.known[key] = out  # type: ignore[index]
         return Value(variable(out, free(out_dims)), out_dims, out_orientation)

@@ -100,8 +100,8 @@ def choose_scales(
     """For each factor of a term: None (as it stands), True (its mantissa) or the shift of an exponential.
 
     `known` gives the scale of a variable that has one; `local` the label of each index, `summed` those summed.
-    The scale that remains, returned beside it, is empty unless `allow_scale`, and never depends on a summed label: factors for which
-    that cannot be are used as they stand.
+    The scale that remains, returned beside it, is empty unless `allow_scale`, and never depends on a summed label:
+    factors for which that cannot be are used as they stand.
     """
     chosen: list[Shift | bool | None] = [None] * len(factors)
     scales: dict[int, Scale] = {}

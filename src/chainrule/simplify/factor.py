@@ -148,7 +148,9 @@ def _by_chunk(
     plan = _split(first, mine, members[1:])
     assert plan is not None
     interface, remainders = plan
-    markers = {index: (-500 - n, index[1]) for n, index in enumerate(sorted(interface))}
+    # Free indices that occur nowhere yet: `expression` may itself be what a bracket holds, with markers of its own.
+    low = min((i[0] for fs, _ in expression for (_, _, ix), _ in fs for i in ix), default=0)
+    markers = {index: (min(low, -499) - 1 - n, index[1]) for n, index in enumerate(sorted(interface))}
     inside: Expr = {}
     for (key, _, _), (factors, bound) in zip(members, remainders, strict=True):
         moved = [((h, n, tuple(markers.get(i, i) for i in ix)), e) for (h, n, ix), e in factors]

@@ -16,11 +16,11 @@ __all__ = ["Names", "identifier", "name_nodes"]
 def identifier(name: str) -> str:
     """A Python identifier like `name`: ∂J/∂W is dW, δ₁ is δ1, a keyword gets an underscore.
 
-    >>> identifier("∂J/∂W"), identifier("ŷ"), identifier("in")
-    ('dW', 'ŷ', 'in_')
+    >>> identifier("∂J/∂W"), identifier("∂ŷ/∂θ"), identifier("∂∂J/∂w/∂w"), identifier("in")
+    ('dW', 'dθ', 'ddJ_dw_dw', 'in_')
     """
-    gradient = re.fullmatch(r"∂.*/∂(.+)", name)
-    text = "d" + gradient.group(1) if gradient else name
+    gradient = re.fullmatch(r"∂[^∂/]+/∂([^∂/]+)", name)
+    text = "d" + gradient.group(1) if gradient else name.replace("∂", "d")
     # NFKC is what Python itself does to identifiers; it also puts subscript digits on the line.
     text = unicodedata.normalize("NFKC", text).replace("′", "_prime").replace("'", "_prime")
     text = "".join(char if ("_" + char).isidentifier() else "_" for char in text).lstrip("_") or "t"
@@ -67,7 +67,7 @@ def name_nodes(plan: Plan, names: Names, keep: set[Node] | None = None) -> dict[
     for node in reversed(plan.steps):
         if node not in result and (keep is None or node in keep) and node in successor:
             after = successor[node]
-            if after in result:
+            if after in result and after.equation == node.equation:
                 result[node] = result[after]
     for node in plan.steps:
         if node not in result and (keep is None or node in keep):
