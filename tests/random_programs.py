@@ -245,11 +245,11 @@ class _Writer:
         return f"{text} ∘ {self.sub(shape, depth)}" if self.choose(3) else text
 
     def e_max(self, shape: Shape, depth: int) -> str:
-        return f"{self.pick(('max', 'min', 'maximum'))}({self.expr(shape, depth - 1)}, {self.pick(('0', self.expr(shape, depth - 1)))})"
+        return f"{self.pick(('max', 'min', 'maximum'))}({self.expr(shape, depth - 1)}, {self.pick(('0', self.expr(shape, depth - 1)))})"  # noqa: E501
 
     def e_def(self, shape: Shape, depth: int) -> str:
         if not self.definitions or self.choose(3) == 0:
-            body = self.pick(("u ∘ sigmoid(u)", "u - tanh(u)", "2 u + exp(u) ∘ u", "relu(u) ∘ u.^2", "1/2 u.^2 + sin(u)",
+            body = self.pick(("u ∘ sigmoid(u)", "u - tanh(u)", "2 u + exp(u) ∘ u", "relu(u) ∘ u.^2", "1/2 u.^2 + sin(u)",  # noqa: E501
                               "u ./ (1 + abs(u))"))  # fmt: skip
             name = f"f{len(self.definitions) + 1}"
             self.declared.insert(0, f"def {name}(u) = {body}")
@@ -492,7 +492,7 @@ def read_back(program, text, letters, dims, orientation, known, sizes, definitio
         text = text.replace(name, f"jac_{number}_f")
     names = [n for n in copy.variables if not is_anonymous(n)]
     if letters:
-        # Through an equation R[i,j] = …, whose ranges must be found again; sizes that do not occur are given by 0 · v[i].
+        # Through an equation R[i,j] = …, whose ranges must be found again: a vector of zeros for each index gives them.
         extra = ""
         tree_names = {}
         for letter, dim in zip(letters, dims, strict=True):
@@ -616,7 +616,7 @@ def check_formulas(d, sizes, known, out) -> None:
             floor = max(float(np.abs(known[n]).max(initial=0)) for n in known) * 1e-4  # terms that cancel
             if not close(got, value, 1e-9, floor):
                 raise Broken(
-                    f"{g.name} = {text} is read back as something else: {np.abs(got - value).max() if got.shape == value.shape else (got.shape, value.shape)}"
+                    f"{g.name} = {text} is read back as something else: {np.abs(got - value).max() if got.shape == value.shape else (got.shape, value.shape)}"  # noqa: E501
                 )
 
 

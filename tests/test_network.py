@@ -155,3 +155,12 @@ def test_verification_finds_a_wrong_sign(net: Network) -> None:
     assert not report.ok
     assert report.errors["U"] > 1
     assert report.errors["W1"] < 1e-6
+
+
+@pytest.mark.parametrize("batch", [None, "N"])
+def test_a_step_refuses_labels_that_break_their_declared_fact(net: Network, batch: str | None) -> None:
+    step = net.derive().compile("numpy", batch=batch)
+    data = values(2, () if batch is None else (4,))
+    step(**data)
+    with pytest.raises(cr.ArrayError, match="y_hat is declared one-hot, but a row of it sums to 2"):
+        step(**{**data, "y_hat": 2 * data["y_hat"]})

@@ -689,14 +689,14 @@ class _Elaborator:
             self.program.define(Variable(argument, dims, value.orientation), value.expr, value.text)
         out_dims, out_orientation = _squeeze(codomain)
         key = frozenset({(("call", name, argument), 1)})
-        out = self.known.get(key)  # type: ignore[arg-type]
+        out = self.known.get(key)
         if out is None:
             out = self.program.fresh_name()
             self.program.define(
                 Variable(out, out_dims, out_orientation),
                 Operation("unknown", (argument,), (name,)), Call(name, (value.text,)),
             )  # fmt: skip
-            self.known[key] = out  # type: ignore[index]
+            self.known[key] = out
         return Value(variable(out, free(out_dims)), out_dims, out_orientation)
 
     def call_builtin(self, name: str, node: ast.Call) -> Value:

@@ -165,7 +165,7 @@ def cost(node: Node) -> float:
     own = {"sym": 1.0, "num": 0.8, "ones": 1.0, "eye": 1.0, "T": 1.0, "diag": 1.5, "call": 1.0, "fn": 0.8, "pow": 0.8,
            "div": 0.4, "norm": 1.2}.get(node.op, 0.0)  # fmt: skip
     if node.op in ("sum", "had"):
-        own = 0.3 * (len(node.args) - 1) + 0.3 * sum(1 for s in (node.data or ())[:1] if s == -1)  # type: ignore[index]
+        own = 0.3 * (len(node.args) - 1) + 0.3 * (node.op == "sum" and isinstance(node.data, tuple) and node.data[:1] == (-1,))
     total = own + sum(cost(a) for a in node.args)
     if node.op in ("T", "pow") and strength(node.args[0]) < POSTFIX:
         total += 0.5

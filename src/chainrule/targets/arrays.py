@@ -38,6 +38,11 @@ class ArrayChecker:
         self.declared = declared
         self.dtype = np.dtype(dtype)
         self._keys = {canonical_name(name): name for name in declared}
+        # Gradients such as ŷ − y hold only where the entries of y sum to 1, so that is checked at each call.
+        self.stochastic = tuple(
+            position for position, name in enumerate(arguments)
+            if variables[name].dims and {"one-hot", "rows sum to 1"} & set(variables[name].facts)
+        )  # fmt: skip
 
     def by_name(self, given: Mapping[str, Any]) -> list[Any]:
         """The arrays in the order of the arguments. Any spelling of a name will do; extra declared ones are ignored.
@@ -150,6 +155,20 @@ class ArrayChecker:
         elif len(shape) == len(variable.dims) + 1 and variable.dims:
             hint = "a batch of samples needs a program that is lifted: compile(batch=…)"
         return ArrayError(message, hint=hint)
+
+    def check_facts(self, arrays: list[Any]) -> None:
+        """Raises ArrayError where rows that were declared to sum to 1 do not: the gradients would be wrong."""
+        for position in self.stochastic:
+            excess = arrays[position].sum(axis=-1) - 1
+            if not np.vdot(excess, excess) < 1e-6 * max(excess.size, 1):
+                name = self.arguments[position]
+                facts = ", ".join(self.variables[name].facts)
+                worst = np.ravel(excess)[np.argmax(np.abs(np.ravel(excess)))] + 1
+                if np.isfinite(worst):
+                    raise ArrayError(
+                        f"{name} is declared {facts}, but a row of it sums to {worst:g}: the gradients hold for sums of 1",
+                        hint=f"one-hot rows, or leave the fact out of the declaration of {name}",
+                    )
 
     def explain_not_finite(self, arrays: list[Any], what: str) -> ArrayError:
         """Why `what` came out as NaN or infinite: an array that holds such values, or an overflow on the way."""

@@ -279,6 +279,8 @@ class Step:
             checked = self._check(arrays)
         if checked is not None:
             return self._adapted(arrays, checked)
+        if self._loss is not None and self._checker.stochastic:
+            self._checker.check_facts(arrays)
         result = self._run(*arrays)
         if self._loss is not None and not isfinite(result[0]):
             raise self._checker.explain_not_finite(arrays, f"the loss {self._loss}")
@@ -301,6 +303,8 @@ class Step:
         for position, shape, dtype in checked.changes:
             array = np.asarray(used[position], dtype=dtype)
             used[position] = array if shape is None else array.reshape(shape)
+        if self._loss is not None and self._checker.stochastic:
+            self._checker.check_facts(used)
         result = self._run(*used)
         if self._loss is not None and not isfinite(result[0]):
             raise self._checker.explain_not_finite(used, f"the loss {self._loss}")
