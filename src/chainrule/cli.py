@@ -49,7 +49,9 @@ seed_option = click.option("--seed", default=0, show_default=True, help="Seed of
 
 
 def _wrt_option(default: str) -> Callable[[Any], Any]:
-    return click.option("--wrt", multiple=True, metavar="NAME", help=f"Differentiate by this; repeatable. Default: {default}.")
+    return click.option(
+        "--wrt", multiple=True, metavar="NAME", help=f"Differentiate by this; repeatable. Default: {default}."
+    )
 
 
 def _load(file: str, dialect: str) -> Network:
@@ -102,8 +104,7 @@ def _program_lines(net: Network) -> list[Line]:
     width = min(max((_width(t) for t, _ in equations), default=0), 60)
     for text, shape in equations:
         lines.append([("  " + _pad(text, width), ""), (f"    {shape}", "dim")])
-    for note in net.repeats:
-        lines.append([(f"  {note}", "dim")])
+    lines.extend([(f"  {note}", "dim")] for note in net.repeats)
     return lines
 
 
@@ -119,8 +120,7 @@ def _formula_lines(gradient: Gradient, derivation: Derivation, explain: int, lay
         lines.append([(" " * (_width(symbol) + 5), ""), (own if sizes == own else f"{sizes} = {own}", "dim")])
     if explain:
         lines.append([(f"    {gradient.reason}", "dim")])
-        for step in gradient.steps:
-            lines.append([(f"    {step.rule + ':':<17} ", "dim"), (step.after, "")])
+        lines.extend([(f"    {s.rule + ':':<17} ", "dim"), (s.after, "")] for s in gradient.steps)
     return lines
 
 
@@ -147,13 +147,30 @@ def _report_line(report: Report) -> Line:
 @app.command()
 @file_argument
 @_wrt_option("all parameters and inputs")
-@click.option("--format", "form", default="text", show_default=True, type=click.Choice(["text", "latex", "json"]), help="How to write it.")
-@click.option("--explain", default=0, show_default=True, type=click.IntRange(0, 3), help="0: results; 1 and more: each formula's steps.")
+@click.option(
+    "--format",
+    "form",
+    default="text",
+    show_default=True,
+    type=click.Choice(["text", "latex", "json"]),
+    help="How to write it.",
+)
+@click.option(
+    "--explain",
+    default=0,
+    show_default=True,
+    type=click.IntRange(0, 3),
+    help="0: results; 1 and more: each formula's steps.",
+)
 @batch_option
 @dialect_option
-@click.option("--verify/--no-verify", default=True, help="Check every gradient against central differences (the default).")
+@click.option(
+    "--verify/--no-verify", default=True, help="Check every gradient against central differences (the default)."
+)
 @seed_option
-def derive(file: str, wrt: tuple[str, ...], form: str, explain: int, batch: str | None, dialect: str, verify: bool, seed: int) -> None:
+def derive(
+    file: str, wrt: tuple[str, ...], form: str, explain: int, batch: str | None, dialect: str, verify: bool, seed: int
+) -> None:
     """Derive every gradient of a network's loss.
 
     \b
@@ -181,15 +198,33 @@ def derive(file: str, wrt: tuple[str, ...], form: str, explain: int, batch: str 
 
 @app.command(name="compile")
 @file_argument
-@click.option("--target", default="numpy", show_default=True, type=click.Choice(["numpy"]), help="The language of the code.")
+@click.option(
+    "--target", default="numpy", show_default=True, type=click.Choice(["numpy"]), help="The language of the code."
+)
 @click.option("--output", "-o", type=click.Path(path_type=Path), help="Where to write it; standard output by default.")
 @batch_option
-@click.option("--dtype", default="float64", show_default=True, type=click.Choice(["float32", "float64"]), help="The type of the arrays.")
+@click.option(
+    "--dtype",
+    default="float64",
+    show_default=True,
+    type=click.Choice(["float32", "float64"]),
+    help="The type of the arrays.",
+)
 @_wrt_option("all parameters")
 @click.option("--mean", is_flag=True, help="With --batch: the loss is the mean over samples, not the sum.")
 @click.option("--plain", is_flag=True, help="Without reused buffers: for reading.")
 @dialect_option
-def compile_command(file: str, target: str, output: Path | None, batch: str | None, dtype: str, wrt: tuple[str, ...], mean: bool, plain: bool, dialect: str) -> None:
+def compile_command(
+    file: str,
+    target: str,
+    output: Path | None,
+    batch: str | None,
+    dtype: str,
+    wrt: tuple[str, ...],
+    mean: bool,
+    plain: bool,
+    dialect: str,
+) -> None:
     """Write loss and gradients as code that needs NumPy alone.
 
     \b
@@ -198,9 +233,7 @@ def compile_command(file: str, target: str, output: Path | None, batch: str | No
     """
     net = _load(file, dialect)
     derivation = net.derive(list(wrt) or net.parameters or None)
-    step = derivation.compile(
-        target, batch=batch, dtype=dtype, reduction="mean" if mean else "sum", plain=plain
-    )
+    step = derivation.compile(target, batch=batch, dtype=dtype, reduction="mean" if mean else "sum", plain=plain)
     if output is None:
         sys.stdout.write(step.source)
         return
@@ -218,7 +251,9 @@ def compile_command(file: str, target: str, output: Path | None, batch: str | No
 @dialect_option
 @seed_option
 @click.option("--size", multiple=True, metavar="D=7", help="Set a size; repeatable. Default: distinct primes.")
-@click.option("--format", "form", default="text", show_default=True, type=click.Choice(["text", "json"]), help="How to write it.")
+@click.option(
+    "--format", "form", default="text", show_default=True, type=click.Choice(["text", "json"]), help="How to write it."
+)
 def verify(file: str, dialect: str, seed: int, size: tuple[str, ...], form: str) -> None:
     """Check every gradient against central differences in float64.
 
@@ -255,17 +290,40 @@ def _sizes(given: tuple[str, ...]) -> dict[str, int]:
 
 @app.command()
 @file_argument
-@click.option("--data", default="digits", show_default=True, help="digits (scikit-learn's set), a .npz file with X and y, or a folder of IDX files.")
+@click.option(
+    "--data",
+    default="digits",
+    show_default=True,
+    help="digits (scikit-learn's set), a .npz file with X and y, or a folder of IDX files.",
+)
 @click.option("--epochs", type=click.IntRange(min=1), help="Passes over the data.")
 @click.option("--rate", type=float, help="The step length.")
 @click.option("--batch", type=click.IntRange(min=1), help="Samples in a step.")
 @click.option("--seed", type=int, help="Seed of start values and order.")
 @click.option("--size", multiple=True, metavar="D_h=32", help="A hidden size; repeatable.")
 @click.option("--const", multiple=True, metavar="λ=0.01", help="The value of a declared constant; repeatable.")
-@click.option("--out", default="run", show_default=True, type=click.Path(path_type=Path), help="The folder for the parameters and the picture.")
+@click.option(
+    "--out",
+    default="run",
+    show_default=True,
+    type=click.Path(path_type=Path),
+    help="The folder for the parameters and the picture.",
+)
 @click.option("--resume", is_flag=True, help="Go on from the parameters in that folder.")
 @dialect_option
-def train(file: str, data: str, epochs: int | None, rate: float | None, batch: int | None, seed: int | None, size: tuple[str, ...], const: tuple[str, ...], out: Path, resume: bool, dialect: str) -> None:
+def train(
+    file: str,
+    data: str,
+    epochs: int | None,
+    rate: float | None,
+    batch: int | None,
+    seed: int | None,
+    size: tuple[str, ...],
+    const: tuple[str, ...],
+    out: Path,
+    resume: bool,
+    dialect: str,
+) -> None:
     """Train a classifier by gradient descent with its own derived gradients.
 
     \b
@@ -294,8 +352,9 @@ def _train(net: Any, **options: Any) -> Any:
     began = time.perf_counter()
     outcome = run(net, title=net.title, **options)
     seconds = time.perf_counter() - began
+    spent = f" after {len(outcome.records)} epochs, {seconds:.1f} s"
     _show([
-        [("test accuracy ", ""), (f"{outcome.test_accuracy:.4f}", "bold green"), (f" after {len(outcome.records)} epochs, {seconds:.1f} s", "")],
+        [("test accuracy ", ""), (f"{outcome.test_accuracy:.4f}", "bold green"), (spent, "")],
         [("parameters    ", ""), (str(outcome.checkpoint), "cyan")],
         [("picture       ", ""), (str(outcome.picture), "cyan")],
     ])  # fmt: skip
@@ -309,7 +368,13 @@ def example_path(name: str) -> Path:
 
 
 @app.command()
-@click.option("--out", default="demo", show_default=True, type=click.Path(path_type=Path), help="The folder for code, parameters and picture.")
+@click.option(
+    "--out",
+    default="demo",
+    show_default=True,
+    type=click.Path(path_type=Path),
+    help="The folder for code, parameters and picture.",
+)
 def demo(out: Path) -> None:
     """Derive, verify, compile and train a network with one hidden layer.
 
@@ -330,7 +395,13 @@ def demo(out: Path) -> None:
     step = net.derive(net.parameters).compile("numpy", batch="N", dtype="float32", reduction="mean")
     code = out / "one_layer_step.py"
     code.write_text(step.source, encoding="utf-8")
-    _show([_title("Compiled", f"for a batch, in NumPy: {code}"), [], _title("Training", "on scikit-learn's digits, by gradient descent")])
+    _show(
+        [
+            _title("Compiled", f"for a batch, in NumPy: {code}"),
+            [],
+            _title("Training", "on scikit-learn's digits, by gradient descent"),
+        ]
+    )
     outcome = _train(net, data="digits", out=out)
     if outcome.test_accuracy < 0.97:
         raise ChainruleError(f"the demo reached a test accuracy of {outcome.test_accuracy:.4f} only, not 0.97")

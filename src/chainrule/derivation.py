@@ -223,7 +223,9 @@ class Derivation:
 
     def latex_symbol(self, gradient: Gradient) -> str:
         """The left-hand side in LaTeX."""
-        below = name_to_latex(gradient.of) if not is_anonymous(gradient.of) else rf"\text{{{self.describe(gradient.of)}}}"
+        below = (
+            name_to_latex(gradient.of) if not is_anonymous(gradient.of) else rf"\text{{{self.describe(gradient.of)}}}"
+        )
         of = rf"\frac{{\partial {name_to_latex(self.loss)}}}{{\partial {below}}}"
         if gradient.name in self.backward.signals:
             return f"{name_to_latex(gradient.name)} = {of}"
@@ -240,7 +242,11 @@ class Derivation:
             shown = self.describe(name)
             told.append(f"{shown} (signal {display_name(signal)})" if signal else shown)
         many = "; one term for each use, summed" if len(told) > 1 else ""
-        return f"{display_name(gradient.of)} reaches {display_name(self.loss)} through {', '.join(told)}{many}" if told else ""
+        return (
+            f"{display_name(gradient.of)} reaches {display_name(self.loss)} through {', '.join(told)}{many}"
+            if told
+            else ""
+        )
 
     def _users(self, name: str, signals: dict[str, str]) -> list[str]:
         """What uses a name: equations of the user, or pieces of them that have a signal."""
@@ -301,9 +307,7 @@ class Derivation:
 
     def latex(self) -> str:
         """All formulas as an amsmath `align*` block."""
-        rows = [
-            rf"  {self.latex_symbol(g)} &= {g.latex}" for g in (*self.signals.values(), *self.gradients.values())
-        ]
+        rows = [rf"  {self.latex_symbol(g)} &= {g.latex}" for g in (*self.signals.values(), *self.gradients.values())]
         return "\\begin{align*}\n" + " \\\\\n".join(rows) + "\n\\end{align*}"
 
     def markdown(self) -> str:
@@ -313,7 +317,9 @@ class Derivation:
         for title, group in (("Error signals", self.signals), ("Gradients", self.gradients)):
             out += ["", f"## {title}", "", "| formula | size |", "|---|---|"]
             out += [
-                f"| ${self.latex_symbol(g)} = {g.latex}$ | {format_shape(g.shape)} |".replace(r"\lVert", r"\Vert").replace(r"\rVert", r"\Vert")
+                f"| ${self.latex_symbol(g)} = {g.latex}$ | {format_shape(g.shape)} |".replace(
+                    r"\lVert", r"\Vert"
+                ).replace(r"\rVert", r"\Vert")
                 for g in group.values()
             ]
         return "\n".join(out) + "\n"
@@ -330,6 +336,7 @@ class Derivation:
 
     def to_json(self, report: Report | None = None) -> dict[str, Any]:
         """The derivation as data, see the README for its fields."""
+
         def steps(g: Gradient) -> list[dict[str, Any]]:
             return [
                 {"before": s.before, "after": s.after, "rule": s.rule, "bindings": s.bindings, "place": s.place}
@@ -340,7 +347,8 @@ class Derivation:
             "loss": self.loss,
             "dims": {name: list(shape) for name, shape in self.network.dims.items()},
             "equations": [
-                {"name": e.name, "text": e.text, "latex": e.latex, "shape": list(e.shape)} for e in self.network.equations
+                {"name": e.name, "text": e.text, "latex": e.latex, "shape": list(e.shape)}
+                for e in self.network.equations
             ],
             "signals": [
                 {"name": name, "of": self.describe(g.of), "text": g.text, "latex": g.latex, "shape": list(g.shape),

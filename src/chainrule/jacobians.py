@@ -69,7 +69,11 @@ class Jacobian:
     def _names(self) -> list[str]:
         count = len(self._network.program.variables[self.of].dims)
         taken = set(self.letters) | {display_name(n) for n in self.program.variables}
-        outer = [c for c in "ijklmnpqrst" if c not in taken] if not self.letters else [c for c in "klmnpq" if c not in taken]
+        outer = (
+            [c for c in "ijklmnpqrst" if c not in taken]
+            if not self.letters
+            else [c for c in "klmnpq" if c not in taken]
+        )
         if not self.letters:
             inner = outer[count : count + len(self.dims) - count]
             return outer[:count] + inner
@@ -96,7 +100,9 @@ class Jacobian:
             if len(deltas) == 1 and not any(own in a[2] for a, _ in rest):
                 other = next(i for i in deltas[0][2] if i != own)
                 names = dict(zip(free(self.dims), self._names, strict=True))
-                value = index_text(self.program, {(tuple(rest), bound): coefficient}, tuple(names), list(names.values()))
+                value = index_text(
+                    self.program, {(tuple(rest), bound): coefficient}, tuple(names), list(names.values())
+                )
                 return f"the vector with {value} at {names[other]} and 0 elsewhere"
         return self.entry.split(" = ", 1)[1]
 
@@ -119,7 +125,11 @@ class Jacobian:
         if all(deltas):
             plain = all(not any(a[2] and a[0] != "δ" for a, _ in factors) for factors, _ in expression)
             if plain:
-                return "identity" if expression == {(((("δ", "", (min(i, j), max(i, j))), 1),), ()): 1} else "scaled identity"
+                return (
+                    "identity"
+                    if expression == {(((("δ", "", (min(i, j), max(i, j))), 1),), ()): 1}
+                    else "scaled identity"
+                )
             return "diagonal"
         if any(deltas):
             rest = [k for k, d in zip(expression, deltas, strict=True) if not d]
@@ -165,8 +175,8 @@ class Hessian(Jacobian):
 
 
 def _rank_one(key: Any, i: Index, j: Index) -> bool:
-    factors, bound = key
-    groups = [{x for x in a[2]} for a, _ in factors if a[2]]
+    factors, _bound = key
+    groups = [set(a[2]) for a, _ in factors if a[2]]
     side = {i}
     grown = True
     while grown:
@@ -194,5 +204,3 @@ def _written_out(jacobian_: Jacobian, names: list[str]) -> str:
             table = {**letters, **{moved[i]: combo[i] for i in small}}
             parts.append(index_text(program, {key: coefficient}, tuple(table), list(table.values())))
     return " + ".join(parts) if parts else "0"
-
-

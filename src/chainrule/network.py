@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from chainrule.derivation import Derivation
     from chainrule.jacobians import Hessian, Jacobian
 
-__all__ = ["Declared", "NamedEquation", "NameMap", "Network"]
+__all__ = ["Declared", "NameMap", "NamedEquation", "Network"]
 
 
 class NameMap(Mapping[str, Any]):
@@ -134,9 +134,13 @@ class Network:
             variable = self.program.variables[equation.name]
             source = sources.get(equation.name)
             try:
-                node = notation.spelled(equation.name) or notation.write(equation.value, variable.dims, variable.orientation)  # type: ignore[arg-type]
+                if not isinstance(equation.value, dict):
+                    raise Irreducible
+                node = notation.spelled(equation.name) or notation.write(
+                    equation.value, variable.dims, variable.orientation
+                )
                 latex, text = to_latex(node), to_text(node)
-            except (Irreducible, AttributeError):
+            except Irreducible:
                 letters = letters_for(len(variable.dims), set())
                 value = equation.value
                 text = index_text(self.program, value, variable.indices, letters) if isinstance(value, dict) else "…"

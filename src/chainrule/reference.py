@@ -138,9 +138,7 @@ def _prepare(
             label.setdefault(i, _LETTERS[len(label)])
         inputs.append("".join(label[i] for i in own))
         atoms.append((atom, int(exponent) if exponent == int(exponent) else float(exponent)))
-    for index in bound:
-        if index not in label:
-            scales.append((index[1], 1.0))
+    scales.extend((index[1], 1.0) for index in bound if index not in label)
     if atoms:
         for index in indices:
             if index not in label:

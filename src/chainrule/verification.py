@@ -221,9 +221,7 @@ def _compare(
             crossed = False
             for step in (-2, -1, 1, 2):
                 moved = evaluate_program(forward, {**base, name: value + step * h * direction}, sizes, needed)
-                crossed = crossed or any(
-                    (a != b).any() for a, b in zip(_pattern(moved, kinked), pattern, strict=True)
-                )
+                crossed = crossed or any((a != b).any() for a, b in zip(_pattern(moved, kinked), pattern, strict=True))
                 points.append(float(moved[loss]))
             if crossed or not np.isfinite(points).all():
                 continue

@@ -1,9 +1,9 @@
 """Canonical names for bound indices: two monomials that differ in the names of summed indices become one tuple.
 
 The factors of a monomial form a graph: indices are its nodes, atoms its labelled (hyper)edges. A monomial is split into
-connected components; within one, colours are refined (an index is told apart by the atoms, positions, exponents and
-neighbours it has) and where a tie remains, each of the tied indices is tried first and the smallest result taken. Trying
-all orders of the indices instead fails: an 8-cycle takes 2 s (see DESIGN). Results are remembered.
+connected components; within one, colours are refined (an index is told apart by the atoms, positions, powers and
+neighbours it has) and where a tie remains, each of the tied ones goes first once; the smallest result is taken. Trying
+all orders of the indices fails: an 8-cycle takes 2 s (see DESIGN). Results are remembered.
 """
 
 from __future__ import annotations
@@ -101,13 +101,11 @@ def _comparable(factor: Factor) -> tuple[Any, ...]:
 def _canonical_component(factors: list[Factor]) -> tuple[list[Factor], list[Dim]]:
     bound = sorted({i for (_, _, ix), _ in factors for i in ix if i[0] >= 0})
     labels = [(head, str(name), exponent) for (head, name, _), exponent in factors]
-    colours = _refine({i: 0 for i in bound}, factors, labels)
+    colours = _refine(dict.fromkeys(bound, 0), factors, labels)
     return _search(colours, factors, labels)
 
 
-def _refine(
-    colours: dict[Index, int], factors: list[Factor], labels: list[tuple[str, str, Any]]
-) -> dict[Index, int]:
+def _refine(colours: dict[Index, int], factors: list[Factor], labels: list[tuple[str, str, Any]]) -> dict[Index, int]:
     """Split classes of indices by what surrounds them until nothing splits any more."""
     classes = len(set(colours.values()))
     while True:

@@ -42,9 +42,9 @@ __all__ = [
     "bare",
     "constant",
     "delta",
+    "free",
     "free_indices",
     "fresh_bound",
-    "free",
     "is_constant",
     "monomial",
     "multiply",
@@ -142,7 +142,7 @@ def monomial(coefficient: Rational, factors: Iterable[Factor], bound: Iterable[I
         if type(exponent) is not int:
             exponent = number(exponent)
         if atom[0] == "n" and type(exponent) is int:
-            coefficient = coefficient * Fraction(atom[1]) ** exponent  # type: ignore[arg-type]
+            coefficient = coefficient * Fraction(Fraction(str(atom[1])) ** exponent)
             continue
         kept.append((atom, exponent))
     if bound:

@@ -102,9 +102,7 @@ class Program:
         self.variables[variable.name] = variable
         return variable
 
-    def define(
-        self, variable: Variable, value: Expr | Operation, source: Any = None, span: Any = None
-    ) -> Variable:
+    def define(self, variable: Variable, value: Expr | Operation, source: Any = None, span: Any = None) -> Variable:
         """Add a variable with its equation, at the end."""
         self.variables[variable.name] = variable
         self.equations[variable.name] = Equation(variable.name, value, source, span)

@@ -43,7 +43,5 @@ def tangents(program: Program, of: str, wrt: list[str]) -> Program:
                 place = tuple(apart.get(i, i) for i in target)
                 moved.append((("", tangent_name(argument), place), 1))
                 total = add(total, monomial(coefficient, moved, apart.values()))
-        out.define(
-            Variable(tangent_name(equation.name), own.dims, own.orientation), simplify(total, knowledge)
-        )
+        out.define(Variable(tangent_name(equation.name), own.dims, own.orientation), simplify(total, knowledge))
     return out

@@ -101,7 +101,9 @@ def _lift_expression(value: Expr, data: set[str], names: dict[str, str], batch: 
             elif head not in ("δ", "#", "n") and name in data:
                 moved.append(((head, names[str(name)], (sample, *shifted)), exponent))
             else:
-                moved.append(((head, names.get(str(name), name) if head not in ("#", "n") else name, shifted), exponent))
+                moved.append(
+                    ((head, names.get(str(name), name) if head not in ("#", "n") else name, shifted), exponent)
+                )
         result = add(result, monomial(coefficient, moved, bound))
     return result
 

@@ -54,9 +54,7 @@ def relevant_equations(program: Program, target: str, leaves: Iterable[str]) -> 
     return depends & needed
 
 
-def differentiate(
-    program: Program, loss: str, wrt: list[str], knowledge: Knowledge | None = None
-) -> Backward:
+def differentiate(program: Program, loss: str, wrt: list[str], knowledge: Knowledge | None = None) -> Backward:
     """The backward pass of `loss` with respect to the variables `wrt`, as a program."""
     knowledge = knowledge or Knowledge(program)
     result = Backward(program.copy(), loss)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import lru_cache
+from functools import cache
 
 __all__ = ["FUNCTIONS", "Function", "PartialTerm", "register"]
 
@@ -73,7 +73,7 @@ _FACTOR = re.compile(
 )
 
 
-@lru_cache(maxsize=None)
+@cache
 def _parse_partial(text: str) -> tuple[PartialTerm, ...]:
     terms: list[PartialTerm] = []
     sign, coefficient = 1, Fraction(1)

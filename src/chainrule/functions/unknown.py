@@ -53,9 +53,7 @@ def _jacobian(operation: Operation, arrays: Sequence[Any], program: Program, siz
     return full[..., 0] if scalar_in else full
 
 
-def _partial(
-    program: Program, name: str, number: int, own: tuple[Index, ...], inner: tuple[Index, ...]
-) -> Expr:
+def _partial(program: Program, name: str, number: int, own: tuple[Index, ...], inner: tuple[Index, ...]) -> Expr:
     """∂f/∂x under its own name, defined when it is first needed."""
     equation = program.equations[name]
     operation = equation.value

@@ -207,15 +207,16 @@ def _product_clash(left: Value, right: Value, span: Span | None) -> DimensionErr
         ):
             _, inner_left = _axes(flipped_left)
             inner_right, _ = _axes(flipped_right)
-            if inner_left is not None and inner_right is not None:
-                if flipped_left.dims[inner_left] == flipped_right.dims[inner_right]:
-                    hint = text
-                    break
+            if inner_left is None or inner_right is None:
+                continue
+            if flipped_left.dims[inner_left] == flipped_right.dims[inner_right]:
+                hint = text
+                break
     columns = _columns(left)
     rows = _rows(right)
     return DimensionError(
-        f"sizes do not agree: {left.says()}, but {right.says()}; a product needs as many columns on its left ({columns})"
-        f" as rows on its right ({rows})",
+        f"sizes do not agree: {left.says()}, but {right.says()}; "
+        f"a product needs as many columns on its left ({columns}) as rows on its right ({rows})",
         hint,
         span,
     )

@@ -6,7 +6,7 @@ import re
 from functools import lru_cache
 from pathlib import Path
 
-__all__ = ["definition_text", "definition_names"]
+__all__ = ["definition_names", "definition_text"]
 
 _DEF = re.compile(r"^def\s+(\w+)\s*\(", re.MULTILINE)
 

@@ -25,7 +25,7 @@ def tree_to_node(node: ast.Expr, program: Program) -> Node:
             variable = names.get(canonical_name(n.name))
             if variable is None or len(variable.dims) > 2:
                 return tree.sym(n.name)
-            shape = variable.shape if variable.shape else (1, 1)
+            shape = variable.shape or (1, 1)
             return tree.sym(n.name, *(shape if len(shape) == 2 else (*shape, 1)))
         if isinstance(n, ast.Negate):
             return Node("sum", (visit(n.operand),), (-1,))
@@ -35,7 +35,10 @@ def tree_to_node(node: ast.Expr, program: Program) -> Node:
         if isinstance(n, ast.Call):
             return tree.call(n.function + "'" * n.primes, tuple(visit(a) for a in n.args), 1, 1)
         if isinstance(n, ast.Indexed):
-            letters = ",".join((r.name or "") + (f"{r.offset:+d}" if r.offset and r.name else str(r.offset) if not r.name else "") for r in n.indices)
+            letters = ",".join(
+                (r.name or "") + (f"{r.offset:+d}" if r.offset and r.name else str(r.offset) if not r.name else "")
+                for r in n.indices
+            )
             return Node("raw", (), f"{name_to_latex(n.base.name)}_{{{letters}}}")
         left, right = visit(n.left), visit(n.right)
         rows, cols = (left.rows if left.rows != 1 else right.rows), (right.cols if right.cols != 1 else left.cols)
@@ -52,7 +55,9 @@ def tree_to_node(node: ast.Expr, program: Program) -> Node:
             if value is None and isinstance(n.right, ast.Negate) and isinstance(n.right.operand, ast.Number):
                 value = -n.right.operand.value
             if value is not None:
-                return Node("pow", (left,), Fraction(value), left.rows if n.op == ".^" else 1, left.cols if n.op == ".^" else 1)
+                return Node(
+                    "pow", (left,), Fraction(value), left.rows if n.op == ".^" else 1, left.cols if n.op == ".^" else 1
+                )
         symbol = {"^": "^", ".^": "^", "<": "<", "<=": r"\le", ">": ">", ">=": r"\ge", "==": "="}[n.op]
         from chainrule.notation.latex import to_latex
 

@@ -40,8 +40,7 @@ def _term(program: Program, key: Monomial, coefficient: Rational, names: dict[In
     inner = dict(names)
     free_letters = [c for c in "klmnpqrstuvwabcdefgh" if c not in taken and c not in names.values()]
     free_letters += [f"k{n}" for n in range(1, 99)]
-    for index, letter in zip(bound, free_letters, strict=False):
-        inner[index] = letter
+    inner.update(zip(bound, free_letters, strict=False))
     used = taken | set(inner.values())
     parts: list[str] = []
     below: list[str] = []
@@ -70,7 +69,7 @@ def _term(program: Program, key: Monomial, coefficient: Rational, names: dict[In
 
 
 def _rank(program: Program, atom: Atom) -> tuple[int, int]:
-    """Deltas and signals first, then Jacobians of unknown functions as the chain rule has them, then the rest as it stands."""
+    """Deltas and signals first, then Jacobians of unknown functions in the chain rule's order, then the rest."""
     if atom[0] == "δ":
         return (-1, 0)
     name = atom[1] if isinstance(atom[1], str) else ""

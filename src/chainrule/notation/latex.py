@@ -45,7 +45,7 @@ def _stem(stem: str) -> str:
         piece = char
         if char in GREEK_NAMES:
             greek = GREEK_NAMES[char]
-            piece = "\\" + greek if greek not in ("omicron",) else "o"
+            piece = "\\" + greek if greek != "omicron" else "o"
         elif not char.isascii():
             piece = rf"\text{{{char}}}"
         for accent in accents:
@@ -60,7 +60,7 @@ def _stem(stem: str) -> str:
 def to_latex(node: Node, at_least: int = 0) -> str:
     """The formula; in brackets where it binds less strongly than `at_least`."""
     text: str = _WRITERS[node.op](node)
-    if strength(node) < at_least and not (node.op == "div"):
+    if strength(node) < at_least and node.op != "div":
         return rf"\left({text}\right)"
     return text
 
@@ -86,11 +86,11 @@ def _sum(node: Node) -> str:
 
 def _prod(node: Node) -> str:
     out = []
-    for position, a in enumerate(node.args):
+    for a in node.args:
         if a.op == "ones" and a.rows == 1:
             out.append(r"\mathbf{1}^\top")
             continue
-        text = to_latex(a, PRODUCT if position == 0 else PRODUCT)
+        text = to_latex(a, PRODUCT)
         if a.op == "prod":
             text = rf"\left({text}\right)"
         out.append(text)

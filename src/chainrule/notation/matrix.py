@@ -160,8 +160,7 @@ class MatrixNotation:
                 edges.append(Edge(indices[0], indices[1], fwd, bwd))
             else:
                 raise Irreducible
-        for node in squares.values():
-            scalars.append((Node("norm", (node,)), Fraction(2)))
+        scalars.extend((Node("norm", (node,)), Fraction(2)) for node in squares.values())
         left = [i for i in bound if i not in squares]
         means = {d for d, e in sizes.items() if e == -1}
         self._reduce(left, free_, labels, edges, scalars, sizes, means, identity)
@@ -257,7 +256,9 @@ class MatrixNotation:
         for edge in [e for e in edges if e.start == e.end]:
             edges.remove(edge)
             node = edge.forward
-            vec = Vec(tree.call("diag", (node,), node.rows, 1), tree.transpose(tree.call("diag", (node,), node.rows, 1)))
+            vec = Vec(
+                tree.call("diag", (node,), node.rows, 1), tree.transpose(tree.call("diag", (node,), node.rows, 1))
+            )
             labels.setdefault(edge.start, []).append(vec)
         groups: dict[frozenset[Index], list[Edge]] = {}
         for edge in edges:
@@ -284,7 +285,7 @@ class MatrixNotation:
         mean = isinstance(dim, str) and dim in means and sizes.get(dim) == -1
         if mean:
             sizes[dim] = Fraction(0)
-        if mean or inner.op != "sym" and turned.op != "sym":
+        if mean or (inner.op != "sym" and turned.op != "sym"):
             what = "mean" if mean else "sum"
             if tree.cost(inner) <= tree.cost(turned):
                 col = tree.call("row" + what, (inner,), n, 1)
@@ -362,7 +363,7 @@ class MatrixNotation:
     def _applied(self, head: str, node: Node) -> Node:
         return node if head == "" else Node("fn", (node,), head, node.rows, node.cols)
 
-    def spelled(self, name: str) -> "Node | None":
+    def spelled(self, name: str) -> Node | None:
         """A call that an anonymous name came from, such as softmax(θ), when its arguments have names."""
         equation = self.program.equations.get(name)
         source = equation.source if equation is not None else None
@@ -394,7 +395,7 @@ class MatrixNotation:
         known = self._vectors.get(name)
         if known is None:
             variable = self.program.variables[name]
-            (dim,) = variable.dims
+            (_dim,) = variable.dims
             node = tree.sym(name, *_shape(variable.dims, variable.orientation)) if not is_anonymous(name) else None
             node = node or self.spelled(name)
             if node is None:
@@ -541,7 +542,7 @@ def _with_scalars(node: Node, scalars: list[tuple[Node, Fraction]], coefficient:
     if not trivial:
         parts.append(node)
     top = tree.product(parts)
-    for bottom in ([tree.product(bottoms)] if bottoms else []):
+    for bottom in [tree.product(bottoms)] if bottoms else []:
         top = tree.divide(top, bottom)
     return top
 

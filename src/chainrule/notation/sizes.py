@@ -34,6 +34,6 @@ def size_line(node: Node) -> str:
         return "".join(size_line(a) if a.op not in ("sum", "had") else size_text(a.rows, a.cols) for a in parts)
     if node.op == "div":
         return size_line(node.args[0])
-    if node.op == "T" and node.args[0].op in ("prod",):
+    if node.op == "T" and node.args[0].op == "prod":
         return f"[{size_line(node.args[0])}]ᵀ"
     return size_text(node.rows, node.cols)

@@ -12,8 +12,26 @@ from math import prod
 from chainrule.dims import Dim
 
 __all__ = [
-    "ATOM", "POSTFIX", "PRODUCT", "HADAMARD", "SUM", "Node", "call", "cost", "diag", "divide", "eye", "hadamard",
-    "num", "ones", "power", "product", "strength", "sum_of", "sym", "transpose",
+    "ATOM",
+    "HADAMARD",
+    "POSTFIX",
+    "PRODUCT",
+    "SUM",
+    "Node",
+    "call",
+    "cost",
+    "diag",
+    "divide",
+    "eye",
+    "hadamard",
+    "num",
+    "ones",
+    "power",
+    "product",
+    "strength",
+    "sum_of",
+    "sym",
+    "transpose",
 ]  # fmt: skip
 
 SUM, HADAMARD, PRODUCT, NEGATION, POSTFIX, ATOM = 1, 2, 3, 4, 5, 6
@@ -165,11 +183,13 @@ def cost(node: Node) -> float:
     own = {"sym": 1.0, "num": 0.8, "ones": 1.0, "eye": 1.0, "T": 1.0, "diag": 1.5, "call": 1.0, "fn": 0.8, "pow": 0.8,
            "div": 0.4, "norm": 1.2}.get(node.op, 0.0)  # fmt: skip
     if node.op in ("sum", "had"):
-        own = 0.3 * (len(node.args) - 1) + 0.3 * (node.op == "sum" and isinstance(node.data, tuple) and node.data[:1] == (-1,))
+        own = 0.3 * (len(node.args) - 1) + 0.3 * (
+            node.op == "sum" and isinstance(node.data, tuple) and node.data[:1] == (-1,)
+        )
     total = own + sum(cost(a) for a in node.args)
     if node.op in ("T", "pow") and strength(node.args[0]) < POSTFIX:
         total += 0.5
-    if node.op in ("prod", "div") :
+    if node.op in ("prod", "div"):
         total += sum(0.5 for a in node.args if strength(a) < PRODUCT)
     if node.op == "had":
         total += sum(0.5 for a in node.args if strength(a) < HADAMARD)

@@ -61,9 +61,7 @@ def _signs(key: Monomial, knowledge: Knowledge) -> Expr | None:
         record = FUNCTIONS.get(head) if head else None
         if record is None:
             continue
-        nonnegative = (
-            record.idempotent_on_nonnegative and isinstance(name, str) and knowledge.nonnegative(name)
-        )
+        nonnegative = record.idempotent_on_nonnegative and isinstance(name, str) and knowledge.nonnegative(name)
         if not (record.idempotent or nonnegative):
             continue
         new: Rational = 1 if exponent > 0 else exponent
@@ -81,7 +79,7 @@ def _signs(key: Monomial, knowledge: Knowledge) -> Expr | None:
 
 def _name_products(key: Monomial, knowledge: Knowledge) -> Expr | None:
     """exp(θ)ᵢ / s becomes ŷᵢ: use a relation as often as makes the term cheapest."""
-    factors, bound = key
+    factors, _bound = key
     table = knowledge.relations
     present = {(h, n) for (h, n, _), _ in factors}
     best: tuple[float, Expr] | None = None
@@ -108,9 +106,7 @@ def _worth_alone(relation: Relation, knowledge: Knowledge) -> bool:
     return len(relation.factors) == 2
 
 
-def _mappings(
-    relation: Relation, factors: tuple[Factor, ...], seed: tuple[str, object]
-) -> list[dict[Index, Index]]:
+def _mappings(relation: Relation, factors: tuple[Factor, ...], seed: tuple[str, object]) -> list[dict[Index, Index]]:
     """Ways to place the relation's indices on the term's, starting from an atom that both have."""
     found = []
     for atom, _ in relation.factors:
@@ -124,7 +120,9 @@ def _mappings(
     return found
 
 
-def _extend(mapping: dict[Index, Index], pattern: tuple[Index, ...], target: tuple[Index, ...]) -> dict[Index, Index] | None:
+def _extend(
+    mapping: dict[Index, Index], pattern: tuple[Index, ...], target: tuple[Index, ...]
+) -> dict[Index, Index] | None:
     new = dict(mapping)
     for p, t in zip(pattern, target, strict=True):
         if new.setdefault(p, t) != t:
@@ -275,5 +273,3 @@ def multiply_raw(factors: list[Factor], bound: list[Index], expression: Expr) ->
     for (inner, _), coefficient in expression.items():
         result = add(result, monomial(coefficient, [*factors, *inner], bound))
     return result
-
-

@@ -74,9 +74,7 @@ def _common(expression: Expr) -> dict[Atom, Rational]:
     # diag(ŷ) − ŷ ŷᵀ stays: beside a delta only scalars are taken out.
     deltas = any(a[0] == "δ" for factors, _ in expression for a, _ in factors)
     for factors, _ in expression:
-        mine = {
-            a: e for a, e in factors if a[0] != "δ" and all(i[0] < 0 for i in a[2]) and not (deltas and a[2])
-        }
+        mine = {a: e for a, e in factors if a[0] != "δ" and all(i[0] < 0 for i in a[2]) and not (deltas and a[2])}
         if shared is None:
             shared = mine
             continue

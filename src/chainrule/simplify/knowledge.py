@@ -66,7 +66,7 @@ class Knowledge:
             return
         ((factors, bound), coefficient) = next(iter(value.items()))
         if bound:
-            if all(f[0][0] not in ("δ",) for f in factors):
+            if all(f[0][0] != "δ" for f in factors):
                 definition = SumDefinition(equation.name, factors, bound, coefficient, variable.indices)
                 first = max(factors, key=lambda f: (len(f[0][2]), f[0][0] == ""))
                 self.sums.setdefault(first[0][:2], []).append(definition)
@@ -78,9 +78,7 @@ class Knowledge:
         covered = {i for atom, _ in factors for i in atom[2]}
         if covered != set(variable.indices):
             return
-        relation = Relation(
-            equation.name, whole, coefficient, variable.indices, frozenset(a[:2] for a, _ in whole)
-        )
+        relation = Relation(equation.name, whole, coefficient, variable.indices, frozenset(a[:2] for a, _ in whole))
         for atom, _ in whole:
             if atom[0] not in ("#", "n"):
                 self.relations.setdefault(atom[:2], []).append(relation)
@@ -164,7 +162,7 @@ class Knowledge:
         return True
 
     def constant_sum(self, name: str, position: int) -> Expr | None:
-        """Σ over one index of a variable, where that is a constant or declared; over its other indices. None: unknown."""
+        """Σ over one index of a variable, where that is constant or declared. None: unknown."""
         key = (name, position)
         if key in self.sum_facts:
             return self.sum_facts[key]

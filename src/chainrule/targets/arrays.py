@@ -166,7 +166,8 @@ class ArrayChecker:
                 worst = np.ravel(excess)[np.argmax(np.abs(np.ravel(excess)))] + 1
                 if np.isfinite(worst):
                     raise ArrayError(
-                        f"{name} is declared {facts}, but a row of it sums to {worst:g}: the gradients hold for sums of 1",
+                        f"{name} is declared {facts}, but a row of it sums to {worst:g}: the gradients hold for sums "
+                        "of 1",
                         hint=f"one-hot rows, or leave the fact out of the declaration of {name}",
                     )
 

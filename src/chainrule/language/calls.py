@@ -1,0 +1,309 @@
+"""Calls in the whiteboard language: definitions are expanded, sums and means know their axes, the rest are records."""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import replace
+from fractions import Fraction
+
+from chainrule.algebra.expr import (
+    Expr,
+    Index,
+    add,
+    constant,
+    delta,
+    free,
+    fresh_bound,
+    multiply,
+    power,
+    rename,
+    scale,
+    size,
+    sum_over,
+    variable,
+)
+from chainrule.algebra.program import Operation, Variable
+from chainrule.dims import Dim, canonical_name
+from chainrule.errors import ChainruleError, DimensionError, LanguageError, Span, UnknownNameError, UnsupportedError
+from chainrule.functions import FUNCTIONS
+from chainrule.language import ast
+from chainrule.language.expressions import Expressions, summed_letter
+from chainrule.language.parser import parse_program
+from chainrule.language.printer import print_expression
+from chainrule.language.scope import BUILTINS, Call, bare_name, known_functions, squeeze
+from chainrule.language.values import Value, add_values, broadcast, hadamard, matrix_product, orientation_of, transpose
+from chainrule.library import definition_names, definition_text
+
+__all__ = ["Calls"]
+
+LATER = {"det", "logdet", "inv", "kron", "where"}
+
+
+class Calls(Expressions):
+    """Reads calls: definitions, records, and the functions that say how axes are treated."""
+
+    def on_call(self, node: ast.Call) -> Value:
+        name = {"ln": "log", "σ": "sigmoid", "sign": "sgn", "trace": "tr"}.get(node.function, node.function)
+        key = canonical_name(name)
+        if key in self.definitions:
+            return self.call_definition(self.definitions[key], node)
+        if name in self.program.functions:
+            return self.call_unknown(name, node)
+        if name in FUNCTIONS:
+            return self.call_elementwise(name, node)
+        if name in BUILTINS:
+            return self.call_builtin(name, node)
+        if name in definition_names():
+            tree = parse_program(definition_text(name), "whiteboard", known_functions())
+            definition = tree.statements[0]
+            assert isinstance(definition, ast.Definition)
+            self.definitions[key] = definition
+            return self.call_definition(definition, node)
+        close = difflib.get_close_matches(node.function, known_functions() | set(self.definitions), 1)
+        hint = f"{close[0]}?" if close else f"function {node.function} : D -> D"
+        raise UnknownNameError(f"the function {node.function} is not known", hint, node.span)
+
+    def arguments(self, node: ast.Call, least: int, most: int) -> list[Value]:
+        if not least <= len(node.args) <= most:
+            wanted = str(least) if least == most else f"{least} to {most}"
+            raise LanguageError(
+                f"{node.function} takes {wanted} argument{'s' if most > 1 else ''}, not {len(node.args)}",
+                None,
+                node.span,
+            )
+        return [self.expr(arg) for arg in node.args]
+
+    def call_definition(self, definition: ast.Definition, node: ast.Call) -> Value:
+        count = len(definition.parameters)
+        values = [self.named(v) for v in self.arguments(node, count, count)]
+        self.depth += 1
+        if self.depth > 50:
+            raise LanguageError(f"the definition of {definition.name} uses itself", None, definition.span)
+        self.scopes.append(dict(zip(definition.parameters, values, strict=True)))
+        try:
+            result = self.expr(definition.body)
+        except ChainruleError as error:
+            if len(self.scopes) == 1:
+                shapes = ", ".join(v.says() for v in values)
+                raise type(error)(f"{definition.name}({', '.join(v.text for v in values)}): {error.message}; {shapes}",
+                                  error.hint, node.span) from None  # fmt: skip
+            raise
+        finally:
+            self.scopes.pop()
+            self.depth -= 1
+        if result.orientation == "identity":
+            return result
+        call = Call(definition.name, tuple(v.text for v in values))
+        return replace(result, expr=self.name_for(result.expr, result.orientation, call), text="")
+
+    def call_elementwise(self, name: str, node: ast.Call) -> Value:
+        record = FUNCTIONS[name]
+        values = self.arguments(node, record.arity, record.arity)
+        if record.arity == 2:
+            a, b, orientation = broadcast(values[0], values[1], name, node.span)
+            return Value(self.binary_atom(name, a, b), a.dims, orientation)
+        if node.primes:
+            if node.primes > 1:
+                raise UnsupportedError(f"a higher derivative of {name}", None, node.span)
+            return self.derivative_of(name, values[0])
+        return self.elementwise(name, values[0])
+
+    def derivative_of(self, name: str, argument: Value) -> Value:
+        argument = self.named(argument)
+        output = self.elementwise(name, argument)
+        total: Expr = {}
+        for coefficient, factors in FUNCTIONS[name].partial():
+            product = constant(coefficient)
+            for head, letter, exponent in factors:
+                base = output if letter == "y" else argument
+                expr = base.expr if head == "" else self.elementwise(head, base).expr
+                product = multiply(product, power(expr, exponent))
+            total = add(total, product)
+        return replace(argument, expr=total, text="")
+
+    def call_unknown(self, name: str, node: ast.Call) -> Value:
+        domain, codomain = self.program.functions[name]
+        (value,) = self.arguments(node, 1, 1)
+        if not domain and not codomain:
+            return self.elementwise(name + "'" * node.primes, value)
+        if node.primes:
+            raise UnsupportedError(f"{name}′ of a function of vectors", f"the Jacobian ∂{name}/∂x is found", node.span)
+        dims, _orientation = squeeze(domain)
+        if value.dims != dims:
+            raise DimensionError(
+                f"sizes do not agree: {name} takes {' × '.join(map(str, domain)) or 'a scalar'}, but {value.says()}",
+                None, node.span,
+            )  # fmt: skip
+        argument = bare_name(self.name_for(value.expr, value.orientation, value.text), value.indices)
+        if argument is None:  # an array of constants, or one that is repeated: the whole of it needs a name
+            argument = self.program.fresh_name()
+            self.program.define(Variable(argument, dims, value.orientation), value.expr, value.text)
+        out_dims, out_orientation = squeeze(codomain)
+        key = frozenset({(("call", name, argument), 1)})
+        out = self.known.get(key)
+        if out is None:
+            out = self.program.fresh_name()
+            self.program.define(
+                Variable(out, out_dims, out_orientation),
+                Operation("unknown", (argument,), (name,)), Call(name, (value.text,)),
+            )  # fmt: skip
+            self.known[key] = out
+        return Value(variable(out, free(out_dims)), out_dims, out_orientation)
+
+    def call_builtin(self, name: str, node: ast.Call) -> Value:
+        if name in LATER:
+            raise UnsupportedError(f"{name} is understood but not differentiated yet", None, node.span)
+        if summed_letter(node) is not None:
+            return self.index_sum(name, node)
+        if name in ("sum", "mean"):
+            (value,) = self.arguments(node, 1, 1)
+            return self.reduce(name, value, node)
+        if name in ("max", "min", "maximum", "minimum"):
+            if len(node.args) != 2:
+                raise UnsupportedError(f"{name} over an axis is understood but not differentiated yet", None, node.span)
+            first, second = self.arguments(node, 2, 2)
+            return self.extremum(name, first, second, node.span)
+        if name in ("rowsum", "rowmean", "colsum", "colmean"):
+            (value,) = self.arguments(node, 1, 1)
+            if value.orientation != "matrix":
+                raise DimensionError(f"{value.says()}: {name} takes a matrix", name[3:], node.span)
+            return self.reduce_axes(name[3:], value, [1 if name.startswith("row") else 0])
+        if name in ("tr", "diag", "sqrt", "square", "transpose"):
+            (value,) = self.arguments(node, 1, 1)
+            return getattr(self, "call_" + name)(value, node.span)  # type: ignore[no-any-return]
+        if name in ("outer", "dot"):
+            a, b = self.arguments(node, 2, 2)
+            if len(a.dims) != 1 or len(b.dims) != 1:
+                raise DimensionError(f"{name} takes two vectors; {a.says()}, {b.says()}", None, node.span)
+            column, row = replace(a, orientation="column"), replace(b, orientation="row")
+            pair = (
+                (column, row) if name == "outer" else (replace(a, orientation="row"), replace(b, orientation="column"))
+            )
+            return matrix_product(*self.factor(*pair), node.span)
+        if name in ("ones", "zeros", "eye"):
+            return self.constant_array(name, node)
+        if name == "indicator":
+            return self.same_index(node.args[0]) or self.expr(node.args[0])
+        raise UnsupportedError(f"{name} is not supported yet", None, node.span)
+
+    def index_sum(self, name: str, node: ast.Call) -> Value:
+        letter = node.args[0]
+        assert isinstance(letter, ast.Name)
+        if canonical_name(letter.name) in self.names:
+            raise LanguageError(
+                f"{letter.name} is a variable: it cannot be summed over", "an index such as k", node.span
+            )
+        ranges = self.index_ranges(node.args[1], letter.name)
+        if letter.name not in ranges:
+            raise LanguageError(f"the index {letter.name} does not occur in what is summed", None, node.span)
+        index = fresh_bound(ranges[letter.name])
+        # A marker among the free indices while the body is read, so that names made inside carry the index.
+        marker: Index = (-1000 - len(self.index_scope), index[1])
+        outer = self.index_scope
+        self.index_scope = {**outer, letter.name: marker}
+        try:
+            body = self.expr(node.args[1])
+        finally:
+            self.index_scope = outer
+        expr = rename(body.expr, {marker: index}, [index])
+        if name == "mean":
+            expr = multiply(expr, size(index[1], -1))
+        return Value(expr, body.dims, body.orientation)
+
+    def reduce(self, name: str, value: Value, node: ast.Call) -> Value:
+        if value.orientation == "identity":
+            raise DimensionError("the size of I is not known here", "eye(D)", node.span)
+        return self.reduce_axes(name, value, self.axes(value, node))
+
+    def reduce_axes(self, name: str, value: Value, axes: list[int]) -> Value:
+        summed = tuple(value.indices[a] for a in axes)
+        expr = sum_over(value.expr, summed)
+        if name == "mean":
+            for index in summed:
+                expr = multiply(expr, size(index[1], -1))
+        left = [a for a in range(len(value.dims)) if a not in axes]
+        dims = tuple(value.dims[a] for a in left)
+        expr = rename(expr, {value.indices[a]: (-1 - k, value.dims[a]) for k, a in enumerate(left)})
+        orientation = orientation_of(len(dims))
+        if len(dims) == 1 and value.orientation == "matrix" and left == [1]:
+            orientation = "row"
+        return Value(expr, dims, orientation)
+
+    def axes(self, value: Value, node: ast.Call) -> list[int]:
+        options = dict(node.options)
+        over = options.get("over", options.get("axis"))
+        unknown = set(options) - {"over", "axis"}
+        if unknown:
+            raise LanguageError(f"{node.function} has no option {min(unknown)}", "over=rows", node.span)
+        count = len(value.dims)
+        if over is None:
+            return list(range(count))
+        word = over.name if isinstance(over, ast.Name) else print_expression(over)
+        if word == "last":
+            return [count - 1] if count else []
+        if word == "first":
+            return [0] if count else []
+        if isinstance(over, ast.Number) and -count <= over.value < count and over.value.denominator == 1:
+            return [int(over.value) % count]
+        if word in ("rows", "row") and value.orientation in ("matrix", "column"):
+            return [0]
+        if word in ("columns", "cols", "column", "col") and value.orientation in ("matrix", "row"):
+            return [count - 1]
+        found = [a for a, dim in enumerate(value.dims) if str(dim) == word]
+        if len(found) == 1:
+            return found
+        raise LanguageError(
+            f"over={word} names no one axis; {value.says()}",
+            "over=rows, over=columns, or the name of a size",
+            node.span,
+        )
+
+    def extremum(self, name: str, a: Value, b: Value, span: Span | None) -> Value:
+        smaller = name in ("min", "minimum")
+        for zero, other in ((a, b), (b, a)):
+            if not zero.expr and not smaller:
+                return self.elementwise("relu", other)
+        x, y, orientation = broadcast(a, b, name, span)
+        first = self.comparison("<" if smaller else ">", x, y, span)
+        difference = self.named(add_values(x, replace(y, expr=scale(y.expr, -1)), span))
+        chosen = hadamard(first, difference, span)
+        return Value(add(y.expr, chosen.expr), x.dims, orientation)
+
+    def call_tr(self, value: Value, span: Span | None) -> Value:
+        if value.orientation != "matrix" or value.dims[0] != value.dims[1]:
+            raise DimensionError(f"{value.says()}: only a square matrix has a trace", None, span)
+        index = fresh_bound(value.dims[0])
+        return Value(rename(value.expr, dict.fromkeys(value.indices, index), [index]), (), "scalar")
+
+    def call_diag(self, value: Value, span: Span | None) -> Value:
+        if len(value.dims) == 1:
+            i, j = free((value.dims[0], value.dims[0]))
+            return Value(multiply(value.expr, delta(i, j)), (value.dims[0], value.dims[0]), "matrix")
+        if value.orientation != "matrix" or value.dims[0] != value.dims[1]:
+            raise DimensionError(f"{value.says()}: diag takes a vector or a square matrix", None, span)
+        i, j = value.indices
+        return Value(rename(value.expr, {j: i}), value.dims[:1], "column")
+
+    def call_sqrt(self, value: Value, span: Span | None) -> Value:
+        return replace(value, expr=self.to_power(value, Fraction(1, 2)), text="")
+
+    def call_square(self, value: Value, span: Span | None) -> Value:
+        return replace(value, expr=power(self.name_for(value.expr, value.orientation, value.text), 2), text="")
+
+    def call_transpose(self, value: Value, span: Span | None) -> Value:
+        return replace(transpose(value), text="")
+
+    def constant_array(self, name: str, node: ast.Call) -> Value:
+        dims: list[Dim] = []
+        for arg in node.args:
+            if isinstance(arg, ast.Name) and arg.name in self.dims:
+                dims.append(arg.name)
+            elif isinstance(arg, ast.Number) and arg.value.denominator == 1 and arg.value > 0:
+                dims.append(int(arg.value))
+            else:
+                raise LanguageError(f"{name} takes sizes, not {print_expression(arg)}", f"{name}(D)", node.span)
+        if name == "eye":
+            dims = dims * 2 if len(dims) == 1 else dims
+            return Value(delta(*free(dims)), tuple(dims), "matrix")
+        squeezed, orientation = squeeze(tuple(dims))
+        return Value(constant(1 if name == "ones" else 0), squeezed, orientation)

@@ -1,0 +1,233 @@
+"""The names of a program while it is read, and how pieces of expressions get names of their own.
+
+What a function or a power is applied to must be a name, so that `relu(W x)` gives `W x` an anonymous one; equal pieces
+get the same name.
+"""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import replace
+from fractions import Fraction
+
+from chainrule.algebra.expr import (
+    Expr,
+    Index,
+    add,
+    bare,
+    constant,
+    free,
+    is_constant,
+    power,
+    rename,
+    scale,
+    single,
+    variable,
+)
+from chainrule.algebra.program import Program, Variable
+from chainrule.dims import Dim, canonical_name
+from chainrule.errors import DimensionError, LanguageError, Span, UnknownNameError
+from chainrule.functions import FUNCTIONS
+from chainrule.language import ast
+from chainrule.language.values import Value, add_values, orientation_of
+from chainrule.library import definition_names
+
+__all__ = ["BUILTINS", "Call", "Scope", "bare_name", "is_bare", "is_numeric", "known_functions", "squeeze"]
+
+# Functions that are neither elementwise records nor definitions: they say how axes are treated.
+BUILTINS = frozenset(
+    {"sum", "mean", "max", "min", "maximum", "minimum", "tr", "trace", "diag", "outer", "dot", "ones", "zeros", "eye",
+     "sqrt", "square", "sign", "indicator", "transpose", "rowsum", "colsum", "rowmean", "colmean",
+     "det", "logdet", "inv", "kron", "where"}
+)  # fmt: skip
+
+
+def known_functions() -> frozenset[str]:
+    """All names that the language reads as functions."""
+    return BUILTINS | frozenset(FUNCTIONS) | definition_names() | {"ln", "σ"}
+
+
+class Scope:
+    """The names of a program while it is read."""
+
+    def __init__(self, program: Program) -> None:
+        self.program = program
+        self.names: dict[str, str] = {}  # canonical spelling -> the user's first spelling
+        self.dims: dict[str, Span | None] = {}
+        self.definitions: dict[str, ast.Definition] = {}
+        self.known: dict[object, str] = {}  # equal right-hand sides get one name
+        self.scopes: list[dict[str, Value]] = []
+        self.index_scope: dict[str, Index] = {}
+        self.depth = 0
+        self.repeats: list[str] = []  # what is repeated over rows or columns, in words
+
+    def new_name(self, name: str, span: Span | None) -> str:
+        key = canonical_name(name)
+        if key in self.names:
+            other = self.names[key]
+            same = "" if other == name else f" ({other} and {name} are two spellings of one name)"
+            raise LanguageError(f"the name {name} is used twice{same}", "give one of the two another name", span)
+        if key in self.dims:
+            raise LanguageError(f"{name} is the name of a size already", "give one of the two another name", span)
+        if name in known_functions() or key in self.definitions:
+            raise LanguageError(f"{name} is the name of a function", "another name for the variable", span)
+        self.names[key] = name
+        return name
+
+    def new_dims(self, shape: tuple[ast.TypeDim, ...], span: Span | None) -> None:
+        for dim in shape:
+            if isinstance(dim, str):
+                if canonical_name(dim) in self.names:
+                    raise LanguageError(
+                        f"{dim} is a variable already and cannot also be a size", "another name for the size", span
+                    )
+                self.dims.setdefault(dim, span)
+            elif dim < 1:
+                raise DimensionError(f"a size must be at least 1, not {dim}", None, span)
+
+    def resolve(self, node: ast.Name) -> str:
+        name = self.names.get(canonical_name(node.name))
+        if name is None or name not in self.program.variables:
+            raise self.unknown(node)
+        return name
+
+    def variable_value(self, name: str) -> Value:
+        var = self.program.variables[name]
+        return Value(variable(name, var.indices), var.dims, var.orientation or orientation_of(len(var.dims)), name)
+
+    def unknown(self, node: ast.Name) -> UnknownNameError:
+        known = [*self.names.values(), *self.dims]
+        hint = None
+        for cut in range(1, len(node.name)):
+            left, right = node.name[:cut], node.name[cut:].lstrip("_")
+            if canonical_name(left) in self.names and right and canonical_name(right) in self.names:
+                hint = f"{left} {right} (a space multiplies)"
+                break
+        if hint is None:
+            close = difflib.get_close_matches(node.name, known, 1, 0.6) or [
+                k for k in known if k.lower() == node.name.lower()
+            ]
+            hint = f"{close[0]}?" if close else f"declare it: param {node.name} : …"
+        return UnknownNameError(f"the name {node.name} is not known: nothing declares or defines it", hint, node.span)
+
+    def named(self, value: Value) -> Value:
+        """The value under a name (its own if it has one)."""
+        return replace(value, expr=self.name_for(value.expr, value.orientation, value.text))
+
+    def name_for(self, expr: Expr, orientation: str, source: object = None) -> Expr:
+        """A variable equal to `expr`, over those free indices that occur in it."""
+        if not expr:
+            return expr
+        term = single(expr)
+        if term is not None:
+            (factors, bound), coefficient = term
+            if coefficient == 1 and not bound and len(factors) == 1 and factors[0][1] == 1:
+                (head, _, indices), _ = factors[0]
+                if head == "" and len(set(indices)) == len(indices):
+                    return expr
+        occurring = sorted({i for (f, _) in expr for (_, _, ix), _ in f for i in ix if i[0] < 0}, reverse=True)
+        own = free([i[1] for i in occurring])
+        to_own = dict(zip(occurring, own, strict=True))
+        inner = rename(expr, to_own)
+        key = frozenset(inner.items())
+        name = self.known.get(key)
+        if name is None:
+            name = self.program.fresh_name()
+            kind = orientation_of(len(own))
+            if len(own) == 1 and (orientation == "row" or (orientation == "matrix" and occurring[0][0] == -2)):
+                kind = "row"
+            self.program.define(Variable(name, tuple(i[1] for i in own), kind), inner, source)
+            self.known[key] = name
+        return variable(name, tuple(occurring))
+
+    def force_name(self, expr: Expr, argument: Value) -> Expr:
+        name = self.program.fresh_name()
+        self.program.define(Variable(name, (), "scalar"), expr, argument.text)
+        return variable(name)
+
+    def to_power(self, value: Value, exponent: Fraction) -> Expr:
+        try:
+            return power(value.expr, exponent)
+        except (ValueError, ZeroDivisionError):
+            if not value.expr:
+                raise LanguageError("a division by zero", None, value.span) from None
+        return power(self.name_for(value.expr, value.orientation, value.text), exponent)
+
+    def binary_atom(self, head: str, a: Value, b: Value) -> Expr:
+        atoms = []
+        for v in (a, b):
+            named = self.name_for(v.expr, v.orientation, v.text) if not is_bare(v.expr) else v.expr
+            if not is_bare(named):  # nothing at all: 0^x
+                named = self.force_name(named, v)
+            ((((_, name, indices), _),), _) = next(iter(named))
+            atoms.append((name, indices))
+        (n1, i1), (n2, i2) = atoms
+        expr = bare((head, ((str(n1), len(i1)), (str(n2), len(i2))), (*i1, *i2)))
+        return self.name_for(expr, a.orientation, None)
+
+    def elementwise(self, head: str, argument: Value) -> Value:
+        if not argument.expr:
+            argument = replace(argument, expr=constant(0))
+        if argument.orientation == "identity":
+            raise DimensionError(f"the size of I is not known inside {head}", "eye(D)", argument.span)
+        inner = self.name_for(argument.expr, argument.orientation, argument.text)
+        if not inner or not is_bare(inner):
+            inner = self.force_name(inner, argument)
+        ((((_, name, indices), _),), _) = next(iter(inner))
+        expr = bare((head, name, indices))
+        return replace(argument, expr=self.name_for(expr, argument.orientation, Call(head, (argument.text,))), text="")
+
+    def comparison(self, op: str, left: Value, right: Value, span: Span | None) -> Value:
+        if op in (">", "<="):
+            difference = add_values(left, replace(right, expr=scale(right.expr, -1)), span)
+        else:
+            difference = add_values(right, replace(left, expr=scale(left.expr, -1)), span)
+        head = "iszero" if op in ("==", "=") else "step"
+        mask = self.elementwise(head, difference)
+        if op in ("<=", ">="):
+            return replace(mask, expr=add(constant(1), scale(mask.expr, -1)))
+        return mask
+
+
+class Call:
+    """The source of an anonymous name that came from a call: softmax(θ). Shown so in formulas."""
+
+    __slots__ = ("args", "function")
+
+    def __init__(self, function: str, args: tuple[str, ...]) -> None:
+        self.function = function
+        self.args = args
+
+    def __str__(self) -> str:
+        return f"{self.function}({', '.join(self.args)})"
+
+
+def squeeze(shape: tuple[ast.TypeDim, ...]) -> tuple[tuple[Dim, ...], str]:
+    """Sizes of 1 leave: 1 × D is a row with one axis, D × 1 and D are columns."""
+    if len(shape) <= 2:
+        if len(shape) == 2 and shape[0] == 1 and shape[1] != 1:
+            return (shape[1],), "row"
+        dims = tuple(d for d in shape if d != 1)
+        return dims, orientation_of(len(dims))
+    return shape, "tensor"
+
+
+def is_numeric(value: Value) -> bool:
+    """True for a scalar of numbers and sizes only."""
+    return is_constant(value.expr) and value.orientation == "scalar"
+
+
+def is_bare(expr: Expr) -> bool:
+    """True for a variable as it stands."""
+    if len(expr) != 1:
+        return False
+    ((factors, bound), coefficient) = next(iter(expr.items()))
+    return coefficient == 1 and not bound and len(factors) == 1 and factors[0][1] == 1 and factors[0][0][0] == ""
+
+
+def bare_name(expr: Expr, indices: tuple[Index, ...]) -> str | None:
+    """The variable that `expr` is, with exactly these indices in this order, or None."""
+    if not is_bare(expr):
+        return None
+    ((((_, name, mine), _),), _) = next(iter(expr))
+    return str(name) if mine == indices else None
