@@ -28,9 +28,10 @@ def load(path: str | os.PathLike[str], dialect: str = "whiteboard") -> Network:
     try:
         data = file.read_bytes()
     except FileNotFoundError:
-        raise LanguageError(f"there is no file {path}") from None
+        raise LanguageError(f"there is no file {path}", "the path of a network in the whiteboard language") from None
     except OSError as error:
-        raise LanguageError(f"{path} cannot be read: {error.strerror}") from None
+        hint = "the path of a network in the whiteboard language"
+        raise LanguageError(f"{path} cannot be read: {error.strerror}", hint) from None
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError:

@@ -241,6 +241,7 @@ class Network:
             raise DimensionError(
                 f"the loss must be a scalar, but the last equation gives {display_name(last)}, which is {shape}",
                 f"J = sum({display_name(last)}), or `minimize` with the name of a scalar",
+                self._elaborated.user_equations[-1].span if self._elaborated is not None else None,
             )
         return self.loss
 

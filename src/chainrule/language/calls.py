@@ -152,7 +152,8 @@ class Calls(Expressions):
 
     def call_builtin(self, name: str, node: ast.Call) -> Value:
         if name in LATER:
-            raise UnsupportedError(f"{name} is understood but not differentiated yet", None, node.span)
+            hint = "a loss without it; it is refused rather than guessed"
+            raise UnsupportedError(f"{name} is understood but not differentiated yet", hint, node.span)
         if summed_letter(node) is not None:
             return self.index_sum(name, node)
         if name in ("sum", "mean"):

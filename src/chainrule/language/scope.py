@@ -150,7 +150,7 @@ class Scope:
             return power(value.expr, exponent)
         except (ValueError, ZeroDivisionError):
             if not value.expr:
-                raise LanguageError("a division by zero", None, value.span) from None
+                raise LanguageError("a division by zero", "a divisor that is not 0", value.span) from None
         return power(self.name_for(value.expr, value.orientation, value.text), exponent)
 
     def binary_atom(self, head: str, a: Value, b: Value) -> Expr:

@@ -115,7 +115,7 @@ def _size_identity(value: Value, other: Value, what: str, span: Span | None) -> 
 
 
 def _clash(left: Value, right: Value, what: str, span: Span | None) -> DimensionError:
-    hint = None
+    hint = f"give {left.text or 'the left side'} and {right.text or 'the right side'} the same size, or take another name"
     if {left.orientation, right.orientation} == {"row", "column"} and left.dims == right.dims:
         hint = f"transpose one of them: {_bracket(left.text)}ᵀ or {_bracket(right.text)}ᵀ"
     elif {left.orientation, right.orientation} <= {"row", "column", "matrix"} and set(left.dims) & set(right.dims):
@@ -192,7 +192,7 @@ def _axes(value: Value) -> tuple[int | None, int | None]:
 
 def _product_clash(left: Value, right: Value, span: Span | None) -> DimensionError:
     a, b = _bracket(left.text), _bracket(right.text)
-    hint = None
+    hint = f"a size that {a} and {b} share, or other names"
     if left.orientation == right.orientation and left.orientation in ("column", "row"):
         if left.dims == right.dims:
             inner = f"{a}ᵀ {b}" if left.orientation == "column" else f"{a} {b}ᵀ"
