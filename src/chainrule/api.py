@@ -18,6 +18,8 @@ def parse(text: str, dialect: str = "whiteboard", title: str = "") -> Network:
 
     Raises ChainruleError (with the user's line and a caret) where the text is no program.
     """
+    if "\r" in text:  # Windows and old Macintosh line ends
+        text = text.replace("\r\n", "\n").replace("\r", "\n")
     elaborated = elaborate(parse_program(text, dialect, known_functions()))
     return Network(elaborated.program, elaborated.loss, elaborated, title)
 

@@ -66,7 +66,7 @@ class Span:
             first, last = first - offset, min(last - offset, 160)
         number = str(self.line)
         pad = " " * len(number)
-        shown = shown.replace("\t", " ")
+        shown = shown.replace("\t", " ").rstrip("\r")
         gap = " " * _width(shown[:first])
         caret = "^" * max(1, _width(shown[first:last]))
         return f"  {number} | {shown}\n  {pad} | {gap}{caret}"

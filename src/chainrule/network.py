@@ -146,9 +146,9 @@ class Network:
                 text = index_text(self.program, value, variable.indices, letters) if isinstance(value, dict) else "…"
                 latex = rf"\text{{{text}}}"
             if source is not None:
-                from chainrule.notation.from_tree import tree_to_node
+                from chainrule.notation.from_tree import respelled, tree_to_node
 
-                text = print_expression(source.value)
+                text = print_expression(respelled(source.value))
                 latex = to_latex(tree_to_node(source.value, self.program))
             out.append(NamedEquation(equation.name, text, latex, variable.shape))
         return out

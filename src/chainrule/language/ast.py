@@ -171,3 +171,4 @@ class Program:
     statements: tuple[Declaration | FunctionDeclaration | Definition | Equation, ...]
     minimize: str | None = None
     source: str = field(default="", compare=False)
+    minimize_span: Span | None = field(default=None, compare=False)

@@ -18,6 +18,7 @@ from chainrule.algebra.expr import (
     power,
     rename,
     scale,
+    single,
     size,
     sum_over,
     variable,
@@ -30,13 +31,19 @@ from chainrule.language import ast
 from chainrule.language.expressions import Expressions, summed_letter
 from chainrule.language.parser import parse_program
 from chainrule.language.printer import print_expression
-from chainrule.language.scope import BUILTINS, Call, bare_name, known_functions, squeeze
+from chainrule.language.scope import BUILTINS, Call, bare_name, is_numeric, known_functions, squeeze
 from chainrule.language.values import Value, add_values, broadcast, hadamard, matrix_product, orientation_of, transpose
 from chainrule.library import definition_names, definition_text
 
 __all__ = ["Calls"]
 
-LATER = {"det", "logdet", "inv", "kron", "where"}
+LATER = {  # understood but not differentiated yet, with what can be written instead
+    "det": "an equation without it: determinants and inverses come in a later version",
+    "logdet": "an equation without it: determinants and inverses come in a later version",
+    "inv": "an equation without it: determinants and inverses come in a later version",
+    "kron": "index notation, such as K[i,j,k,l] = A[i,j] B[k,l]",
+    "where": "comparisons, such as (x > 0) ∘ a + (x <= 0) ∘ b",
+}
 
 
 class Calls(Expressions):
@@ -68,10 +75,16 @@ class Calls(Expressions):
             wanted = str(least) if least == most else f"{least} to {most}"
             raise LanguageError(
                 f"{node.function} takes {wanted} argument{'s' if most > 1 else ''}, not {len(node.args)}",
-                None,
+                self.usage(node.function, least),
                 node.span,
             )
         return [self.expr(arg) for arg in node.args]
+
+    def usage(self, function: str, count: int) -> str:
+        """How a function is called: CE(y, p)."""
+        definition = self.definitions.get(canonical_name(function))
+        letters = definition.parameters if definition else tuple("uvwxyz"[:count])
+        return f"{function}({', '.join(letters)})"
 
     def call_definition(self, definition: ast.Definition, node: ast.Call) -> Value:
         count = len(definition.parameters)
@@ -102,9 +115,14 @@ class Calls(Expressions):
         if record.arity == 2:
             a, b, orientation = broadcast(values[0], values[1], name, node.span)
             return Value(self.binary_atom(name, a, b), a.dims, orientation)
+        if name == "log" and is_numeric(values[0]):
+            number = single(values[0].expr) if values[0].expr else (((), ()), 0)
+            if number is not None and number[0] == ((), ()) and number[1] <= 0:
+                hint = "a positive number"
+                raise LanguageError(f"the logarithm of {values[0].text}, which is not positive", hint, node.span)
         if node.primes:
             if node.primes > 1:
-                raise UnsupportedError(f"a higher derivative of {name}", None, node.span)
+                raise UnsupportedError(f"a higher derivative of {name}", "the first one", node.span)
             return self.derivative_of(name, values[0])
         return self.elementwise(name, values[0])
 
@@ -161,7 +179,10 @@ class Calls(Expressions):
             return self.reduce(name, value, node)
         if name in ("max", "min", "maximum", "minimum"):
             if len(node.args) != 2:
-                raise UnsupportedError(f"{name} over an axis is understood but not differentiated yet", None, node.span)
+                raise UnsupportedError(
+                    f"{name} over an axis is understood but not differentiated yet",
+                    f"logsumexp, its smooth form; or {name}(a, b) of two arrays", node.span,
+                )  # fmt: skip
             first, second = self.arguments(node, 2, 2)
             return self.extremum(name, first, second, node.span)
         if name in ("rowsum", "rowmean", "colsum", "colmean"):
@@ -196,7 +217,8 @@ class Calls(Expressions):
             )
         ranges = self.index_ranges(node.args[1], letter.name)
         if letter.name not in ranges:
-            raise LanguageError(f"the index {letter.name} does not occur in what is summed", None, node.span)
+            raise LanguageError(f"the index {letter.name} does not occur in what is summed",
+                                f"an array with the index {letter.name}", node.span)  # fmt: skip
         index = fresh_bound(ranges[letter.name])
         # A marker among the free indices while the body is read, so that names made inside carry the index.
         marker: Index = (-1000 - len(self.index_scope), index[1])

@@ -16,7 +16,7 @@ from chainrule.errors import ChainruleError, DimensionError, LanguageError, Unkn
 from chainrule.functions import FUNCTIONS
 from chainrule.language import ast
 from chainrule.language.calls import Calls
-from chainrule.language.scope import bare_name, known_functions, squeeze
+from chainrule.language.scope import bare_name, known_functions, squeeze, within
 from chainrule.language.values import Value, orientation_of
 from chainrule.library import definition_names, definition_text
 
@@ -72,9 +72,11 @@ class _Elaborator(Calls):
         tree = self.out.tree
         for statement in tree.statements:
             if isinstance(statement, ast.Definition):
+                self.new_function(statement.name, statement.span)
                 self.definitions[canonical_name(statement.name)] = statement
             elif isinstance(statement, ast.FunctionDeclaration):
                 self.function(statement)
+        self.later = {canonical_name(s.name) for s in tree.statements if isinstance(s, ast.Equation)}
         for statement in tree.statements:
             if isinstance(statement, ast.Declaration):
                 self.declare(statement)
@@ -127,18 +129,21 @@ class _Elaborator(Calls):
 
     def declare(self, node: ast.Declaration) -> None:
         self.new_dims(node.shape, node.span)
-        name = self.new_name(node.name, node.span)
+        name = self.new_name(node.name, within(node.span, node.name))
         for fact in node.facts:
             if fact not in FACTS:
                 close = difflib.get_close_matches(fact, FACTS, 1)
                 raise LanguageError(
-                    f"the fact “{fact}” is not known", (close or [", ".join(sorted(FACTS))])[0], node.span
+                    f"the fact “{fact}” is not known",
+                    close[0] if close else f"one of: {', '.join(sorted(FACTS))}",
+                    within(node.span, fact, last=True),
                 )
         dims, orientation = squeeze(node.shape)
         self.program.declare(Variable(name, dims, orientation, node.kind, node.facts))
 
     def function(self, node: ast.FunctionDeclaration) -> None:
         self.new_dims(node.domain + node.codomain, node.span)
+        self.new_function(node.name, node.span)
         if node.name in known_functions():
             raise LanguageError(f"{node.name} is a function already", "another name", node.span)
         if len(node.domain) > 1 or len(node.codomain) > 1:
@@ -177,14 +182,20 @@ class _Elaborator(Calls):
         if any(name is None or ref.offset for name, ref in zip(names, node.indices or (), strict=True)):
             raise UnsupportedError("the left side may only have plain indices, such as S[i,j]", None, node.span)
         if len(set(names)) != len(names):
-            raise LanguageError(f"an index stands twice on the left side of {node.name}", None, node.span)
+            raise LanguageError(
+                f"an index stands twice on the left side of {node.name}",
+                "a letter for each axis, such as S[i,j]",
+                (node.name_span or node.span),
+            )
         ranges = self.index_ranges(node.value)
         dims: list[Dim] = []
         for name, ref in zip(names, node.indices or (), strict=True):
             assert name is not None
             if name not in ranges:
                 raise LanguageError(
-                    f"the size of index {name} is not known: it occurs in no array on the right", None, ref.span
+                    f"the size of index {name} is not known: it occurs in no array on the right",
+                    f"an array with the index {name} on the right side, or leave it out on the left",
+                    ref.span,
                 )
             dims.append(ranges[name])
         self.index_scope = {n: i for n, i in zip(names, free(dims), strict=True) if n is not None}
@@ -201,10 +212,19 @@ class _Elaborator(Calls):
         if tree.minimize is not None:
             name = self.names.get(canonical_name(tree.minimize))
             if name is None:
-                raise UnknownNameError(f"minimize {tree.minimize}: no equation defines it")
+                others = [
+                    e.name for e in equations if not self.program.variables[self.names[canonical_name(e.name)]].dims
+                ]
+                raise UnknownNameError(
+                    f"minimize {tree.minimize}: no equation defines it",
+                    f"minimize {others[-1]}" if others else f"{tree.minimize} = sum({equations[-1].name})",
+                    tree.minimize_span,
+                )
             if self.program.variables[name].dims:
                 raise DimensionError(
-                    f"the loss must be a scalar, but {name} is {self.variable_value(name).shape}", f"sum({name})"
+                    f"the loss must be a scalar, but {name} is {self.variable_value(name).shape}",
+                    f"J = sum({name}), then minimize J",
+                    tree.minimize_span,
                 )
             self.out.loss = name
             return

@@ -50,7 +50,9 @@ class Expressions(Scope):
             if len(dims) != len(node.indices):
                 shape = self.variable_value(name).shape
                 raise DimensionError(
-                    f"{node.base.name} has {len(dims)} indices ({shape}), not {len(node.indices)}", None, node.span
+                    f"{node.base.name} has {len(dims)} indices ({shape}), not {len(node.indices)}",
+                    f"{node.base.name}[{','.join('ijklmnopq'[: len(dims)])}]" if dims else node.base.name,
+                    node.span,
                 )
             for ref, dim in zip(node.indices, dims, strict=True):
                 if ref.name is None or ref.offset:
@@ -118,7 +120,9 @@ class Expressions(Scope):
         chosen: list[Index] = []
         for ref, dim in zip(node.indices, var.dims, strict=True):
             if ref.name is None or ref.offset:
-                raise UnsupportedError("an index with a number or an offset is not supported yet", None, ref.span)
+                raise UnsupportedError(
+                    "an index with a number or an offset is not supported yet", "a plain index", ref.span
+                )
             index = self.index_scope.get(ref.name)
             if index is None:
                 raise UnknownNameError(
@@ -156,7 +160,7 @@ class Expressions(Scope):
         if op == "*":
             if left.orientation != "scalar" and right.orientation != "scalar":
                 raise LanguageError(
-                    f"* between {left.says()} and {right.says()} can mean two things",
+                    f"* can mean two things between {left.text} ({left.shape}) and {right.text} ({right.shape})",
                     f"{left.text} {right.text} (the product) or {left.text} ∘ {right.text} (elementwise)", span,
                 )  # fmt: skip
             a, b = self.factor(left, right)
@@ -200,8 +204,8 @@ class Expressions(Scope):
                 raise DimensionError(
                     f"{base.says()}: only a square matrix has powers", f"{base.text}.^{exponent.text}", node.span
                 )
-            if number is None or number[0] != ((), ()) or not isinstance(number[1], int) or number[1] < 1:
-                hint = "a positive whole number, or .^ (elementwise)"
+            if number is None or number[0] != ((), ()) or not isinstance(number[1], int) or not 1 <= number[1] <= 16:
+                hint = "a whole number from 1 to 16, or .^ (elementwise)"
                 raise UnsupportedError(f"the matrix power ^{exponent.text} is not supported yet", hint, node.span)
             result = base
             for _ in range(number[1] - 1):
@@ -215,7 +219,7 @@ class Expressions(Scope):
         term = single(exponent.expr)
         if term is not None and term[0] == ((), ()):
             value = Fraction(term[1])
-            if value.denominator == 1 and value > 0 and len(base.expr) > 1:
+            if value.denominator == 1 and value > 0 and len(base.expr) > 1 and not is_numeric(base):
                 return replace(base, expr=power(self.name_for(base.expr, base.orientation, base.text), value), text="")
             return replace(base, expr=self.to_power(base, value), text="")
         if not exponent.expr:

@@ -53,6 +53,7 @@ def parse_program(text: str, dialect: str = "whiteboard", functions: Iterable[st
     context = Context(text, dialect)
     statements: list[ast.Declaration | ast.FunctionDeclaration | ast.Definition | ast.Equation] = []
     loss: str | None = None
+    loss_span: Span | None = None
     for tokens in lines:
         node = _run(context, tokens, "statement")
         if isinstance(node, list):
@@ -60,10 +61,10 @@ def parse_program(text: str, dialect: str = "whiteboard", functions: Iterable[st
         elif isinstance(node, Minimize):
             if loss is not None:
                 raise LanguageError("only one loss can be minimized, and this is the second", "J = J1 + J2", node.span)
-            loss = node.name
+            loss, loss_span = node.name, node.span
         else:
             statements.append(node)
-    return ast.Program(tuple(statements), loss, text)
+    return ast.Program(tuple(statements), loss, text, loss_span)
 
 
 def parse_expression(

@@ -7,6 +7,7 @@ get the same name.
 from __future__ import annotations
 
 import difflib
+import re
 from dataclasses import replace
 from fractions import Fraction
 
@@ -26,13 +27,13 @@ from chainrule.algebra.expr import (
 )
 from chainrule.algebra.program import Program, Variable
 from chainrule.dims import Dim, canonical_name
-from chainrule.errors import DimensionError, LanguageError, Span, UnknownNameError
+from chainrule.errors import ChainruleError, DimensionError, LanguageError, Span, UnknownNameError
 from chainrule.functions import FUNCTIONS
 from chainrule.language import ast
-from chainrule.language.values import Value, add_values, orientation_of
+from chainrule.language.values import Value, add_values, matrix_product, orientation_of
 from chainrule.library import definition_names
 
-__all__ = ["BUILTINS", "Call", "Scope", "bare_name", "is_bare", "is_numeric", "known_functions", "squeeze"]
+__all__ = ["BUILTINS", "Call", "Scope", "bare_name", "is_bare", "is_numeric", "known_functions", "squeeze", "within"]
 
 # Functions that are neither elementwise records nor definitions: they say how axes are treated.
 BUILTINS = frozenset(
@@ -40,6 +41,9 @@ BUILTINS = frozenset(
      "sqrt", "square", "sign", "indicator", "transpose", "rowsum", "colsum", "rowmean", "colmean",
      "det", "logdet", "inv", "kron", "where"}
 )  # fmt: skip
+
+EXPANDED = 3  # sum(x)^3 is multiplied out, sum(x)^4 gives the sum a name
+MAX_BITS = 4096  # of a number in a program
 
 
 def known_functions() -> frozenset[str]:
@@ -60,6 +64,7 @@ class Scope:
         self.index_scope: dict[str, Index] = {}
         self.depth = 0
         self.repeats: list[str] = []  # what is repeated over rows or columns, in words
+        self.later: set[str] = set()  # canonical spellings of all names that some equation defines
 
     def new_name(self, name: str, span: Span | None) -> str:
         key = canonical_name(name)
@@ -69,10 +74,17 @@ class Scope:
             raise LanguageError(f"the name {name} is used twice{same}", "give one of the two another name", span)
         if key in self.dims:
             raise LanguageError(f"{name} is the name of a size already", "give one of the two another name", span)
-        if name in known_functions() or key in self.definitions:
-            raise LanguageError(f"{name} is the name of a function", "another name for the variable", span)
+        if name in known_functions() or key in self.definitions or name in self.program.functions:
+            hint = f"{name}_1, or any other name for the variable"
+            raise LanguageError(f"{name} is the name of a function", hint, span)
         self.names[key] = name
         return name
+
+    def new_function(self, name: str, span: Span | None) -> None:
+        """Refuses a function that is defined or declared a second time."""
+        if canonical_name(name) in self.definitions or name in self.program.functions:
+            hint = "give one of the two another name"
+            raise LanguageError(f"the function {name} is defined twice", hint, within(span, name))
 
     def new_dims(self, shape: tuple[ast.TypeDim, ...], span: Span | None) -> None:
         for dim in shape:
@@ -96,19 +108,36 @@ class Scope:
         return Value(variable(name, var.indices), var.dims, var.orientation or orientation_of(len(var.dims)), name)
 
     def unknown(self, node: ast.Name) -> UnknownNameError:
+        if canonical_name(node.name) in self.later:
+            name = node.name
+            return UnknownNameError(
+                f"{name} is used before it is defined", f"put the equation {name} = … above this line", node.span
+            )
         known = [*self.names.values(), *self.dims]
         hint = None
         for cut in range(1, len(node.name)):
             left, right = node.name[:cut], node.name[cut:].lstrip("_")
             if canonical_name(left) in self.names and right and canonical_name(right) in self.names:
-                hint = f"{left} {right} (a space multiplies)"
-                break
-        if hint is None:
+                fits = self.multiplies(left, right)
+                hint = f"{left} {right} (a space multiplies)" if hint is None or fits else hint
+                if fits:
+                    break
+        if hint is None or not fits:
             close = difflib.get_close_matches(node.name, known, 1, 0.6) or [
                 k for k in known if k.lower() == node.name.lower()
             ]
+            hint = hint if hint is not None and not close else None
+        if hint is None:
             hint = f"{close[0]}?" if close else f"declare it: param {node.name} : …"
         return UnknownNameError(f"the name {node.name} is not known: nothing declares or defines it", hint, node.span)
+
+    def multiplies(self, left: str, right: str) -> bool:
+        """True if the sizes of two declared names let them stand side by side."""
+        try:
+            matrix_product(*(self.variable_value(self.names[canonical_name(n)]) for n in (left, right)), None)
+        except (ChainruleError, KeyError):
+            return False
+        return True
 
     def named(self, value: Value) -> Value:
         """The value under a name (its own if it has one)."""
@@ -146,6 +175,10 @@ class Scope:
         return variable(name)
 
     def to_power(self, value: Value, exponent: Fraction) -> Expr:
+        if is_numeric(value) and value.expr:
+            check_number_power(value, exponent)
+        elif exponent > EXPANDED and any(bound for _, bound in value.expr):
+            return power(self.name_for(value.expr, value.orientation, value.text), exponent)
         try:
             return power(value.expr, exponent)
         except (ValueError, ZeroDivisionError):
@@ -187,6 +220,30 @@ class Scope:
         if op in ("<=", ">="):
             return replace(mask, expr=add(constant(1), scale(mask.expr, -1)))
         return mask
+
+
+def check_number_power(value: Value, exponent: Fraction) -> None:
+    """Refuses 9^9^9 (no computer holds it) and (−2)^½ (no real number)."""
+    for (factors, _), coefficient in value.expr.items():
+        number = Fraction(coefficient)
+        bits = max(abs(number.numerator), number.denominator).bit_length()
+        if number not in (1, -1) and bits * abs(exponent) > MAX_BITS:
+            raise LanguageError("this number is too large", "a smaller exponent", value.span)
+        if exponent.denominator != 1 and number < 0 and not factors and len(value.expr) == 1:
+            what = "the square root" if exponent == Fraction(1, 2) else f"the power {exponent}"
+            raise LanguageError(f"{what} of the negative number {value.text}", "a positive number", value.span)
+
+
+def within(span: Span | None, text: str, last: bool = False) -> Span | None:
+    """The place of a word inside a span: of its first (or last) occurrence as a whole word; else the span."""
+    if span is None:
+        return None
+    words = r"\s*".join(re.escape(word) for word in re.split(r"\s+", text))
+    found = list(re.finditer(rf"(?<!\w){words}(?!\w)", span.text))
+    if not found:
+        return span
+    place = found[-1 if last else 0]
+    return Span(span.source, span.start + place.start(), span.start + place.end())
 
 
 class Call:

@@ -115,7 +115,9 @@ def _size_identity(value: Value, other: Value, what: str, span: Span | None) -> 
 
 
 def _clash(left: Value, right: Value, what: str, span: Span | None) -> DimensionError:
-    hint = f"give {left.text or 'the left side'} and {right.text or 'the right side'} the same size, or take another name"
+    hint = (
+        f"give {left.text or 'the left side'} and {right.text or 'the right side'} the same size, or take another name"
+    )
     if {left.orientation, right.orientation} == {"row", "column"} and left.dims == right.dims:
         hint = f"transpose one of them: {_bracket(left.text)}ᵀ or {_bracket(right.text)}ᵀ"
     elif {left.orientation, right.orientation} <= {"row", "column", "matrix"} and set(left.dims) & set(right.dims):

@@ -2,16 +2,32 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 
 from chainrule.algebra.program import Program
-from chainrule.dims import canonical_name
+from chainrule.dims import canonical_name, display_name
 from chainrule.language import ast
 from chainrule.notation import tree
 from chainrule.notation.latex import name_to_latex
 from chainrule.notation.tree import Node
 
-__all__ = ["tree_to_node"]
+__all__ = ["respelled", "tree_to_node"]
+
+
+def respelled(node: ast.Expr) -> ast.Expr:
+    """The same expression with every name as people read it: θ for theta, ŷ for y_hat."""
+    if isinstance(node, ast.Name):
+        return replace(node, name=display_name(node.name))
+    if isinstance(node, ast.Negate | ast.Transpose):
+        return replace(node, operand=respelled(node.operand))
+    if isinstance(node, ast.Binary):
+        return replace(node, left=respelled(node.left), right=respelled(node.right))
+    if isinstance(node, ast.Call):
+        return replace(node, args=tuple(respelled(a) for a in node.args))
+    if isinstance(node, ast.Indexed):
+        return replace(node, base=replace(node.base, name=display_name(node.base.name)))
+    return node
 
 
 def tree_to_node(node: ast.Expr, program: Program) -> Node:
