@@ -34,8 +34,15 @@ def load(path: str | os.PathLike[str], dialect: str = "whiteboard") -> Network:
     except OSError as error:
         hint = "the path of a network in the whiteboard language"
         raise LanguageError(f"{path} cannot be read: {error.strerror}", hint) from None
-    try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        raise LanguageError(f"{path} is not a text file (UTF-8)", "a file in the whiteboard language") from None
-    return parse(text, dialect, file.name)
+    return parse(decode(data, str(path)), dialect, file.name)
+
+
+def decode(data: bytes, source: str) -> str:
+    """The text of a file, whatever the locale says. Raises LanguageError where it is not UTF-8."""
+    for mark, encoding in ((b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"), (b"", "utf-8-sig")):
+        if data.startswith(mark):
+            try:
+                return data.decode(encoding)
+            except UnicodeDecodeError:
+                continue
+    raise LanguageError(f"{source} is not a text file (UTF-8)", "a file in the whiteboard language")

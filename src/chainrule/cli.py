@@ -6,6 +6,7 @@ a pipe. Everything heavy (rich, training, plots) is imported by the command that
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import sys
@@ -45,7 +46,9 @@ dialect_option = click.option(
 batch_option = click.option(
     "--batch", metavar="N", help="Lift a network written for one sample to a batch of this size (a symbol)."
 )
-seed_option = click.option("--seed", default=0, show_default=True, help="Seed of the random numbers.")
+seed_option = click.option(
+    "--seed", default=0, show_default=True, type=click.IntRange(min=0), help="Seed of the random numbers."
+)
 
 
 def _wrt_option(default: str) -> Callable[[Any], Any]:
@@ -58,7 +61,7 @@ def _load(file: str, dialect: str) -> Network:
     from chainrule import api
 
     if file == "-":
-        return api.parse(sys.stdin.read(), dialect, "standard input")
+        return api.parse(api.decode(sys.stdin.buffer.read(), "standard input"), dialect, "standard input")
     return api.load(file, dialect)
 
 
@@ -100,7 +103,7 @@ def _program_lines(net: Network) -> list[Line]:
     for kind, name, shape in rows:
         lines.append([(f"  {kind:<6} ", "dim"), (_pad(name, name_width), "cyan"), (f"  {shape}", "")])
     lines.append([])
-    equations = [(f"{display_name(e.name)} = {e.text}", format_shape(e.shape)) for e in net.equations]
+    equations = [(str(e), format_shape(e.shape)) for e in net.equations]
     width = min(max((_width(t) for t, _ in equations), default=0), 60)
     for text, shape in equations:
         lines.append([("  " + _pad(text, width), ""), (f"    {shape}", "dim")])
@@ -132,6 +135,8 @@ def _derivation_lines(derivation: Derivation, explain: int) -> list[Line]:
             lines += _formula_lines(signal, derivation, explain, "shape")
         lines.append([])
     lines.append(_title("Gradients", "each in the shape of its parameter"))
+    if not derivation.gradients:
+        lines.append([("  none: no parameter and no input is declared", "dim")])
     for gradient in derivation.gradients.values():
         lines += _formula_lines(gradient, derivation, explain, "shape")
     return lines
@@ -179,7 +184,7 @@ def derive(
     """
     net = _load(file, dialect)
     if batch is not None:
-        net = net.lift(batch)
+        net = net.lift(_batch(batch))
     derivation = net.derive(list(wrt) or None)
     report = derivation.verify(seed) if verify else None
     if form == "json":
@@ -233,16 +238,23 @@ def compile_command(
     """
     net = _load(file, dialect)
     derivation = net.derive(list(wrt) or net.parameters or None)
-    step = derivation.compile(target, batch=batch, dtype=dtype, reduction="mean" if mean else "sum", plain=plain)
+    size = None if batch is None else _batch(batch)
+    step = derivation.compile(target, batch=size, dtype=dtype, reduction="mean" if mean else "sum", plain=plain)
     if output is None:
         sys.stdout.write(step.source)
         return
+    if output.is_dir():
+        raise ChainruleError(f"{output} is a folder", f"-o {output / 'step.py'}")
     partial = output.with_name(output.name + ".partial")
     try:
         partial.write_text(step.source, encoding="utf-8")
         partial.replace(output)
     except OSError as error:
-        raise ChainruleError(f"{output} cannot be written: {error.strerror}") from None
+        with contextlib.suppress(OSError):
+            partial.unlink()
+        raise ChainruleError(
+            f"{output} cannot be written: {error.strerror}", "a file in a folder that exists and that you may write to"
+        ) from None
     sys.stderr.write(f"wrote {output}\n")
 
 
@@ -262,7 +274,14 @@ def verify(file: str, dialect: str, seed: int, size: tuple[str, ...], form: str)
       chainrule verify examples/one_layer.net --seed 3
     """
     net = _load(file, dialect)
-    report = net.derive().verify(seed, _sizes(size))
+    sizes = _sizes(size)
+    known = dict.fromkeys(d for shape in net.dims.values() for d in shape if isinstance(d, str))
+    for name in sizes:
+        if name not in known:
+            raise ChainruleError(
+                f"the network has no size {name} to set", f"its sizes are {', '.join(known) or 'none'}"
+            )
+    report = net.derive().verify(seed, sizes)
     if form == "json":
         data = {"ok": report.ok, "max_relative_error": report.max_relative_error, "sizes": report.sizes,
                 "errors": report.errors, "skipped": report.skipped, "reason": report.reason}  # fmt: skip
@@ -276,6 +295,10 @@ def verify(file: str, dialect: str, seed: int, size: tuple[str, ...], form: str)
         _show([*lines, _report_line(report)])
     if not report.ok:
         raise click.exceptions.Exit(1)
+
+
+def _batch(text: str) -> str | int:
+    return int(text) if text.lstrip("-").isdecimal() else text
 
 
 def _sizes(given: tuple[str, ...]) -> dict[str, int]:
@@ -428,6 +451,16 @@ def main() -> None:
     except BrokenPipeError:
         sys.stdout = open(os.devnull, "w")  # noqa: PTH123, SIM115  (so that the interpreter's last flush is silent)
         sys.exit(0)
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        sys.stderr.write(f"error: {where}{error.strerror or error}\n")
+        sys.exit(2)
+    except MemoryError:
+        sys.stderr.write("error: the arrays are too large for the memory\n  try: smaller sizes, such as --size D=7\n")
+        sys.exit(2)
+    except RecursionError:
+        sys.stderr.write("error: nested too deeply\n  try: give the parts names, an equation each\n")
+        sys.exit(2)
     except KeyboardInterrupt:
         sys.exit(130)
 

@@ -6,6 +6,7 @@ without axes of size 1.
 
 from __future__ import annotations
 
+import keyword
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -72,9 +73,10 @@ class NamedEquation:
     text: str
     latex: str
     shape: tuple[Dim, ...]
+    indices: str = ""  # [i,j] where the user wrote S[i,j] = …
 
     def __str__(self) -> str:
-        return f"{display_name(self.name)} = {self.text}"
+        return f"{display_name(self.name)}{self.indices} = {self.text}"
 
 
 class Network:
@@ -150,7 +152,9 @@ class Network:
 
                 text = print_expression(respelled(source.value))
                 latex = to_latex(tree_to_node(source.value, self.program))
-            out.append(NamedEquation(equation.name, text, latex, variable.shape))
+            letters = [ref.name or "" for ref in source.indices or ()] if source is not None else []
+            indices = f"[{','.join(letters)}]" if letters else ""
+            out.append(NamedEquation(equation.name, text, latex, variable.shape, indices))
         return out
 
     def __str__(self) -> str:
@@ -172,7 +176,8 @@ class Network:
             import difflib
 
             close = difflib.get_close_matches(name, list(self._canonical.values()), 1)
-            raise UnknownNameError(f"the name {name} is not known", f"{close[0]}?" if close else None)
+            hint = f"{close[0]}?" if close else f"one of: {', '.join(map(display_name, self._canonical.values()))}"
+            raise UnknownNameError(f"the name {name} is not known", hint)
         return found
 
     # -- values ----------------------------------------------------------------------------------------------------
@@ -288,6 +293,12 @@ class Network:
         """
         if isinstance(batch, str) and canonical_name(batch) in self._canonical:
             raise DimensionError(f"{batch} is a name of the program already", "another name for the batch size")
+        if isinstance(batch, str) and (not batch.isidentifier() or keyword.iskeyword(batch)):
+            raise DimensionError(f"{batch!r} cannot be the batch size", "a name such as N, or a whole number")
+        if isinstance(batch, int) and batch < 1:
+            raise DimensionError(f"a batch size is at least 1, not {batch}", "a name such as N")
+        if batch in {d for v in self.program.variables.values() for d in v.dims}:
+            raise DimensionError(f"{batch} is a size of the program already", "another name for the batch size")
         program, _ = lift(self.program, self.scalar_loss(), batch, reduction, rename)
         return Network(program, self.loss, None, self.title)
 

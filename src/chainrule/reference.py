@@ -28,7 +28,9 @@ def evaluate_program(
 ) -> dict[str, Array]:
     """Values of all equations (or those in `only` and what they need), float64.
 
-    `values`: arrays of the declared variables, without axes of size 1 (a column and a row have one axis).
+    `values`: arrays of the declared variables, without axes of size 1 (a column and a row have one axis). Some may
+    carry one more axis in front, the same for all that do: many points are then evaluated at once (unless the program
+    holds an `Operation`).
     `sizes`: the value of each symbolic size.
     """
     known: dict[str, Array] = {name: np.asarray(value, dtype=np.float64) for name, value in values.items()}
@@ -94,7 +96,7 @@ def evaluate_expression(
             operands.append(array)
         value = operands[0] if subscripts is None else np.einsum(subscripts, *operands, optimize=len(operands) > 4)
         total = total + (value if scalar == 1.0 else scalar * value)
-    if np.ndim(total) != len(indices):
+    if np.ndim(total) < len(indices):
         total = np.broadcast_to(total, tuple(_size(dim, sizes) for _, dim in indices)).copy()
     return np.asarray(total, dtype=np.float64)
 
@@ -147,7 +149,8 @@ def _prepare(
                 atoms.append((("1", "", (index,)), 1))
     output = "".join(label[i] for i in indices) if atoms else ""
     same = len(inputs) == 1 and inputs[0] == output
-    return scalar, scales, atoms, None if same else ",".join(inputs) + "->" + output
+    many = [f"...{letters}" for letters in inputs]  # the dots: arrays may carry an axis of many points in front
+    return scalar, scales, atoms, None if same else ",".join(many) + "->..." + output
 
 
 def _size(dim: Dim, sizes: Mapping[str, int]) -> int:
@@ -163,9 +166,9 @@ def _atom_array(atom: Atom, known: Mapping[str, Array], functions: Mapping[str, 
             mine = list(indices[start : start + arity])
             start += arity
             array = known[argument]
-            position = [mine.index(i) for i in order if i in mine]
-            array = array.transpose(position)
-            arrays.append(array[tuple(slice(None) if i in mine else None for i in order)])
+            front = array.ndim - arity  # an axis of many points, if there is one
+            array = array.transpose([*range(front), *(front + mine.index(i) for i in order if i in mine)])
+            arrays.append(array[(..., *(slice(None) if i in mine else None for i in order))])
         return apply_function(head, arrays, functions)
     array = known[name]  # type: ignore[index]
     return array if head == "" else apply_function(head, [array], functions)

@@ -134,7 +134,8 @@ class Scope:
     def multiplies(self, left: str, right: str) -> bool:
         """True if the sizes of two declared names let them stand side by side."""
         try:
-            matrix_product(*(self.variable_value(self.names[canonical_name(n)]) for n in (left, right)), None)
+            a, b = (self.variable_value(self.names[canonical_name(n)]) for n in (left, right))
+            matrix_product(a, b, None)
         except (ChainruleError, KeyError):
             return False
         return True
