@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 
 import pytest
 from benchmarks.scaling import mlp
 
 import chainrule as cr
+from chainrule.algebra import canonical
 
 
 def _calls(text: str) -> tuple[int, int, int]:
@@ -18,6 +20,8 @@ def _calls(text: str) -> tuple[int, int, int]:
         if event == "call":
             counts[0] += 1
 
+    canonical._memory.clear()  # what other tests left there would be counted as work saved
+    gc.disable()  # others hang functions on the collector, which would be counted too
     before = sys.getprofile()
     sys.setprofile(count)
     try:
@@ -27,6 +31,7 @@ def _calls(text: str) -> tuple[int, int, int]:
         derived = counts[0]
     finally:
         sys.setprofile(before)
+        gc.enable()
     factors = sum(len(f) for e in derivation.program if isinstance(e.value, dict) for f, _ in e.value)
     return parsed, derived, factors
 
