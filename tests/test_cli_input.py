@@ -59,7 +59,7 @@ LEGITIMATE = {
         "param w : 3\ninput X : 4 × 3\nJ = norm(X w)^2/2",
         ["δ₁ = ∂J/∂(X w) = (X w)ᵀ", "∂J/∂w = (δ₁ X)ᵀ"],
     ),
-    "a whole number of dots": ("const λ : scalar\nparam w : D\nJ = λ/2 norm(w)^2", ["∂J/∂w = λ w"]),
+    "a constant": ("const λ : scalar\nparam w : D\nJ = λ/2 norm(w)^2", ["∂J/∂w = λ w"]),
     "nothing to differentiate": ("label y : D\nJ = sum(y)", ["none: no parameter and no input is declared"]),
 }
 
@@ -95,9 +95,7 @@ def test_by_a_name_that_is_computed() -> None:
 def test_a_batch_has_a_symbol_or_a_number(batch: str) -> None:
     done = CliRunner().invoke(cli.app, ["derive", ONE_LAYER, "--batch", batch])
     assert done.exit_code == 0
-    assert (
-        f"X  {batch} × D_x" in " ".join(done.stdout.replace("input", "").split(" ")) or f"{batch} × D_x" in done.stdout
-    )
+    assert f"X   {batch} × D_x" in done.stdout
     assert "verified" in done.stdout
 
 

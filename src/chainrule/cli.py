@@ -30,7 +30,10 @@ if TYPE_CHECKING:
 __all__ = ["app", "main"]
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="Exit status: 0 done; 1 a gradient is wrong or could not be verified; 2 the input cannot be used.",
+)
 @click.version_option(package_name="chainrule")
 def app() -> None:
     """A network as written on a whiteboard in; every gradient in closed matrix form, checked, and code out."""

@@ -156,7 +156,8 @@ def test_dialects_refuse_each_others_signs(text: str, dialect: str, message: str
 
 def test_the_caret_stands_under_the_place() -> None:
     assert str(refusal("x̂ = 1\nŷ = x̂ + ∘ b")) == (
-        "something is missing between + and ∘\n  2 | ŷ = x̂ + ∘ b\n    |       ^^^"
+        "something is missing between + and ∘\n  2 | ŷ = x̂ + ∘ b\n    |       ^^^\n"
+        "  try: a name, a number, or a formula in brackets"
     ).replace("ŷ = x̂", "ŷ = x̂")
 
 

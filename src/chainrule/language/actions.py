@@ -89,7 +89,7 @@ def _size(c: Context, token: Token) -> ast.TypeDim:
         return token.text
     value = _integer(c, token)
     if value < 1:
-        raise c.error("a size is at least 1", None, token.start, token.end)
+        raise c.error("a size is at least 1", "a whole number from 1 on, or a name such as D", token.start, token.end)
     return value
 
 

@@ -91,7 +91,9 @@ class Calls(Expressions):
         values = [self.named(v) for v in self.arguments(node, count, count)]
         self.depth += 1
         if self.depth > 50:
-            raise LanguageError(f"the definition of {definition.name} uses itself", None, definition.span)
+            raise LanguageError(
+                f"the definition of {definition.name} uses itself", "a body without it", definition.span
+            )
         self.scopes.append(dict(zip(definition.parameters, values, strict=True)))
         try:
             result = self.expr(definition.body)
@@ -150,7 +152,7 @@ class Calls(Expressions):
         if value.dims != dims:
             raise DimensionError(
                 f"sizes do not agree: {name} takes {' × '.join(map(str, domain)) or 'a scalar'}, but {value.says()}",
-                None, node.span,
+                f"function {name} with the size of {value.text}, or an argument of the declared size", node.span,
             )  # fmt: skip
         argument = bare_name(self.name_for(value.expr, value.orientation, value.text), value.indices)
         if argument is None:  # an array of constants, or one that is repeated: the whole of it needs a name
@@ -196,7 +198,9 @@ class Calls(Expressions):
         if name in ("outer", "dot"):
             a, b = self.arguments(node, 2, 2)
             if len(a.dims) != 1 or len(b.dims) != 1:
-                raise DimensionError(f"{name} takes two vectors; {a.says()}, {b.says()}", None, node.span)
+                raise DimensionError(
+                    f"{name} takes two vectors; {a.says()}, {b.says()}", "a product of matrices, A B", node.span
+                )
             column, row = replace(a, orientation="column"), replace(b, orientation="row")
             pair = (
                 (column, row) if name == "outer" else (replace(a, orientation="row"), replace(b, orientation="column"))
@@ -294,7 +298,9 @@ class Calls(Expressions):
 
     def call_tr(self, value: Value, span: Span | None) -> Value:
         if value.orientation != "matrix" or value.dims[0] != value.dims[1]:
-            raise DimensionError(f"{value.says()}: only a square matrix has a trace", None, span)
+            raise DimensionError(
+                f"{value.says()}: only a square matrix has a trace", "sum, or tr of a square matrix", span
+            )
         index = fresh_bound(value.dims[0])
         return Value(rename(value.expr, dict.fromkeys(value.indices, index), [index]), (), "scalar")
 
@@ -303,7 +309,7 @@ class Calls(Expressions):
             i, j = free((value.dims[0], value.dims[0]))
             return Value(multiply(value.expr, delta(i, j)), (value.dims[0], value.dims[0]), "matrix")
         if value.orientation != "matrix" or value.dims[0] != value.dims[1]:
-            raise DimensionError(f"{value.says()}: diag takes a vector or a square matrix", None, span)
+            raise DimensionError(f"{value.says()}: diag takes a vector or a square matrix", "diag(x)", span)
         i, j = value.indices
         return Value(rename(value.expr, {j: i}), value.dims[:1], "column")
 

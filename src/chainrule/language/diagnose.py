@@ -19,6 +19,7 @@ _WORDS = {
     "NORM_CLOSE": "‖", "FOR": "for", "FACT": "a fact",
 }  # fmt: skip
 _OPERATORS = frozenset({"PLUS", "MINUS", "PRODUCT", "HADAMARD", "CARET", "CMP", "ROOT"})
+_OPERAND = "a name, a number, or a formula in brackets"
 _EXAMPLES = {
     "DECLARE": "input x : D_x,   param W : D_h × D_x,   const λ : scalar",
     "FUNCTION": "function f : D_x → D_h",
@@ -49,17 +50,17 @@ def explain(source: str, tokens: list[Token], stuck: Stuck, expression: bool) ->
     ):
         return error("lambda is the Greek letter λ here, not a function", "def f(x) = …")
     if at is None and before is not None and (before.kind in _OPERATORS or before.kind in ("EQUALS", "COMMA")):
-        return error(f"something is missing behind {_shown(source, before)}", None, _span(source, before))
+        return error(f"something is missing behind {_shown(source, before)}", _OPERAND, _span(source, before))
     if (
         before is not None
         and at is not None
         and before.kind in _OPERATORS
         and at.kind in _OPERATORS | {"RPAR", "EQUALS"}
     ):
-        return error(f"something is missing between {_shown(source, before)} and {_shown(source, at)}", None,
+        return error(f"something is missing between {_shown(source, before)} and {_shown(source, at)}", _OPERAND,
                      Span(source, before.start, at.end))  # fmt: skip
     if at is not None and before is not None and (before.kind, at.kind) in (("LPAR", "RPAR"), ("LSQB", "RSQB")):
-        return error("these brackets are empty", None, Span(source, before.start, at.end))
+        return error("these brackets are empty", _OPERAND, Span(source, before.start, at.end))
     if at is not None and at.kind == "CMP" and any(token.kind == "CMP" for token in tokens[: stuck.index]):
         return error("comparisons do not chain", "(a < b) ∘ (b < c)")
     if at is not None and at.kind == "LSQB":
@@ -72,6 +73,9 @@ def explain(source: str, tokens: list[Token], stuck: Stuck, expression: bool) ->
     hint = " or ".join(wanted) + (" here" if at is not None else " behind it") if wanted else None
     if at is None:
         return error("the text ends too early", hint)
+    if hint is None:
+        lone = before is None or before.kind in ("EQUALS", "COMMA", "LPAR", "LSQB", "NORM_OPEN", "FNAME")
+        hint = f"take {_shown(source, at)} away, or put {_OPERAND} before it" if lone else "one equation a line"
     return error(f"{_shown(source, at)} cannot stand here", hint)
 
 

@@ -180,7 +180,7 @@ class _Elaborator(Calls):
     def indexed_equation(self, node: ast.Equation) -> Value:
         names = [ref.name for ref in node.indices or ()]
         if any(name is None or ref.offset for name, ref in zip(names, node.indices or (), strict=True)):
-            raise UnsupportedError("the left side may only have plain indices, such as S[i,j]", None, node.span)
+            raise UnsupportedError("the left side may only have plain indices, such as S[i,j]", "S[i,j] = …", node.span)
         if len(set(names)) != len(names):
             raise LanguageError(
                 f"an index stands twice on the left side of {node.name}",

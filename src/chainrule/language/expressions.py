@@ -116,7 +116,9 @@ class Expressions(Scope):
         name = self.resolve(node.base)
         var = self.program.variables[name]
         if len(node.indices) != len(var.dims):
-            raise DimensionError(f"{name} has {len(var.dims)} indices, not {len(node.indices)}", None, node.span)
+            letters = ",".join("ijklmnopq"[: len(var.dims)])
+            hint = f"{name}[{letters}]" if letters else name
+            raise DimensionError(f"{name} has {len(var.dims)} indices, not {len(node.indices)}", hint, node.span)
         chosen: list[Index] = []
         for ref, dim in zip(node.indices, var.dims, strict=True):
             if ref.name is None or ref.offset:
@@ -131,7 +133,7 @@ class Expressions(Scope):
             if index[1] != dim:
                 raise DimensionError(
                     f"sizes do not agree: index {ref.name} runs over {index[1]}, but {node.base.name} has {dim} there",
-                    None, node.span,
+                    "another index name, or check the order of the indices", node.span,
                 )  # fmt: skip
             chosen.append(index)
         expr = rename(variable(name, var.indices), dict(zip(var.indices, chosen, strict=True)))
@@ -236,7 +238,7 @@ class Expressions(Scope):
         if left[1] != right[1]:
             raise DimensionError(
                 f"sizes do not agree: index {pair[0]} runs over {left[1]}, but {pair[1]} over {right[1]}",
-                None,
+                "two indices over the same size",
                 node.span,
             )
         return Value(delta(left, right), (), "scalar")

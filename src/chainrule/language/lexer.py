@@ -235,13 +235,18 @@ class _Lexer:
             raise self.error(f"this {bracket} closes nothing", "take it away, or open it", start, start + 1)
         opened, at = self.brackets[-1]
         if opened != _CLOSES[bracket]:
-            raise self.error(f"this {bracket} cannot close the {opened} before it", None, at, start + 1)
+            closing = self._closing(opened)
+            hint = f"{closing} instead, or add {closing} before it"
+            raise self.error(f"this {bracket} cannot close the {opened} before it", hint, at, start + 1)
         self.brackets.pop()
 
     def _unclosed(self) -> LanguageError:
         opened, start = self.brackets[-1]
-        closing = next((close for close, open_ in _CLOSES.items() if open_ == opened), opened)
-        return self.error(f"this {opened} is never closed", f"add {closing}", start, start + 1)
+        return self.error(f"this {opened} is never closed", f"add {self._closing(opened)}", start, start + 1)
+
+    @staticmethod
+    def _closing(opened: str) -> str:
+        return next((close for close, open_ in _CLOSES.items() if open_ == opened), opened)
 
     def _strange(self, start: int) -> LanguageError:
         char = self.source[start]
@@ -252,14 +257,15 @@ class _Lexer:
         if not char.isprintable():
             return self.error(f"an invisible character, U+{ord(char):04X}, stands here", "delete it", start, start + 1)
         hint = {"%": "# begins a comment", "∑": "sum(k, A[i,k] B[k,j])", "Σ": "sum(k, A[i,k] B[k,j])"}.get(char)
-        return self.error(f"{char} has no meaning here", hint, start, start + 1)
+        return self.error(f"{char} has no meaning here", hint or "take it away", start, start + 1)
 
     def _dot(self, start: int) -> LanguageError:
         match = re.compile(r"\.\s*(\w+)").match(self.source, start)
         if match is None:
-            return self.error("a dot alone has no meaning here", None, start, start + 1)
+            hint = ".* ./ .^ for elementwise operations"
+            return self.error("a dot alone has no meaning here", hint, start, start + 1)
         word = match.group(1)
-        hint = f"{word}(x): functions stand before their argument" if not word.startswith("_") else None
+        hint = f"{word}(x): functions stand before their argument" if not word.startswith("_") else "take it away"
         return self.error(f"this looks like code: .{word} has no meaning here", hint, start, match.end())
 
     def _strange_sign(self, text: str, start: int, end: int) -> LanguageError:

@@ -95,7 +95,7 @@ class Scope:
                     )
                 self.dims.setdefault(dim, span)
             elif dim < 1:
-                raise DimensionError(f"a size must be at least 1, not {dim}", None, span)
+                raise DimensionError(f"a size must be at least 1, not {dim}", "a name such as D", span)
 
     def resolve(self, node: ast.Name) -> str:
         name = self.names.get(canonical_name(node.name))

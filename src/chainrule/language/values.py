@@ -109,7 +109,9 @@ def _size_identity(value: Value, other: Value, what: str, span: Span | None) -> 
     if value.orientation != "identity":
         return value
     if other.orientation != "matrix" or other.dims[0] != other.dims[1]:
-        raise DimensionError(f"the size of I is not known here: {other.says()}, not square", None, span)
+        raise DimensionError(
+            f"the size of I is not known here: {other.says()}, not square", "eye(D), or a square matrix", span
+        )
     i, j = other.indices
     return Value(multiply(value.expr, delta(i, j)), other.dims, "matrix", value.text, value.span)
 
