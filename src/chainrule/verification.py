@@ -166,6 +166,8 @@ def _verify_at_a_point(
         if compared.blurred > compared.clear:
             blurred.append(name)
     largest = max(errors.values(), default=0.0)
+    if gradients and not any(known[n].any() for n in (loss, *gradients.values())):
+        return Report(False, largest, sizes, errors, skipped, f"{loss} and every gradient are 0 at the sampled point")
     if largest <= TOLERANCE and blurred:
         return Report(
             False, largest, sizes, errors, skipped,
