@@ -108,8 +108,15 @@ def test_sizes_and_seed_are_used_and_said() -> None:
     assert verify("--size", "D_x=4")["sizes"] == {"D_x": 4, "N_c": 3, "D_h": 5}
     assert verify("--seed", "1") == verify("--seed", "1")
     assert verify("--seed", "1") != verify("--seed", "2")
-    ones = verify("--size", "D_x=1", "--size", "D_h=1", "--size", "N_c=1")
+    ones = verify("--size", "D_x=1", "--size", "D_h=1", "--size", "N_c=2")
     assert ones["ok"] is True
+
+
+def test_one_class_compares_nothing_and_says_so() -> None:
+    """The softmax of one number is 1: the loss and every gradient are 0, so that nothing was tried."""
+    done = CliRunner().invoke(cli.app, ["verify", ONE_LAYER, "--format", "json", "--size", "N_c=1"])
+    assert done.exit_code == 1
+    assert "every gradient are 0" in json.loads(done.stdout)["reason"]
 
 
 def test_explain_shows_reasons_and_steps() -> None:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from chainrule.algebra.expr import Expr, free, rename
 from chainrule.algebra.program import Program, is_anonymous
 from chainrule.calculus.reverse import Backward, differentiate
-from chainrule.dims import Dim, display_name, format_shape
+from chainrule.dims import Dim, display_name
 from chainrule.errors import ChainruleWarning
+from chainrule.explanation.steps import Formula, Step
 from chainrule.notation.index import index_text, letters_for
 from chainrule.notation.latex import name_to_latex, to_latex
 from chainrule.notation.matrix import Irreducible, MatrixNotation
@@ -24,17 +24,6 @@ if TYPE_CHECKING:
     from chainrule.verification import Report
 
 __all__ = ["Derivation", "Gradient", "Step"]
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """One step of a derivation: what stood there, what stands there now, and the rule that allows it."""
-
-    before: str
-    after: str
-    rule: str
-    bindings: dict[str, str] = field(default_factory=dict)
-    place: str = ""
 
 
 class Written:
@@ -266,105 +255,46 @@ class Derivation:
         place = display_name(gradient.of)
         raw = self.backward.raw.get(gradient.of, {})
         left = f"∂{display_name(self.loss)}/∂{place}" + (f"[{','.join(letters)}]" if letters else "")
-        first = index_text(self.program, raw, variable.indices, letters)
-        out = [Step(left, first, "chain rule", {}, place)]
-        last = index_text(self.program, gradient.expression, variable.indices, letters)
+        first = _said(index_text(self.program, raw, variable.indices, letters))
+        out = [Step(_said(left), first, "chain rule", {}, place)]
+        last = _said(index_text(self.program, gradient.expression, variable.indices, letters))
         if last != first:
             out.append(Step(first, last, "simplification", {}, place))
-        if gradient.written.node is not None and gradient.text != last:
-            out.append(Step(last, gradient.text, "matrix notation", {}, place))
+        if gradient.written.node is not None and gradient.text != last.text:
+            out.append(Step(last, Formula(gradient.written.node), "matrix notation", {}, place))
         return out
 
     # -- outputs ---------------------------------------------------------------------------------------------------
 
     def text(self, explain: int = 0) -> str:
-        """Signals, gradients and their sizes, as plain text."""
-        lines = []
-        if self.signals:
-            lines.append("Error signals (numerator layout: a row at a vector)")
-            for g in self.signals.values():
-                lines += self._lines(g, explain)
-            lines.append("")
-        lines.append("Gradients (in the shape of the parameter)")
-        for g in self.gradients.values():
-            lines += self._lines(g, explain)
-        return "\n".join(lines)
+        """Signals, gradients and their sizes, as plain text; `explain` 0 to 3 is the level of detail."""
+        from chainrule.outputs.text import derivation_text
 
-    def _lines(self, gradient: Gradient, explain: int) -> list[str]:
-        symbol = gradient.symbol
-        lines = [f"  {symbol} = {gradient.text}"]
-        if gradient.of in self.backward.zero:
-            return [*lines, f"    because {gradient.reason}"]
-        sizes = gradient.sizes
-        shape = format_shape(gradient.shape)
-        own = "(" + shape.replace(" ", "") + ")" if gradient.shape else "(1×1)"
-        if sizes:
-            lines.append(f"  {' ' * len(symbol)}   {own if sizes == own else f'{sizes} = {own}'}")
-        if explain:
-            lines.append(f"    {gradient.reason}")
-            lines += [f"    {s.rule}: {s.after}" for s in gradient.steps]
-        return lines
+        return derivation_text(self, explain)
 
-    def latex(self) -> str:
+    def latex(self, explain: int = 0) -> str:
         """All formulas as an amsmath `align*` block."""
-        rows = [rf"  {self.latex_symbol(g)} &= {g.latex}" for g in (*self.signals.values(), *self.gradients.values())]
-        return "\\begin{align*}\n" + " \\\\\n".join(rows) + "\n\\end{align*}"
+        from chainrule.outputs.latex import derivation_latex
 
-    def markdown(self) -> str:
+        return derivation_latex(self, explain)
+
+    def markdown(self, explain: int = 0) -> str:
         """A short page: the equations, the formulas and their sizes."""
-        out = ["## Equations", ""]
-        out += [f"- ${name_to_latex(e.name)} = {e.latex}$" for e in self.network.equations]
-        for title, group in (("Error signals", self.signals), ("Gradients", self.gradients)):
-            out += ["", f"## {title}", "", "| formula | size |", "|---|---|"]
-            out += [
-                f"| ${self.latex_symbol(g)} = {g.latex}$ | {format_shape(g.shape)} |".replace(
-                    r"\lVert", r"\Vert"
-                ).replace(r"\rVert", r"\Vert")
-                for g in group.values()
-            ]
-        return "\n".join(out) + "\n"
+        from chainrule.outputs.markdown import derivation_markdown
 
-    def html(self) -> str:
+        return derivation_markdown(self, explain)
+
+    def html(self, explain: int = 1) -> str:
         """A self-contained page with MathML."""
-        from html import escape
+        from chainrule.outputs.html import derivation_html
 
-        rows = "".join(
-            f"<tr><th>{escape(g.symbol)}</th><td>{g.mathml}</td><td>{escape(format_shape(g.shape))}</td></tr>"
-            for g in (*self.signals.values(), *self.gradients.values())
-        )
-        return f"<!doctype html><meta charset=utf-8><title>{escape(self.loss)}</title><table>{rows}</table>"
+        return derivation_html(self, explain)
 
     def to_json(self, report: Report | None = None) -> dict[str, Any]:
-        """The derivation as data, see the README for its fields."""
+        """The derivation as data; its fields are those of the published schema."""
+        from chainrule.outputs.json import derivation_json
 
-        def steps(g: Gradient) -> list[dict[str, Any]]:
-            return [
-                {"before": s.before, "after": s.after, "rule": s.rule, "bindings": s.bindings, "place": s.place}
-                for s in g.steps
-            ]
-
-        out: dict[str, Any] = {
-            "loss": self.loss,
-            "dims": {name: list(shape) for name, shape in self.network.dims.items()},
-            "equations": [
-                {"name": e.name, "text": e.text, "latex": e.latex, "shape": list(e.shape)}
-                for e in self.network.equations
-            ],
-            "signals": [
-                {"name": name, "of": self.describe(g.of), "text": g.text, "latex": g.latex, "shape": list(g.shape),
-                 "steps": steps(g)} for name, g in self.signals.items()
-            ],
-            "gradients": [
-                {"wrt": of, "text": g.text, "latex": g.latex, "numerator": g.numerator, "shape": list(g.shape),
-                 "reason": g.reason, "steps": steps(g)} for of, g in self.gradients.items()
-            ],
-        }  # fmt: skip
-        if report is not None:
-            out["verification"] = {
-                "ok": report.ok, "max_relative_error": report.max_relative_error, "sizes": report.sizes,
-                **({"reason": report.reason} if report.reason else {}),
-            }  # fmt: skip
-        return out
+        return derivation_json(self, report)
 
     def verify(self, seed: int = 0, sizes: dict[str, int] | None = None) -> Report:
         """Every gradient against central differences in float64 on random data of distinct prime sizes."""
@@ -388,3 +318,7 @@ class Derivation:
             lifted = self.network.lift("N" if batch is True else batch, reduction, rename=False)
             return lifted.derive(self.wrt).compile(target, None, dtype, **options)
         return compile_step(target, self, dtype, **options)
+
+
+def _said(text: str) -> Formula:
+    return Formula(Node("raw", (), text))

@@ -121,4 +121,5 @@ _WRITERS: dict[str, Callable[[Node], str]] = {
     "diag": lambda n: f"diag({_write(n.args[0])})",
     "ones": lambda n: f"ones({n.rows})" if n.cols == 1 else f"ones({n.cols})ᵀ",
     "eye": lambda n: "I",
+    "raw": lambda n: str(n.data),
 }  # fmt: skip

@@ -1,0 +1,139 @@
+"""What the commands share: options, reading a network, printing with colour on a terminal and plainly in a pipe."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from chainrule.dims import display_name, format_shape
+from chainrule.errors import ChainruleError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from chainrule.network import Network
+    from chainrule.verification import Report
+
+__all__ = [
+    "Line",
+    "batch_option",
+    "batch_size",
+    "dialect_option",
+    "file_argument",
+    "load",
+    "pad",
+    "program_lines",
+    "report_line",
+    "seed_option",
+    "show",
+    "sizes_of",
+    "text_width",
+    "title",
+    "wrt_option",
+]
+
+Line = list[tuple[str, str]]  # pieces of text with their styles
+
+file_argument = click.argument("file", metavar="FILE")
+dialect_option = click.option(
+    "--dialect", default="whiteboard", show_default=True, type=click.Choice(["whiteboard", "numpy", "matlab"]),
+    help="How products are written: numpy (* is elementwise), matlab (* is the product).",
+)  # fmt: skip
+batch_option = click.option(
+    "--batch", metavar="N", help="Lift a network written for one sample to a batch of this size (a symbol)."
+)
+seed_option = click.option(
+    "--seed", default=0, show_default=True, type=click.IntRange(min=0), help="Seed of the random numbers."
+)
+
+
+def wrt_option(default: str) -> Callable[[Any], Any]:
+    """`--wrt`, with what it is by default."""
+    return click.option(
+        "--wrt", multiple=True, metavar="NAME", help=f"Differentiate by this; repeatable. Default: {default}."
+    )
+
+
+def load(file: str, dialect: str) -> Network:
+    """The network in a file, or (for `-`) on standard input."""
+    from chainrule import api
+
+    if file == "-":
+        return api.parse(api.decode(sys.stdin.buffer.read(), "standard input"), dialect, "standard input")
+    return api.load(file, dialect)
+
+
+def show(lines: list[Line]) -> None:
+    """Print with colour on a terminal, plainly elsewhere."""
+    if sys.stdout.isatty() and not os.environ.get("NO_COLOR"):
+        from rich.console import Console
+        from rich.text import Text
+
+        console = Console(highlight=False, soft_wrap=True)
+        for line in lines:
+            console.print(Text.assemble(*((text, style) for text, style in line)))
+        return
+    sys.stdout.write("".join("".join(text for text, _ in line).rstrip() + "\n" for line in lines))
+
+
+def title(text: str, note: str = "") -> Line:
+    """A heading, with a remark behind it."""
+    return [(text, "bold"), (f"  {note}" if note else "", "dim")]
+
+
+def text_width(text: str) -> int:
+    """Columns that a text takes: a combining mark takes none."""
+    import unicodedata
+
+    return sum(not unicodedata.combining(c) for c in text)
+
+
+def pad(text: str, width: int) -> str:
+    """The text with blanks behind it, `width` columns in all."""
+    return text + " " * (width - text_width(text))
+
+
+def program_lines(net: Network) -> list[Line]:
+    """Declarations and equations with the size of every name: the dimension table."""
+    rows: list[tuple[str, str, str]] = []
+    for name, item in net.declarations.items():
+        facts = "".join(f", {f}" for f in item.facts)
+        rows.append((item.kind, display_name(name), format_shape(net.dims[name]) + facts))
+    lines: list[Line] = []
+    name_width = max((text_width(r[1]) for r in rows), default=0)
+    for kind, name, shape in rows:
+        lines.append([(f"  {kind:<6} ", "dim"), (pad(name, name_width), "cyan"), (f"  {shape}", "")])
+    lines.append([])
+    equations = [(str(e), format_shape(e.shape)) for e in net.equations]
+    width = min(max((text_width(t) for t, _ in equations), default=0), 60)
+    for text, shape in equations:
+        lines.append([("  " + pad(text, width), ""), (f"    {shape}", "dim")])
+    lines.extend([(f"  {note}", "dim")] for note in net.repeats)
+    return lines
+
+
+def report_line(report: Report) -> Line:
+    """The verdict of a verification."""
+    style = "green" if report.ok else "bold red"
+    text = str(report)
+    head, _, rest = text.partition(":")
+    return [(head, style), (f":{rest}", "")]
+
+
+def batch_size(text: str) -> str | int:
+    """A symbol, or a whole number."""
+    return int(text) if text.lstrip("-").isdecimal() else text
+
+
+def sizes_of(given: tuple[str, ...]) -> dict[str, int]:
+    """`--size D_h=32` as a mapping. Raises ChainruleError."""
+    sizes = {}
+    for text in given:
+        name, _, value = text.partition("=")
+        if not value.strip().isdigit() or not name.strip() or int(value) < 1:
+            raise ChainruleError(f"--size {text} is not a size", "--size D_h=32")
+        sizes[name.strip()] = int(value)
+    return sizes

@@ -1,0 +1,71 @@
+"""`chainrule compile`: loss and gradients as code."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from pathlib import Path
+
+import click
+
+from chainrule.cli.common import batch_option, batch_size, dialect_option, file_argument, load, wrt_option
+from chainrule.errors import ChainruleError
+
+__all__ = ["compile_command"]
+
+
+@click.command(name="compile")
+@file_argument
+@click.option(
+    "--target", default="numpy", show_default=True, type=click.Choice(["numpy"]), help="The language of the code."
+)
+@click.option("--output", "-o", type=click.Path(path_type=Path), help="Where to write it; standard output by default.")
+@batch_option
+@click.option(
+    "--dtype",
+    default="float64",
+    show_default=True,
+    type=click.Choice(["float32", "float64"]),
+    help="The type of the arrays.",
+)
+@wrt_option("all parameters")
+@click.option("--mean", is_flag=True, help="With --batch: the loss is the mean over samples, not the sum.")
+@click.option("--plain", is_flag=True, help="Without reused buffers: for reading.")
+@dialect_option
+def compile_command(
+    file: str,
+    target: str,
+    output: Path | None,
+    batch: str | None,
+    dtype: str,
+    wrt: tuple[str, ...],
+    mean: bool,
+    plain: bool,
+    dialect: str,
+) -> None:
+    """Write loss and gradients as code that needs NumPy alone.
+
+    \b
+    Example:
+      chainrule compile examples/one_layer_rows.net --target numpy -o step.py
+    """
+    net = load(file, dialect)
+    derivation = net.derive(list(wrt) or net.parameters or None)
+    size = None if batch is None else batch_size(batch)
+    step = derivation.compile(target, batch=size, dtype=dtype, reduction="mean" if mean else "sum", plain=plain)
+    if output is None:
+        sys.stdout.write(step.source)
+        return
+    if output.is_dir():
+        raise ChainruleError(f"{output} is a folder", f"-o {output / 'step.py'}")
+    partial = output.with_name(output.name + ".partial")
+    try:
+        partial.write_text(step.source, encoding="utf-8")
+        partial.replace(output)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            partial.unlink()
+        raise ChainruleError(
+            f"{output} cannot be written: {error.strerror}", "a file in a folder that exists and that you may write to"
+        ) from None
+    sys.stderr.write(f"wrote {output}\n")
