@@ -175,10 +175,25 @@ def _atom_array(atom: Atom, known: Mapping[str, Array], functions: Mapping[str, 
 
 
 def apply_function(head: str, arrays: list[Array], functions: Mapping[str, Any]) -> Array:
-    """An elementwise function by name, known or (with its primes) unknown."""
+    """An elementwise function by name, known or (with its primes) unknown; relu' is the derivative of relu."""
     if head in FUNCTIONS:
         return np.asarray(_value(head)(*arrays))
+    if head.endswith("'") and head[:-1] in FUNCTIONS:
+        return _derivative(head[:-1], arrays[0])
     return unknown_value(head, arrays[0])
+
+
+def _derivative(head: str, x: Array) -> Array:
+    """f′(x), as the record of f says it."""
+    letters = {"x": x, "y": apply_function(head, [x], {})}
+    total = np.zeros_like(x)
+    for coefficient, factors in FUNCTIONS[head].partial():
+        product = np.full_like(x, float(coefficient))
+        for function, letter, exponent in factors:
+            value = letters[letter] if not function else apply_function(function, [letters[letter]], {})
+            product = product * (value ** int(exponent) if exponent == int(exponent) else value ** float(exponent))
+        total = total + product
+    return np.asarray(total)
 
 
 _values: dict[str, Any] = {}

@@ -80,12 +80,13 @@ class Equation:
 class Program:
     """Variables and equations in order. Later equations may use earlier ones only."""
 
-    __slots__ = ("_counter", "equations", "functions", "variables")
+    __slots__ = ("_counter", "equations", "functions", "interior", "variables")
 
     def __init__(self) -> None:
         self.variables: dict[str, Variable] = {}
         self.equations: dict[str, Equation] = {}
         self.functions: dict[str, Any] = {}  # unknown functions that the program declares, by name
+        self.interior: set[str] = set()  # anonymous names inside a definition that was expanded: exp(θ) in softmax(θ)
         self._counter = 0
 
     def copy(self) -> Program:
@@ -94,6 +95,7 @@ class Program:
         other.variables = dict(self.variables)
         other.equations = dict(self.equations)
         other.functions = dict(self.functions)
+        other.interior = set(self.interior)
         other._counter = self._counter
         return other
 

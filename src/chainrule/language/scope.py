@@ -168,11 +168,17 @@ class Scope:
                 kind = "row"
             self.program.define(Variable(name, tuple(i[1] for i in own), kind), inner, source)
             self.known[key] = name
+            if self.scopes:
+                self.program.interior.add(name)
+        if not self.scopes:  # what the user wrote as well is no inside of a definition
+            self.program.interior.discard(name)
         return variable(name, tuple(occurring))
 
     def force_name(self, expr: Expr, argument: Value) -> Expr:
         name = self.program.fresh_name()
         self.program.define(Variable(name, (), "scalar"), expr, argument.text)
+        if self.scopes:
+            self.program.interior.add(name)
         return variable(name)
 
     def to_power(self, value: Value, exponent: Fraction) -> Expr:

@@ -11,7 +11,7 @@ from fractions import Fraction
 
 from chainrule.algebra.expr import Expr, Index, add, atom_variables, free, number, rename, scale, substitute, variables
 from chainrule.algebra.program import Equation, is_anonymous
-from chainrule.simplify.knowledge import Knowledge
+from chainrule.simplify.knowledge import Application, Knowledge
 
 __all__ = ["use_affine"]
 
@@ -23,11 +23,13 @@ def use_affine(expression: Expr, knowledge: Knowledge, simplify_terms: Callable[
     if len(expression) > LARGEST or not _relevant(expression, knowledge):
         return expression
     best, best_cost = expression, knowledge.cost(expression)
-    beam = [expression]
+    record, knowledge.record = knowledge.record, None  # what is tried is no step; what is taken is one
+    beam: list[tuple[Expr, tuple[str, ...]]] = [(expression, ())]
+    path: tuple[str, ...] = ()
     seen = {frozenset(expression.items())}
     for _ in range(DEPTH):
-        candidates: list[tuple[float, Expr]] = []
-        for state in beam:
+        candidates: list[tuple[float, Expr, tuple[str, ...]]] = []
+        for state, used in beam:
             for equation in _relevant(state, knowledge):
                 for name, solve in _solvable(equation, state, knowledge):
                     try:
@@ -38,13 +40,16 @@ def use_affine(expression: Expr, knowledge: Knowledge, simplify_terms: Callable[
                     if mark in seen or len(new) > LARGEST:
                         continue
                     seen.add(mark)
-                    candidates.append((knowledge.cost(new), new))
+                    candidates.append((knowledge.cost(new), new, (*used, equation.name)))
         if not candidates:
             break
         candidates.sort(key=lambda c: c[0])
-        beam = [c[1] for c in candidates[:BEAM]]
+        beam = [c[1:] for c in candidates[:BEAM]]
         if candidates[0][0] < best_cost - 1e-9:
-            best_cost, best = candidates[0]
+            best_cost, best, path = candidates[0]
+    knowledge.record = record
+    if record is not None and best is not expression:
+        record.append(Application("substitution", " ".join(dict.fromkeys(path)), expression, best))
     return best
 
 

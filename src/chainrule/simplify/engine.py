@@ -6,14 +6,28 @@ make a term cheaper (in weighted symbols), so the process ends.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from fractions import Fraction
 
 from chainrule.algebra.expr import Atom, Expr, Factor, Index, Monomial, Rational, add, monomial, multiply, number
 from chainrule.functions import FUNCTIONS
 from chainrule.simplify.affine import use_affine
-from chainrule.simplify.knowledge import Knowledge, Relation, SumDefinition
+from chainrule.simplify.knowledge import Application, Knowledge, Relation, SumDefinition
 
-__all__ = ["simplify", "simplify_terms"]
+__all__ = ["RULES", "Rule", "simplify", "simplify_terms"]
+
+# What a rule gives: the new form of a term, and the name that justifies it (of a definition, a label, a function).
+Outcome = tuple[Expr, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A rule of the simplifier. `apply(term, knowledge)` gives an equal, cheaper expression, or None."""
+
+    name: str
+    statement: str
+    apply: Callable[[Monomial, Knowledge], Outcome | None]
 
 
 def simplify(expression: Expr, knowledge: Knowledge) -> Expr:
@@ -25,18 +39,23 @@ def simplify(expression: Expr, knowledge: Knowledge) -> Expr:
 
 
 def simplify_terms(expression: Expr, knowledge: Knowledge) -> Expr:
-    """Each term by itself; like terms are collected again."""
+    """Each term by itself; like terms are collected again. Applications are recorded where `knowledge` has a record."""
     for _ in range(20):
         result: Expr = {}
         changed = False
-        for key, coefficient in expression.items():
-            reduced = knowledge.memory.get(key)
-            if reduced is None:
-                reduced = _reduce(key, knowledge)
-                knowledge.memory[key] = reduced
-            if len(reduced) != 1 or next(iter(reduced)) != key:
+        for position, (key, coefficient) in enumerate(expression.items()):
+            known = knowledge.memory.get(key)
+            if known is None:
+                known = _reduce(key, knowledge)
+                knowledge.memory[key] = known
+            reduced, rule, subject = known
+            if rule is not None:
                 changed = True
             part = {k: v * coefficient for k, v in reduced.items()} if coefficient != 1 else reduced
+            if rule is not None and knowledge.record is not None:
+                rest = dict(list(expression.items())[position + 1 :])
+                before, after = add(result, {key: coefficient}, rest), add(result, part, rest)
+                knowledge.record.append(Application(rule.name, subject, before, after))
             result = add(result, part) if result else dict(part)
         expression = result
         if not changed:
@@ -44,19 +63,20 @@ def simplify_terms(expression: Expr, knowledge: Knowledge) -> Expr:
     return expression
 
 
-def _reduce(key: Monomial, knowledge: Knowledge) -> Expr:
+def _reduce(key: Monomial, knowledge: Knowledge) -> tuple[Expr, Rule | None, str]:
     """One term, one pass of every rule."""
-    for rule in (_signs, _name_products, _name_sums, _constant_sums):
-        out = rule(key, knowledge)
-        if out is not None:
-            return out
-    return {key: 1}
+    for rule in RULES:
+        out = rule.apply(key, knowledge)
+        if out is not None and out[0] != {key: 1}:
+            return out[0], rule, out[1]
+    return {key: 1}, None, ""
 
 
-def _signs(key: Monomial, knowledge: Knowledge) -> Expr | None:
+def _signs(key: Monomial, knowledge: Knowledge) -> Outcome | None:
     """sgn(h)² = sgn(h) and sgn(h)·h = h for h ≥ 0; step² = step; |x|² = x²."""
     factors, bound = key
     powers = None
+    subject = ""
     for (head, name, indices), exponent in factors:
         record = FUNCTIONS.get(head) if head else None
         if record is None:
@@ -72,17 +92,18 @@ def _signs(key: Monomial, knowledge: Knowledge) -> Expr | None:
         if new != exponent:
             powers = powers or dict(factors)
             powers[head, name, indices] = new
+            subject = head
     if powers is None:
         return None
-    return monomial(1, powers.items(), bound)
+    return monomial(1, powers.items(), bound), subject
 
 
-def _name_products(key: Monomial, knowledge: Knowledge) -> Expr | None:
+def _name_products(key: Monomial, knowledge: Knowledge) -> Outcome | None:
     """exp(θ)ᵢ / s becomes ŷᵢ: use a relation as often as makes the term cheapest."""
     factors, _bound = key
     table = knowledge.relations
     present = {(h, n) for (h, n, _), _ in factors}
-    best: tuple[float, Expr] | None = None
+    best: tuple[float, Expr, str] | None = None
     tried: set[tuple[str, tuple[Index, ...]]] = set()
     for head_name in present:
         for relation in table.get(head_name, ()):
@@ -97,8 +118,8 @@ def _name_products(key: Monomial, knowledge: Knowledge) -> Expr | None:
                 tried.add(mark)
                 outcome = _apply(relation, mapping, key, knowledge)
                 if outcome is not None and (best is None or outcome[0] > best[0]):
-                    best = outcome
-    return best[1] if best is not None else None
+                    best = (*outcome, relation.name)
+    return best[1:] if best is not None else None
 
 
 def _worth_alone(relation: Relation, knowledge: Knowledge) -> bool:
@@ -182,7 +203,7 @@ def _apply(
     return best_gain, monomial(number(Fraction(relation.coefficient) ** -best_k), new.items(), bound)
 
 
-def _name_sums(key: Monomial, knowledge: Knowledge) -> Expr | None:
+def _name_sums(key: Monomial, knowledge: Knowledge) -> Outcome | None:
     """Σₖ exp(θ)ₖ becomes s: every pattern index must be summed here, and occur nowhere else in the term."""
     factors, bound = key
     if not bound or not knowledge.sums:
@@ -193,7 +214,7 @@ def _name_sums(key: Monomial, knowledge: Knowledge) -> Expr | None:
             if out is not None:
                 saved = knowledge.cost({key: 1}) - knowledge.cost(out)
                 if saved > -0.8:  # a name for a sum also where a size comes with it: Σₖ xₖ = n m lets means cancel
-                    return out
+                    return out, definition.name
     return None
 
 
@@ -247,7 +268,7 @@ def _match_sum(definition: SumDefinition, key: Monomial) -> Expr | None:
     return search(0, {}, ())
 
 
-def _constant_sums(key: Monomial, knowledge: Knowledge) -> Expr | None:
+def _constant_sums(key: Monomial, knowledge: Knowledge) -> Outcome | None:
     """Σᵢ ŷᵢ = 1: an index that is summed and occurs in one bare factor only."""
     factors, bound = key
     for index in bound:
@@ -263,7 +284,7 @@ def _constant_sums(key: Monomial, knowledge: Knowledge) -> Expr | None:
             continue
         rest = [f for f in factors if f != holders[0]]
         remaining = [i for i in bound if i != index]
-        return multiply_raw(rest, remaining, fact)
+        return multiply_raw(rest, remaining, fact), str(name)
     return None
 
 
@@ -273,3 +294,11 @@ def multiply_raw(factors: list[Factor], bound: list[Index], expression: Expr) ->
     for (inner, _), coefficient in expression.items():
         result = add(result, monomial(coefficient, [*factors, *inner], bound))
     return result
+
+
+RULES = (
+    Rule("idempotent", "sgn(h)² = sgn(h) and sgn(h) h = h where h ≥ 0; a mask times itself is itself", _signs),
+    Rule("name of a product", "a product that an equation defines is written with its name", _name_products),
+    Rule("name of a sum", "a sum that an equation defines is written with its name", _name_sums),
+    Rule("constant sum", "entries that always sum to a constant: the sum is that constant", _constant_sums),
+)

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import Any
 
 from chainrule.algebra.expr import Atom, Expr, Factor, Index, Rational, is_constant, rename, variables
 from chainrule.algebra.program import Equation, Program, is_anonymous
 from chainrule.functions import FUNCTIONS
 
-__all__ = ["Knowledge", "Relation", "SumDefinition"]
+__all__ = ["Application", "Knowledge", "Relation", "SumDefinition"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +39,16 @@ class SumDefinition:
     indices: tuple[Index, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Application:
+    """One application of a rule: the whole expression before and after; `subject` is the name that justifies it."""
+
+    rule: str
+    subject: str
+    before: Expr
+    after: Expr
+
+
 class Knowledge:
     """The rules' view of a program. `add` takes an equation in; it is built once per derivation."""
 
@@ -49,7 +60,8 @@ class Knowledge:
         self.weights: dict[str, float] = {}
         self._nonnegative: dict[str, bool] = {}
         self.sum_facts: dict[tuple[str, int], Expr | None] = {}
-        self.memory: dict[object, Expr] = {}
+        self.memory: dict[object, tuple[Expr, Any, str]] = {}  # term -> what it becomes, the rule, what justifies it
+        self.record: list[Application] | None = None  # filled while somebody wants to see the steps
         self.blocked: str | None = None  # a name that no rule may bring in, while its own facts are being found
         for equation in program:
             self.add(equation)
@@ -180,10 +192,10 @@ class Knowledge:
 
                 old = variable.indices[position]
                 summed = rename(value, {old: (10_000, old[1])}, [(10_000, old[1])])
-                outer = (self.blocked, self.memory)
-                self.blocked, self.memory = name, {}
+                outer = (self.blocked, self.memory, self.record)
+                self.blocked, self.memory, self.record = name, {}, None
                 reduced = simplify_terms(summed, self)
-                self.blocked, self.memory = outer
+                self.blocked, self.memory, self.record = outer
                 if is_constant(reduced):
                     found = reduced
         self.sum_facts[key] = found
