@@ -1,0 +1,184 @@
+"""The book: each identity checked against the engine, so that a wrong one cannot stand in it.
+
+`check(identity)` derives the answer afresh and compares: as formulas (canonical forms), and in values at random float64
+points of distinct prime sizes. A wrong identity is refused with a counterexample: an entry, and its two values.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from chainrule.algebra.expr import Expr, Index, add, free, multiply, rename, scale, variable
+from chainrule.algebra.program import Program, Variable
+from chainrule.calculus.jacobian import jacobian
+from chainrule.dims import Dim, format_shape
+from chainrule.errors import ChainruleError
+from chainrule.explanation.pattern import Pattern, pattern_of
+from chainrule.identities import BOOK, Identity
+from chainrule.identities import register as _register
+from chainrule.language.elaborate import elaborate_expression, known_functions
+from chainrule.language.parser import parse_expression
+from chainrule.reference import evaluate_expression, evaluate_program
+from chainrule.simplify.engine import simplify
+from chainrule.simplify.knowledge import Knowledge
+from chainrule.verification import choose_sizes, sample
+
+__all__ = ["IdentityError", "Verdict", "check", "register_identity"]
+
+POINTS = 3
+TOLERANCE = 1e-9
+
+
+class IdentityError(ChainruleError):
+    """A wrong identity; the message holds a counterexample."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a check found. as_formulas: both sides have one canonical form.  error: the largest difference in values,
+    relative to the largest entry.  counterexample: where they differ, in words."""
+
+    ok: bool
+    as_formulas: bool
+    error: float
+    sizes: dict[str, int]
+    counterexample: str = ""
+
+    def __str__(self) -> str:
+        sizes = ", ".join(f"{k} = {v}" for k, v in self.sizes.items())
+        if not self.ok:
+            return f"wrong: {self.counterexample}"
+        how = "equal as formulas, and in values" if self.as_formulas else "equal in values"
+        return f"{how}: largest relative error {self.error:.1e}" + (f" at {sizes}" if sizes else "")
+
+
+def register_identity(identity: Identity | None = None, /, **fields: Any) -> Identity:
+    """Add an identity of one's own to the book, by an `Identity` or by its fields.
+
+    Raises:
+        IdentityError: it is wrong; the message shows an entry and its two values.
+        ChainruleError: its program or its answer cannot be read.
+
+    >>> import chainrule as cr
+    >>> own = cr.register_identity(name="cube", title="x³, entry by entry", program="input x : n\\nz = x.^3",
+    ...                            wrt="x", numerator="diag(3 x.^2)")
+    """
+    identity = identity or Identity(**fields)
+    verdict = check(identity)
+    if not verdict.ok:
+        raise IdentityError(f"the identity {identity.name} is wrong: {verdict.counterexample}")
+    return _register(identity)
+
+
+def check(identity: Identity, seed: int = 0) -> Verdict:
+    """Derive the answer afresh and compare it with what the identity states."""
+    pattern = pattern_of(identity)
+    worst = Verdict(True, True, 0.0, {})
+    for layout in ("numerator", "shape"):
+        if getattr(identity, layout):
+            found = _check_layout(pattern, layout, seed)
+            if not found.ok:
+                return found
+            worst = Verdict(True, worst.as_formulas and found.as_formulas, max(worst.error, found.error), found.sizes)
+    return worst
+
+
+def _check_layout(pattern: Pattern, layout: str, seed: int) -> Verdict:
+    identity = pattern.identity
+    program = pattern.program.copy()
+    knowledge = Knowledge(program)
+    derived, dims, orientation = derived_answer(pattern, program, layout)
+    claimed = stated_answer(identity, program, layout, dims, orientation)
+    indices = free(dims)
+    same = not simplify(add(claimed, scale(derived, -1)), knowledge)
+    sizes = choose_sizes(program)
+    rng = np.random.default_rng(seed)
+    largest = 0.0
+    for _ in range(POINTS):
+        point = sample(program, sizes, rng, positive=bool(identity.conditions))
+        known = evaluate_program(program, point, sizes)
+        ours = evaluate_expression(derived, indices, known, sizes, program.functions)
+        theirs = evaluate_expression(claimed, indices, known, sizes, program.functions)
+        if not (np.isfinite(ours).all() and np.isfinite(theirs).all()):
+            continue
+        scale_ = max(float(np.abs(ours).max(initial=0.0)), float(np.abs(theirs).max(initial=0.0)), 1e-12)
+        error = float(np.abs(ours - theirs).max(initial=0.0)) / scale_
+        largest = max(largest, error)
+        if error > TOLERANCE:
+            place = np.unravel_index(int(np.abs(ours - theirs).argmax()), ours.shape)
+            at = f" in entry [{', '.join(str(int(p) + 1) for p in place)}]" if place else ""
+            said = ", ".join(f"{k} = {v}" for k, v in sizes.items())
+            text = getattr(identity, layout)
+            return Verdict(
+                False, False, error, sizes,
+                f"{text} gives {float(theirs[place]):.6g}{at}, but the derivative is {float(ours[place]):.6g}"
+                + (f" (random numbers, {said})" if said else ""),
+            )  # fmt: skip
+    return Verdict(True, same, largest, sizes)
+
+
+def derived_answer(pattern: Pattern, program: Program, layout: str) -> tuple[Expr, tuple[Dim, ...], str]:
+    """What the engine finds, over free indices in the layout's order, with sizes and orientation of that layout.
+
+    `program` is continued with the upstream signal where the identity has one.
+    """
+    identity = pattern.identity
+    of, wrt = program.variables[pattern.of], program.variables[pattern.wrt]
+    found = jacobian(pattern.program, pattern.of, pattern.wrt).expression
+    if identity.upstream:
+        upstream = Variable(identity.upstream, of.dims, "row" if len(of.dims) == 1 else of.orientation, "const")
+        program.declare(upstream)
+        count = len(of.dims)
+        # The Jacobian's indices are those of `of`, then those of `wrt`; contract the first with the signal.
+        outer = tuple((-1 - k, d) for k, d in enumerate(of.dims))
+        marks = tuple((-900 - k, d) for k, d in enumerate(of.dims))
+        inner = {(-1 - count - k, d): (-1 - k, d) for k, d in enumerate(wrt.dims)}
+        moved = rename(found, dict(zip(outer, marks, strict=True)) | inner)
+        found = multiply(moved, variable(identity.upstream, marks), marks)
+        dims: tuple[Dim, ...] = wrt.dims
+    else:
+        dims = (*of.dims, *wrt.dims)
+    return laid_out(found, of if not identity.upstream else Variable("", ()), wrt, layout, dims)
+
+
+def laid_out(
+    found: Expr, of: Variable, wrt: Variable, layout: str, dims: tuple[Dim, ...]
+) -> tuple[Expr, tuple[Dim, ...], str]:
+    """A derivative in a layout: its expression, sizes and orientation."""
+    if len(of.dims) + len(wrt.dims) > 2:
+        raise ChainruleError("a derivative with more than two indices has no matrix layout", "an upstream signal")
+    if of.dims and wrt.dims:
+        return found, dims, "matrix"
+    if layout == "shape":
+        return found, dims, wrt.orientation if wrt.dims else of.orientation
+    if len(dims) == 2:
+        i, j = free(dims)
+        return rename(found, {i: (-2, i[1]), j: (-1, j[1])}), (dims[1], dims[0]), "matrix"
+    return found, dims, ("scalar" if not dims else "column" if of.dims else "row")
+
+
+def stated_answer(
+    identity: Identity, program: Program, layout: str, dims: tuple[Dim, ...], orientation: str
+) -> Expr:
+    """What the identity states in a layout. Raises IdentityError where its size is another."""
+    text = getattr(identity, layout)
+    node = parse_expression(text, "whiteboard", known_functions() | set(program.functions), program.variables)
+    value = elaborate_expression(program, node)
+    if value.orientation == "identity" and len(dims) == 2:
+        from chainrule.algebra.expr import delta
+
+        i, j = free(dims)
+        return multiply(value.expr, delta(i, j))
+    if value.dims != dims or (len(dims) == 1 and value.orientation != orientation):
+        wanted = (*dims, 1) if orientation == "column" else (1, *dims) if orientation == "row" else dims
+        raise IdentityError(
+            f"the identity {identity.name} is wrong: {text} is {value.shape}, but the derivative in {layout} layout "
+            f"is {format_shape(wanted)}"
+        )
+    return value.expr
+
+
+_ = (BOOK, Index)
