@@ -12,12 +12,12 @@ from chainrule.calculus.reverse import Backward, differentiate
 from chainrule.dims import Dim, display_name
 from chainrule.errors import ChainruleWarning
 from chainrule.explanation.steps import Formula, Step
-from chainrule.notation.index import index_text, letters_for
+from chainrule.notation.index import index_node, index_text, letters_for
 from chainrule.notation.latex import name_to_latex, to_latex
 from chainrule.notation.matrix import Irreducible, MatrixNotation
 from chainrule.notation.sizes import size_line
 from chainrule.notation.text import to_text
-from chainrule.notation.tree import Node
+from chainrule.notation.tree import ATOM, Node, at
 
 if TYPE_CHECKING:
     from chainrule.network import Network
@@ -56,21 +56,29 @@ class Written:
         return tuple(letters_for(len(self._dims), {display_name(n) for n in self._program.variables}))
 
     @cached_property
-    def index_text(self) -> str:
+    def index_node(self) -> Node:
         """In index notation: the entry [i, j] of it."""
-        return index_text(self._program, self._expression, free(self._dims), list(self._letters))
+        return index_node(self._program, self._expression, free(self._dims), list(self._letters))
+
+    @property
+    def index_text(self) -> str:
+        """The same as text."""
+        return to_text(self.index_node)
+
+    @property
+    def tree(self) -> Node:
+        """The formula: in matrix notation where it has one, else in index notation."""
+        return self.node if self.node is not None else self.index_node
 
     @cached_property
     def text(self) -> str:
         """The right-hand side as text of the whiteboard language."""
-        return to_text(self.node) if self.node is not None else self.index_text
+        return to_text(self.tree)
 
     @cached_property
     def latex(self) -> str:
         """The right-hand side in LaTeX."""
-        if self.node is not None:
-            return to_latex(self.node)
-        return r"\text{" + self.index_text + "}"
+        return to_latex(self.tree)
 
     @cached_property
     def size_line(self) -> str:
@@ -112,8 +120,7 @@ class Gradient:
         """The right-hand side in MathML."""
         from chainrule.notation.mathml import to_mathml
 
-        node = self.written.node
-        return to_mathml(node) if node is not None else f"<math><mtext>{self.text}</mtext></math>"
+        return to_mathml(self.written.tree)
 
     @property
     def shape(self) -> tuple[Dim, ...]:
@@ -195,11 +202,16 @@ class Derivation:
         """A name as people read it; an anonymous one by what it stands for, in brackets."""
         if not is_anonymous(name):
             return display_name(name)
+        return f"({to_text(self.describe_node(name))})"
+
+    def describe_node(self, name: str, letters: tuple[str, ...] = ()) -> Node:
+        """The same as a tree: the name, or one entry of it, or what an anonymous one stands for."""
+        if not is_anonymous(name):
+            return at(name, letters)
         variable = self.program.variables[name]
         value = self.program.equations[name].value
         assert isinstance(value, dict)
-        written = Written(self.program, self.notation, value, variable.dims, variable.orientation)
-        return f"({written.text})"
+        return Written(self.program, self.notation, value, variable.dims, variable.orientation).tree
 
     def symbol(self, gradient: Gradient) -> str:
         """The left-hand side of a formula."""
@@ -212,12 +224,11 @@ class Derivation:
 
     def latex_symbol(self, gradient: Gradient) -> str:
         """The left-hand side in LaTeX."""
-        below = (
-            name_to_latex(gradient.of) if not is_anonymous(gradient.of) else rf"\text{{{self.describe(gradient.of)}}}"
-        )
+        letters = gradient.written.indices
+        below = to_latex(self.describe_node(gradient.of, letters), ATOM)
         of = rf"\frac{{\partial {name_to_latex(self.loss)}}}{{\partial {below}}}"
         if gradient.name in self.backward.signals:
-            return f"{name_to_latex(gradient.name)} = {of}"
+            return f"{to_latex(at(gradient.name, letters))} = {of}"
         return of
 
     def reason(self, gradient: Gradient) -> str:

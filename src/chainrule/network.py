@@ -17,7 +17,7 @@ from chainrule.dims import Dim, canonical_name, display_name, format_shape
 from chainrule.errors import ArrayError, DimensionError, UnknownNameError
 from chainrule.language.elaborate import Elaborated
 from chainrule.language.printer import print_expression, print_program
-from chainrule.notation.index import index_text, letters_for
+from chainrule.notation.index import index_node, letters_for
 from chainrule.notation.latex import name_to_latex, to_latex
 from chainrule.notation.matrix import Irreducible, MatrixNotation
 from chainrule.notation.text import to_text
@@ -145,8 +145,10 @@ class Network:
             except Irreducible:
                 letters = letters_for(len(variable.dims), set())
                 value = equation.value
-                text = index_text(self.program, value, variable.indices, letters) if isinstance(value, dict) else "…"
-                latex = rf"\text{{{text}}}"
+                text = latex = "…"
+                if isinstance(value, dict):
+                    node = index_node(self.program, value, variable.indices, letters)
+                    latex, text = to_latex(node), to_text(node)
             if source is not None:
                 from chainrule.notation.from_tree import respelled, tree_to_node
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-from chainrule.algebra.expr import Atom, Expr, Index, Monomial, Rational, rename
+from chainrule.algebra.expr import Atom, Expr, Index, Monomial, rename
 from chainrule.algebra.program import Operation, Program, is_anonymous
 from chainrule.dims import display_name
-from chainrule.notation.text import FUNCTION_TEXT, number_text
+from chainrule.notation import tree
+from chainrule.notation.text import number_text, to_text
+from chainrule.notation.tree import Node
 
-__all__ = ["index_text", "letters_for"]
+__all__ = ["index_node", "index_text", "letters_for"]
 
 LETTERS = "ijklmnpqrstuvwabcdefgh"
 
@@ -22,50 +24,53 @@ def letters_for(count: int, taken: set[str]) -> list[str]:
 
 def index_text(program: Program, expression: Expr, indices: tuple[Index, ...], names: list[str]) -> str:
     """The expression over `indices`, called `names`: sum(k, W[k,i] δ₁[k])."""
+    return to_text(index_node(program, expression, indices, names))
+
+
+def index_node(program: Program, expression: Expr, indices: tuple[Index, ...], names: list[str]) -> Node:
+    """The same as a tree, from which text, LaTeX and MathML are written."""
     taken = {display_name(n) for n in program.variables} | set(names)
-    return _sum(program, expression, dict(zip(indices, names, strict=True)), taken) if expression else "0"
+    return _sum(program, expression, dict(zip(indices, names, strict=True)), taken)
 
 
-def _sum(program: Program, expression: Expr, names: dict[Index, str], taken: set[str]) -> str:
-    out = ""
-    ordered = [t for t in expression.items() if t[1] > 0] + [t for t in expression.items() if t[1] < 0]
-    for key, coefficient in ordered:
-        text = _term(program, key, coefficient if coefficient > 0 else -coefficient, names, taken)
-        out += (text if coefficient > 0 else "−" + text) if not out else (" + " if coefficient > 0 else " − ") + text
-    return out
+def _sum(program: Program, expression: Expr, names: dict[Index, str], taken: set[str]) -> Node:
+    terms = [
+        (1 if coefficient > 0 else -1, _term(program, key, abs(Fraction(coefficient)), names, taken))
+        for key, coefficient in expression.items()
+    ]
+    return tree.sum_of(terms) if terms else tree.num(0)
 
 
-def _term(program: Program, key: Monomial, coefficient: Rational, names: dict[Index, str], taken: set[str]) -> str:
+def _term(program: Program, key: Monomial, coefficient: Fraction, names: dict[Index, str], taken: set[str]) -> Node:
     factors, bound = key
     inner = dict(names)
     free_letters = [c for c in "klmnpqrstuvwabcdefgh" if c not in taken and c not in names.values()]
     free_letters += [f"k{n}" for n in range(1, 99)]
     inner.update(zip(bound, free_letters, strict=False))
     used = taken | set(inner.values())
-    parts: list[str] = []
-    below: list[str] = []
+    parts: list[Node] = []
+    below: list[Node] = []
     for atom, exponent in sorted(factors, key=lambda f: _rank(program, f[0])):
-        text, compound = _atom(program, atom, inner, used)
-        e = Fraction(exponent)
-        if e == 1:
-            parts.append(f"({text})" if compound else text)
-        elif e == -1:
-            below.append(f"({text})" if compound else text)
+        node, compound = _atom(program, atom, inner, used)
+        node = tree.group(node) if compound else node
+        if exponent == -1:
+            below.append(node)
         else:
-            shown = f"({e})" if e.denominator != 1 or e < 0 else str(e)
-            parts.append(f"({text})^{shown}" if compound else f"{text}^{shown}")
-    value = Fraction(coefficient)
-    if value != 1 or not parts:
-        text = number_text(value)
-        parts.insert(0, f"({text})" if "/" in text and parts else text)
-    body = parts[0]
-    for part in parts[1:]:
-        body += (" · " if part[0].isdigit() and body[-1].isdigit() else " ") + part  # J^2 · 1[i = j]
+            parts.append(node if exponent == 1 else Node("^", (node,), Fraction(exponent)))
+    if coefficient != 1 or not parts:
+        shown = tree.num(coefficient)
+        parts.insert(0, tree.group(shown) if "/" in number_text(coefficient) and parts else shown)
+    body = _product(parts)
     if below:
-        body += "/" + (below[0] if len(below) == 1 else "(" + " ".join(below) + ")")
+        body = tree.divide(body, _product(below))
     for index in reversed(bound):
-        body = f"sum({inner[index]}, {body})"
+        body = tree.sigma(inner[index], body)
     return body
+
+
+def _product(parts: list[Node]) -> Node:
+    """In the order given: a coefficient stands apart from a number such as 2^(1/2)."""
+    return parts[0] if len(parts) == 1 else Node("prod", tuple(parts))
 
 
 def _rank(program: Program, atom: Atom) -> tuple[int, int]:
@@ -81,49 +86,45 @@ def _rank(program: Program, atom: Atom) -> tuple[int, int]:
     return (2, 0)
 
 
-def _atom(program: Program, atom: Atom, names: dict[Index, str], taken: set[str]) -> tuple[str, bool]:
+def _atom(program: Program, atom: Atom, names: dict[Index, str], taken: set[str]) -> tuple[Node, bool]:
+    """A factor, and whether text needs brackets around it."""
     head, name, indices = atom
     if head == "#":
-        return display_name(str(name)), False
+        return tree.sym(str(name)), False
     if head == "n":
-        return number_text(Fraction(str(name))), False
+        return tree.num(Fraction(str(name))), False
     if head == "δ":
-        return f"1[{names[indices[1]]} = {names[indices[0]]}]", False
+        return tree.iverson(names[indices[1]], names[indices[0]]), False
     if isinstance(name, tuple):
-        texts, start = [], 0
+        nodes, start = [], 0
         for argument, arity in name:
-            texts.append(_variable(program, argument, indices[start : start + arity], names, taken)[0])
+            nodes.append(_variable(program, argument, indices[start : start + arity], names, taken)[0])
             start += arity
-        return f"{head}({', '.join(texts)})", False
-    text, compound = _variable(program, str(name), indices, names, taken)
+        return tree.call(head, tuple(nodes), 1, 1), False
+    node, compound = _variable(program, str(name), indices, names, taken)
     if head:
-        bare = head.rstrip("'")
-        return f"{FUNCTION_TEXT.get(bare, bare)}{'′' * (len(head) - len(bare))}({text})", False
-    return text, compound
+        return Node("fn", (node,), head), False
+    return node, compound
 
 
 def _variable(
     program: Program, name: str, indices: tuple[Index, ...], names: dict[Index, str], taken: set[str]
-) -> tuple[str, bool]:
+) -> tuple[Node, bool]:
     if is_anonymous(name):
         value = program.expression(name)
         if value is not None:
             if not value:
-                return "0", False
+                return tree.num(0), False
             own = program.variables[name].indices
-            inner = rename(value, {})
             mapping = {o: names[i] for o, i in zip(own, indices, strict=True)}
-            text = _sum(program, inner, mapping, taken | set(names.values()))
+            node = _sum(program, rename(value, {}), mapping, taken | set(names.values()))
             term = next(iter(value.items()))
             simple = len(value) == 1 and len(term[0][0]) == 1 and term[1] == 1 and term[0][0][0][1] == 1
-            return text, not simple
-    shown = display_name(name)
+            return node, not simple
+    letters = [names[i] for i in indices]
     operation = program.equations[name].value if name in program.equations else None
     if isinstance(operation, Operation) and name.startswith("∂"):  # (∂g[i]/∂f[k])
-        top, below = shown[1:].split("/∂")
-        inputs = len(program.variables[operation.args[0]].dims)
-        letters = [names[i] for i in indices]
-        split = len(letters) - inputs
-        places = [f"[{','.join(part)}]" if part else "" for part in (letters[:split], letters[split:])]
-        return f"(∂{top}{places[0]}/∂{below}{places[1]})", False
-    return (f"{shown}[{','.join(names[i] for i in indices)}]" if indices else shown), False
+        top, below = name[1:].split("/∂")
+        split = len(letters) - len(program.variables[operation.args[0]].dims)
+        return tree.partial(tree.at(top, letters[:split]), tree.at(below, letters[split:])), True
+    return tree.at(name, letters), False

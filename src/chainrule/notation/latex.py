@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from fractions import Fraction
 
 from chainrule.dims import ACCENT_NAMES, GREEK_NAMES, canonical_name
 from chainrule.functions import FUNCTIONS
 from chainrule.notation.text import number_text
-from chainrule.notation.tree import ATOM, HADAMARD, POSTFIX, PRODUCT, Node, strength
+from chainrule.notation.tree import ATOM, HADAMARD, NEGATION, POSTFIX, PRODUCT, Node, names_in, strength
 
-__all__ = ["name_to_latex", "to_latex"]
+__all__ = ["entry_to_latex", "name_to_latex", "to_latex"]
 
 _ROMAN_CAPITALS = set("ABEZHIKMNOPTX")
 
@@ -22,15 +22,32 @@ def name_to_latex(name: str) -> str:
     >>> name_to_latex("y_hat"), name_to_latex("δ1"), name_to_latex("D_x"), name_to_latex("loss")
     ('\\hat{y}', '\\delta_{1}', 'D_{x}', '\\mathrm{loss}')
     """
-    text = canonical_name(name)
-    base, *subscripts = text.split("_")
+    return _with_subscripts(*_parts(name))
+
+
+def entry_to_latex(name: str, letters: Iterable[str]) -> str:
+    r"""An entry: W_{ij}, with commas where a letter is longer or the name has a subscript of its own.
+
+    >>> entry_to_latex("W", "ij"), entry_to_latex("δ₁", "k"), entry_to_latex("h", ["t-1"])
+    ('W_{ij}', '\\delta_{1,k}', 'h_{t-1}')
+    """
+    stem, subscripts = _parts(name)
+    letters = list(letters)
+    shown = [name_to_latex(x) if x.isidentifier() else x.replace("−", "-") for x in letters]
+    short = all(len(x) == 1 and not x.isdigit() for x in letters) or len(letters) == 1
+    return _with_subscripts(stem, [*subscripts, "".join(shown) if short else ",".join(shown)])
+
+
+def _with_subscripts(stem: str, subscripts: list[str]) -> str:
+    return stem + ("_{" + ",".join(subscripts) + "}" if subscripts else "")
+
+
+def _parts(name: str) -> tuple[str, list[str]]:
+    base, *subscripts = canonical_name(name).split("_")
     stem = base.rstrip("0123456789")
     if base != stem and stem:
         subscripts.insert(0, base[len(stem) :])
-    out = _stem(stem or base)
-    if subscripts:
-        out += "_{" + ",".join(_stem(s) if s else "" for s in subscripts) + "}"
-    return out
+    return _stem(stem or base), [_stem(s) if s else "" for s in subscripts]
 
 
 def _stem(stem: str) -> str:
@@ -59,10 +76,17 @@ def _stem(stem: str) -> str:
 
 def to_latex(node: Node, at_least: int = 0) -> str:
     """The formula; in brackets where it binds less strongly than `at_least`."""
+    if node.op == "group":
+        return to_latex(node.args[0], at_least)
     text: str = _WRITERS[node.op](node)
-    if strength(node) < at_least and node.op != "div":
-        return rf"\left({text}\right)"
-    return text
+    return rf"\left({text}\right)" if _strength(node) < at_least else text
+
+
+def _strength(node: Node) -> int:
+    """As in text, but a fraction needs brackets only below an exponent, and Σ reaches as far as a product does."""
+    if node.op in ("div", "partial") or (node.op == "sym" and str(node.data).startswith("∂")):
+        return NEGATION
+    return HADAMARD if node.op == "sigma" else strength(node)
 
 
 def _num(node: Node) -> str:
@@ -86,15 +110,17 @@ def _sum(node: Node) -> str:
 
 def _prod(node: Node) -> str:
     out = []
-    for a in node.args:
+    for position, a in enumerate(node.args):
         if a.op == "ones" and a.rows == 1:
             out.append(r"\mathbf{1}^\top")
             continue
-        text = to_latex(a, PRODUCT)
-        if a.op == "prod":
+        last = position == len(node.args) - 1
+        inner = a.args[0] if a.op == "group" else a
+        text = to_latex(a, HADAMARD if inner.op == "sigma" and last else PRODUCT)
+        if inner.op == "prod":
             text = rf"\left({text}\right)"
         out.append(text)
-    return r" \, ".join(out) if any(t.isdigit() for t in out[1:]) else " ".join(out)
+    return r" \, ".join(out) if any(t[0].isdigit() for t in out[1:]) else " ".join(out)
 
 
 def _div(node: Node) -> str:
@@ -115,7 +141,7 @@ def _pow(node: Node) -> str:
 
 def _transposed(node: Node) -> str:
     inner = node.args[0]
-    return to_latex(inner, ATOM if inner.op in ("pow", "div") else POSTFIX) + r"^\top"
+    return to_latex(inner, ATOM if inner.op in ("pow", "^") else POSTFIX) + r"^\top"
 
 
 def _function(name: str) -> str:
@@ -129,6 +155,10 @@ def _function(name: str) -> str:
 
 def _call(node: Node) -> str:
     return rf"{_function(str(node.data))}\!\left({', '.join(to_latex(a) for a in node.args)}\right)"
+
+
+def _letter(letter: object) -> str:
+    return name_to_latex(str(letter)) if str(letter).isidentifier() else str(letter)
 
 
 def _jacobian(node: Node) -> str:
@@ -150,4 +180,9 @@ _WRITERS: dict[str, Callable[[Node], str]] = {
     "ones": lambda n: r"\mathbf{1}" if n.cols == 1 else r"\mathbf{1}^\top",
     "eye": lambda n: "I",
     "raw": lambda n: str(n.data),
+    "at": lambda n: entry_to_latex(names_in(n)[0], names_in(n)[1:]),
+    "^": _pow,
+    "sigma": lambda n: rf"\sum_{{{_letter(n.data)}}} {to_latex(n.args[0], HADAMARD)}",
+    "iverson": lambda n: r"\mathbf{{1}}[{} = {}]".format(*map(_letter, names_in(n))),
+    "partial": lambda n: rf"\frac{{\partial {to_latex(n.args[0], ATOM)}}}{{\partial {to_latex(n.args[1], ATOM)}}}",
 }  # fmt: skip

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from fractions import Fraction
 from html import escape
 
 from chainrule.dims import display_name
 from chainrule.notation.text import FUNCTION_TEXT, number_text
-from chainrule.notation.tree import ATOM, HADAMARD, POSTFIX, PRODUCT, Node, strength
+from chainrule.notation.tree import ATOM, HADAMARD, POSTFIX, PRODUCT, Node, names_in, strength
 
 __all__ = ["to_mathml"]
 
@@ -26,8 +27,12 @@ def _op(text: str) -> str:
 
 
 def _inner(node: Node, at_least: int = 0) -> str:
+    if node.op == "group":
+        return _inner(node.args[0], at_least)
     text = _write(node)
-    return _row(_op("(") + text + _op(")")) if strength(node) < at_least and node.op != "div" else text
+    fraction = node.op in ("div", "partial")
+    binds = (POSTFIX - 1) if fraction else HADAMARD if node.op == "sigma" else strength(node)
+    return _row(_op("(") + text + _op(")")) if binds < at_least else text
 
 
 def _name(name: str) -> str:
@@ -60,7 +65,7 @@ def _write(node: Node) -> str:
         return _row(_op("&#x2062;").join(_inner(a, PRODUCT) for a in args))
     if op == "div":
         return f"<mfrac>{_inner(args[0])}{_inner(args[1])}</mfrac>"
-    if op == "pow":
+    if op in ("pow", "^"):
         exponent = Fraction(str(node.data))
         if exponent == Fraction(1, 2):
             return f"<msqrt>{_inner(args[0])}</msqrt>"
@@ -76,7 +81,46 @@ def _write(node: Node) -> str:
         return "<mi>I</mi>"
     if op == "diag":
         return _row("<mi>diag</mi>" + _op("(") + _inner(args[0]) + _op(")"))
+    if op in _ENTRIES:
+        return _ENTRIES[op](node)
     name = str(node.data)
     bare = name.rstrip("'")
     shown = FUNCTION_TEXT.get(bare, bare) + "′" * (len(name) - len(bare))
     return _row(f"<mi>{escape(shown)}</mi>" + _op("(") + _op(",").join(_inner(a) for a in args) + _op(")"))
+
+
+# -- index notation ------------------------------------------------------------------------------------------------
+
+
+def _letter(letter: object) -> str:
+    text = str(letter)
+    return _name(text) if text.isidentifier() else f"<mtext>{escape(text)}</mtext>"
+
+
+def _at(node: Node) -> str:
+    """W_ij: the letters stand behind a subscript that the name has already."""
+    name, *letters = names_in(node)
+    shown = _name(name)
+    short = all(len(x) == 1 and not x.isdigit() for x in letters)
+    below = ("" if short else "<mo>,</mo>").join(map(_letter, letters))
+    if shown.startswith("<msub>"):  # <msub> base subscript </msub>
+        base, own = shown[len("<msub>") : -len("</msub>")].split("</mi>", 1)
+        return f"<msub>{base}</mi>{_row(f'{own}<mo>,</mo>{below}')}</msub>"
+    return f"<msub>{shown}{_row(below)}</msub>"
+
+
+def _sigma(node: Node) -> str:
+    return _row(f"<munder><mo>∑</mo>{_letter(node.data)}</munder>" + _inner(node.args[0], HADAMARD))
+
+
+def _iverson(node: Node) -> str:
+    first, second = names_in(node)
+    return _row(f"<mn>𝟏</mn>{_op('[')}{_letter(first)}{_op('=')}{_letter(second)}{_op(']')}")
+
+
+def _partial(node: Node) -> str:
+    top, bottom = (_row("<mo>∂</mo>" + _inner(a, ATOM)) for a in node.args)
+    return f"<mfrac>{top}{bottom}</mfrac>"
+
+
+_ENTRIES: dict[str, Callable[[Node], str]] = {"at": _at, "sigma": _sigma, "iverson": _iverson, "partial": _partial}

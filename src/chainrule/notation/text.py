@@ -6,7 +6,7 @@ from collections.abc import Callable
 from fractions import Fraction
 
 from chainrule.dims import display_name
-from chainrule.notation.tree import ATOM, HADAMARD, NEGATION, POSTFIX, PRODUCT, Node, strength
+from chainrule.notation.tree import ATOM, HADAMARD, NEGATION, POSTFIX, PRODUCT, Node, names_in, strength
 
 __all__ = ["to_text"]
 
@@ -24,8 +24,18 @@ def _write(node: Node) -> str:
     return _WRITERS[node.op](node)
 
 
+def _tight(node: Node, at_least: int) -> str:
+    """What a transpose, a power or a fraction line is put on: ∂z/∂x needs brackets there, though not in a product."""
+    return f"({_write(node)})" if node.op == "partial" else to_text(node, at_least)
+
+
 def _sym(node: Node) -> str:
     return display_name(str(node.data))
+
+
+def _at(node: Node) -> str:
+    name, *letters = names_in(node)
+    return f"{display_name(name)}[{','.join(letters)}]"
 
 
 def _num(node: Node) -> str:
@@ -72,13 +82,15 @@ def _prod(node: Node) -> str:
         if position > 1 and parts[-1] == "1ᵀ":  # u 1ᵀ A is read from the left, where 1ᵀ has no size yet: u (1ᵀ A)
             parts[-1] = f"(1ᵀ {text})"
             continue
+        if parts and text[0].isdigit() and parts[-1][-1].isdigit():  # J^2 · 1[i = j]
+            text = f"· {text}"
         parts.append(text)
     return " ".join(parts)
 
 
 def _div(node: Node) -> str:
     top, bottom = node.args
-    return f"{to_text(top, PRODUCT)}/{to_text(bottom, POSTFIX)}"
+    return f"{to_text(top, PRODUCT)}/{_tight(bottom, POSTFIX)}"
 
 
 def _pow(node: Node) -> str:
@@ -89,15 +101,21 @@ def _pow(node: Node) -> str:
     if exponent == Fraction(1, 2):
         return f"sqrt({_write(base)})"
     if exponent == -1 and scalar:
-        return f"1/{to_text(base, POSTFIX)}"
+        return f"1/{_tight(base, POSTFIX)}"
     if exponent == -1:
-        return f"{to_text(base, POSTFIX)}.^(-1)"
+        return f"{_tight(base, POSTFIX)}.^(-1)"
     written = str(exponent) if exponent.denominator == 1 and exponent > 0 else f"({exponent})"
-    return f"{to_text(base, ATOM)}{'^' if scalar else '.^'}{written}"
+    return f"{_tight(base, ATOM)}{'^' if scalar else '.^'}{written}"
+
+
+def _entry_power(node: Node) -> str:
+    exponent = Fraction(str(node.data))
+    written = str(exponent) if exponent.denominator == 1 and exponent > 0 else f"({exponent})"
+    return f"{_tight(node.args[0], ATOM)}^{written}"
 
 
 def _transposed(node: Node) -> str:
-    return to_text(node.args[0], POSTFIX if node.args[0].op != "pow" else ATOM) + "ᵀ"
+    return _tight(node.args[0], POSTFIX if node.args[0].op != "pow" else ATOM) + "ᵀ"
 
 
 def _norm(node: Node) -> str:
@@ -122,4 +140,9 @@ _WRITERS: dict[str, Callable[[Node], str]] = {
     "ones": lambda n: f"ones({n.rows})" if n.cols == 1 else f"ones({n.cols})ᵀ",
     "eye": lambda n: "I",
     "raw": lambda n: str(n.data),
+    "at": _at, "^": _entry_power,
+    "sigma": lambda n: f"sum({n.data}, {_write(n.args[0])})",
+    "iverson": lambda n: "1[{} = {}]".format(*names_in(n)),
+    "partial": lambda n: f"∂{_tight(n.args[0], ATOM)}/∂{_tight(n.args[1], ATOM)}",
+    "group": lambda n: f"({_write(n.args[0])})",
 }  # fmt: skip

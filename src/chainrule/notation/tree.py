@@ -5,6 +5,7 @@ Every node knows its rows and columns (1 where there is one). Binding strength d
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from fractions import Fraction
 from math import prod
@@ -18,16 +19,22 @@ __all__ = [
     "PRODUCT",
     "SUM",
     "Node",
+    "at",
     "call",
     "cost",
     "diag",
     "divide",
     "eye",
+    "group",
     "hadamard",
+    "iverson",
+    "names_in",
     "num",
     "ones",
+    "partial",
     "power",
     "product",
+    "sigma",
     "strength",
     "sum_of",
     "sym",
@@ -42,6 +49,15 @@ class Node:
     """`op` is sym, num, sum, prod, had, div, pow, T, diag, fn, call, ones, eye or norm.
 
     sum: `data` holds the signs.  num: the value.  pow: the exponent.  sym: the name.  fn, call: the function's name.
+
+    Index notation is written from the same trees, with
+    at: one entry of a name, W[i,j]; `data` is (name, letter, …).
+    sigma: Σ over a letter, which is `data`, of the one argument.
+    iverson: 1[i = j]; `data` holds the two letters.
+    partial: ∂top/∂bottom of two names or entries, ∂z[k]/∂W[i,j] or ∂θ/∂h; with its rows and columns it is a Jacobian,
+      and stands in a product without brackets.
+    ^: a power, as pow, that text writes with its exponent and never as a root.
+    group: brackets that only text has: LaTeX and MathML decide for themselves.
     """
 
     op: str
@@ -69,6 +85,38 @@ def ones(rows: Dim, cols: Dim) -> Node:
 def eye(dim: Dim) -> Node:
     """The identity matrix."""
     return Node("eye", (), None, dim, dim)
+
+
+def at(name: str, letters: Iterable[str]) -> Node:
+    """One entry of a name, W[i,j]; without letters the scalar itself."""
+    letters = tuple(letters)
+    return Node("at", (), (name, *letters)) if letters else sym(name)
+
+
+def names_in(node: Node) -> tuple[str, ...]:
+    """What `at` and `iverson` hold: (W, i, j); (i, j)."""
+    assert isinstance(node.data, tuple)
+    return node.data
+
+
+def sigma(letter: str, body: Node) -> Node:
+    """Σ over a letter."""
+    return Node("sigma", (body,), letter)
+
+
+def iverson(first: str, second: str) -> Node:
+    """1[first = second]: 1 where the two indices are equal, 0 elsewhere."""
+    return Node("iverson", (), (first, second))
+
+
+def partial(top: Node, bottom: Node, rows: Dim = 1, cols: Dim = 1) -> Node:
+    """∂top/∂bottom: of two entries a number, of two vectors a Jacobian with these rows and columns."""
+    return Node("partial", (top, bottom), None, rows, cols)
+
+
+def group(node: Node) -> Node:
+    """Brackets that only text has."""
+    return Node("group", (node,), None, node.rows, node.cols)
 
 
 def transpose(node: Node) -> Node:
@@ -169,7 +217,7 @@ def strength(node: Node) -> int:
         return HADAMARD
     if node.op in ("prod", "div"):
         return PRODUCT
-    if node.op in ("T", "pow"):
+    if node.op in ("T", "pow", "^"):
         if node.op == "pow" and node.args[0].rows == 1 == node.args[0].cols and Fraction(str(node.data)) < 0:
             return PRODUCT
         return POSTFIX
@@ -180,8 +228,11 @@ def strength(node: Node) -> int:
 
 def cost(node: Node) -> float:
     """How much reading a formula takes, in weighted symbols."""
-    own = {"sym": 1.0, "num": 0.8, "ones": 1.0, "eye": 1.0, "T": 1.0, "diag": 1.5, "call": 1.0, "fn": 0.8, "pow": 0.8,
-           "div": 0.4, "norm": 1.2}.get(node.op, 0.0)  # fmt: skip
+    own = {"sym": 1.0, "num": 0.8, "ones": 1.0, "eye": 1.0, "T": 1.0, "diag": 1.5, "call": 1.0, "fn": 0.8,
+           "pow": 0.8, "^": 0.8, "div": 0.4, "norm": 1.2, "sigma": 1.5, "iverson": 1.6,
+           "partial": 0.4}.get(node.op, 0.0)  # fmt: skip
+    if node.op == "at":
+        own = 0.9 + 0.2 * len(names_in(node))
     if node.op in ("sum", "had"):
         own = 0.3 * (len(node.args) - 1) + 0.3 * (
             node.op == "sum" and isinstance(node.data, tuple) and node.data[:1] == (-1,)
