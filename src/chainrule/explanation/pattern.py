@@ -1,9 +1,9 @@
 """Identities as patterns: the program of an identity, read once, and whether it is found in a part of a user's program.
 
 A pattern matches where its equations are the user's equations under other names. The root equation (what is
-differentiated) may have further terms, which do not depend on the variable, and another factor in front: derivatives are
-linear. A letter that the pattern declares stands for any name of the same kind (column, row, matrix) whose facts are at
-least those declared; a declared unknown function stands for any elementwise function.
+differentiated) may have further terms, which do not depend on the variable, and another factor in front: derivatives
+are linear. A letter that the pattern declares stands for any name of the same kind (column, row, matrix) whose facts
+are at least those declared; a declared unknown function stands for any elementwise function.
 """
 
 from __future__ import annotations
@@ -63,20 +63,29 @@ class Pattern:
         return len([n for n in self.between if n in self.program.equations and n not in self.program.interior])
 
     def find(
-        self, program: Program, of: str, wrt: str, between: set[str], only: Monomial | None = None
+        self,
+        program: Program,
+        of: str,
+        wrt: str,
+        between: set[str],
+        only: Monomial | None = None,
+        scaled: bool = False,
     ) -> Match | None:
-        """The first way in which the pattern is found between `wrt` and `of`; `only` looks at one term of `of`."""
+        """The first way in which the pattern is found between `wrt` and `of`; `only` looks at one term of `of`.
+
+        scaled: `of` may have constant factors in front that the pattern does not have.
+        """
         start = _State({self.wrt: wrt}, {}, {})
         variable = program.variables[wrt]
         for state in self._leaf(start, self.program.variables[self.wrt], variable):
-            for found, factor in self._root(state, program, of, between, only):
+            for found, factor in self._root(state, program, of, between, only, scaled):
                 return Match(self.identity, found.names, factor)
         return None
 
     # -- one name --------------------------------------------------------------------------------------------------
 
     def _root(
-        self, state: _State, program: Program, of: str, between: set[str], only: Monomial | None
+        self, state: _State, program: Program, of: str, between: set[str], only: Monomial | None, scaled: bool
     ) -> Iterator[tuple[_State, Rational]]:
         mine, theirs = self.program.expression(self.of), program.expression(of)
         if mine is None or theirs is None:
@@ -85,6 +94,8 @@ class Pattern:
             named = _State({**opened.names, self.of: of}, opened.dims, opened.heads)
             wanted = {k: v for k, v in mine.items() if _depends(k, self.between)}
             given = {k: v for k, v in theirs.items() if (_depends(k, between) if only is None else k == only)}
+            if scaled:
+                given = _without_scalars(given, wanted, between)
             if not wanted or len(wanted) != len(given):
                 continue
             ratio = _ratio(wanted, given)
@@ -148,9 +159,7 @@ class Pattern:
         if len(mine[0]) != len(theirs[0]):
             return
 
-        def assign(
-            position: int, now: _State, places: dict[Index, Index], used: frozenset[int]
-        ) -> Iterator[_State]:
+        def assign(position: int, now: _State, places: dict[Index, Index], used: frozenset[int]) -> Iterator[_State]:
             if position == len(mine[0]):
                 yield now
                 return
@@ -186,7 +195,9 @@ class Pattern:
         return heads if mine == theirs else None
 
 
-def _placed(places: dict[Index, Index], mine: tuple[Index, ...], theirs: tuple[Index, ...]) -> dict[Index, Index] | None:
+def _placed(
+    places: dict[Index, Index], mine: tuple[Index, ...], theirs: tuple[Index, ...]
+) -> dict[Index, Index] | None:
     """The renaming of indices, wider by these pairs; free indices stand for themselves, bound ones for bound ones."""
     new = dict(places)
     for a, b in zip(mine, theirs, strict=True):
@@ -199,6 +210,20 @@ def _placed(places: dict[Index, Index], mine: tuple[Index, ...], theirs: tuple[I
 
 def _depends(key: Monomial, names: set[str] | frozenset[str]) -> bool:
     return any(v in names for atom, _ in key[0] for v in atom_variables(atom))
+
+
+def _without_scalars(given: Expr, wanted: Expr, between: set[str]) -> Expr:
+    """The terms without constant factors in front (λ, 1/√d), where the pattern has none: derivatives are linear."""
+    if any(not atom[2] for key in wanted for atom, _ in key[0]):
+        return given
+    out: Expr = {}
+    for (factors, bound), coefficient in given.items():
+        kept = tuple(f for f in factors if f[0][2] or any(v in between for v in atom_variables(f[0])))
+        if not kept or (kept, bound) in out:
+            return given
+        out[kept, bound] = coefficient
+    scalars = {tuple(f for f in key[0] if f not in k[0]) for key, k in zip(given, out, strict=True)}
+    return out if len(scalars) == 1 else given
 
 
 def _ratio(wanted: Expr, given: Expr) -> Rational | None:

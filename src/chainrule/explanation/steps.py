@@ -8,7 +8,7 @@ by the engine (`explanation.chain`), never by hand; outputs only choose among th
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -19,18 +19,31 @@ from chainrule.notation.sizes import size_line
 from chainrule.notation.text import to_text
 from chainrule.notation.tree import Node
 
-__all__ = ["Formula", "ProofLine", "Step"]
+__all__ = ["Formula", "ProofLine", "State", "Step", "Term"]
+
+
+@dataclass(frozen=True)
+class Term:
+    """What is known so far of ∂J/∂at (None: nothing, it is a symbol), and the stations that are still to come."""
+
+    value: Expr | None
+    at: str
+    rest: tuple[str, ...]
+    shown: Node | None = field(default=None, compare=False, repr=False)  # how the value is written, where that is said
+
+
+State = tuple[Term, ...]
 
 
 @dataclass(frozen=True)
 class Formula:
-    """A formula as a tree, with the expression that it stands for where it has one (over the free indices of `of`).
+    """A formula as a tree, with what it stands for: a sum of terms, so that it can be evaluated.
 
     text, latex, mathml: how it is written.  sizes: the size of each factor, (1×N_c)(N_c×D_h).
     """
 
     node: Node
-    expression: Expr | None = field(default=None, compare=False, repr=False)
+    state: State = field(default=(), compare=False, repr=False)
 
     @cached_property
     def text(self) -> str:
@@ -73,7 +86,7 @@ class Step:
     identity: the name of the identity in the book, or "".
     conditions: what is assumed: "y is one-hot, so its entries sum to 1", "relu′(0) is taken as 0".
     within: the same step in finer steps (level 2).  proof: of the identity in index notation (level 3).
-    left, right: both sides as formulas.
+    left, right: both sides as formulas.  prover: writes the proof when somebody asks for it.
     """
 
     left: Formula
@@ -85,6 +98,7 @@ class Step:
     identity: str = ""
     conditions: tuple[str, ...] = ()
     within: tuple[Step, ...] = ()
+    prover: Callable[[], tuple[ProofLine, ...]] | None = field(default=None, compare=False, repr=False)
 
     @property
     def before(self) -> str:
@@ -98,5 +112,6 @@ class Step:
 
     @cached_property
     def proof(self) -> tuple[ProofLine, ...]:
-        """The proof of the identity in this step's own names, from the definition of the derivative."""
-        return ()
+        """The proof in index notation from the definition of the derivative: of the identity in its own letters, or,
+        where none is cited, of this step's Jacobian. Empty for a step of algebra."""
+        return self.prover() if self.prover is not None else ()

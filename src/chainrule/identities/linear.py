@@ -75,3 +75,9 @@ _vjp("squared Frobenius norm", "the sum of squares of a matrix", "input X : m ×
 _vjp("trace of a product", "tr(A X), by X", "param A : m × n\ninput X : n × m\ns = tr(A X)", "X", "δ Aᵀ",
      source=COOKBOOK)  # fmt: skip
 _vjp("trace", "tr(X), by X", "input X : n × n\ns = tr(X)", "X", "δ I", source=COOKBOOK)
+_vjp("inner product of matrices", "the sum of A ∘ X, by X", "param A : m × n\ninput X : m × n\ns = sum(A ∘ X)", "X",
+     "δ A")  # fmt: skip
+_jacobian("repeated scalar", "a scalar that is added to every entry", "input x : n\nparam b : scalar\nz = x + b", "b",
+          "ones(n)", source="the adjoint of repeating is summing")  # fmt: skip
+_vjp("repeated scalar, matrix", "a scalar that is added to every entry", "input X : m × n\nparam b : scalar\nZ = X + b",
+     "b", "sum(Δ)", source="the adjoint of repeating is summing")  # fmt: skip

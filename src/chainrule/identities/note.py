@@ -102,7 +102,7 @@ register(
 register(
     Identity(
         "2.7 (cross-entropy)", "the cross-entropy, by the prediction", "input p : n\nlabel y : n\nJ = CE(y, p)", "p",
-        numerator="−(y ./ p)ᵀ", shape="−y ./ p", conditions=("p > 0",),
+        numerator="−(y ./ p)ᵀ", shape="−y ./ p",
         source=f"{NOTE}, section 2, before (7)",
     )
 )  # fmt: skip

@@ -1,9 +1,9 @@
 """The record of an identity, and the registry of all of them: the book.
 
-An identity says what the derivative of a small program is. It is stated once, in the whiteboard language: `program` with
-its last equation (or `of`), the name `wrt` to differentiate by, and the answer. Without `upstream` the answer is the
-Jacobian ∂of/∂wrt in numerator layout; with it, `shape` is what a signal `upstream` = ∂J/∂of becomes at `wrt`, in the
-shape of `wrt` (and `numerator` the same in numerator layout, where that is a matrix).
+An identity says what the derivative of a small program is. It is stated once, in the whiteboard language: `program`
+with its last equation (or `of`), the name `wrt` to differentiate by, and the answer. Without `upstream` the answer is
+the Jacobian ∂of/∂wrt in numerator layout; with it, `shape` is what a signal `upstream` = ∂J/∂of becomes at `wrt`, in
+the shape of `wrt` (and `numerator` the same in numerator layout, where that is a matrix).
 
 A new identity is one `register(Identity(…))` in one of the files of this package (or in a user's program, through
 `chainrule.register_identity`): its test, its page in the book and its line in explanations follow from the record.

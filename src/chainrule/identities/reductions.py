@@ -14,9 +14,9 @@ def _add(name: str, title: str, program: str, wrt: str, numerator: str = "", sha
     register(Identity(name, title, program, wrt, numerator, shape, upstream=upstream, source=source))
 
 
-_add("sum", "the sum of a column", "input x : n\ns = sum(x)", "x", "1ᵀ", "ones(n)")
+_add("sum", "the sum of a column", "input x : n\ns = sum(x)", "x", "ones(n)ᵀ", "ones(n)")
 _add("sum of a row", "the sum of a row", "input x : 1 × n\ns = sum(x)", "x", "ones(n)ᵀ", "ones(n)ᵀ")
-_add("mean", "the mean of a column", "input x : n\ns = mean(x)", "x", "1ᵀ/n", "ones(n)/n")
+_add("mean", "the mean of a column", "input x : n\ns = mean(x)", "x", "ones(n)ᵀ/n", "ones(n)/n")
 _add("sum of a matrix", "the sum of all entries", "input X : m × n\ns = sum(X)", "X", "", "δ ones(m) ones(n)ᵀ", "δ")
 _add("mean of a matrix", "the mean of all entries", "input X : m × n\ns = mean(X)", "X", "",
      "δ ones(m) ones(n)ᵀ/(m n)", "δ")  # fmt: skip

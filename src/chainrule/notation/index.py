@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from fractions import Fraction
 
 from chainrule.algebra.expr import Atom, Expr, Index, Monomial, rename
@@ -11,7 +12,7 @@ from chainrule.notation import tree
 from chainrule.notation.text import number_text, to_text
 from chainrule.notation.tree import Node
 
-__all__ = ["index_node", "index_text", "letters_for"]
+__all__ = ["index_node", "index_text", "letters_for", "summed_letters"]
 
 LETTERS = "ijklmnpqrstuvwabcdefgh"
 
@@ -20,6 +21,12 @@ def letters_for(count: int, taken: set[str]) -> list[str]:
     """Letters for free indices that are no names of the program."""
     free_letters = [c for c in LETTERS if c not in taken] + [f"i{n}" for n in range(1, 99)]
     return free_letters[:count]
+
+
+def summed_letters(taken: set[str], used: Iterable[str]) -> list[str]:
+    """Letters for indices that are summed."""
+    mine = set(used)
+    return [c for c in "klmnpqrstuvwabcdefgh" if c not in taken and c not in mine] + [f"k{n}" for n in range(1, 99)]
 
 
 def index_text(program: Program, expression: Expr, indices: tuple[Index, ...], names: list[str]) -> str:
@@ -44,9 +51,7 @@ def _sum(program: Program, expression: Expr, names: dict[Index, str], taken: set
 def _term(program: Program, key: Monomial, coefficient: Fraction, names: dict[Index, str], taken: set[str]) -> Node:
     factors, bound = key
     inner = dict(names)
-    free_letters = [c for c in "klmnpqrstuvwabcdefgh" if c not in taken and c not in names.values()]
-    free_letters += [f"k{n}" for n in range(1, 99)]
-    inner.update(zip(bound, free_letters, strict=False))
+    inner.update(zip(bound, summed_letters(taken, names.values()), strict=False))
     used = taken | set(inner.values())
     parts: list[Node] = []
     below: list[Node] = []

@@ -1,0 +1,221 @@
+"""The derivation of a formula, step by step: from the chain rule to its final form, as the engine goes.
+
+A *state* is a sum of terms ± (∂J/∂a so far) · ∂a/∂b · ∂b/∂c …: what is known already, as an expression, and the links
+of the chain that are still to come, as symbols. Each step takes the next link: its Jacobian (found by the engine on the
+equations of that link alone) and the identity of the book that states it, the product, and what the simplifier makes
+of it, rule by rule. Nothing is written for an example; where no identity is known the step says so in general words.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from itertools import pairwise
+
+from chainrule.algebra.expr import ONE, add, variable
+from chainrule.algebra.program import Program
+from chainrule.calculus.reverse import Backward
+from chainrule.dims import display_name
+from chainrule.explanation.edges import find_identities
+from chainrule.explanation.graph import Graph, Path
+from chainrule.explanation.links import Links, Stage, bindings_of, conditions_of
+from chainrule.explanation.pattern import Match
+from chainrule.explanation.proof import proof_of
+from chainrule.explanation.steps import Formula, State, Step, Term
+from chainrule.explanation.writing import Writer
+from chainrule.simplify.knowledge import Knowledge
+
+__all__ = ["Explainer"]
+
+
+class Explainer:
+    """Writes derivations of one backward pass. `equations`: the text of each equation, for the reasons."""
+
+    def __init__(self, forward: Program, backward: Backward, equations: Mapping[str, str]) -> None:
+        self.forward = forward
+        self.backward = backward
+        self.loss = backward.loss
+        self.work = backward.program.copy()  # continued with what is shown on the way
+        self.knowledge = Knowledge(forward)
+        self.knowledge.program = self.work
+        self.writer = Writer(self.work, self.knowledge, self.loss, equations)
+        self.links = Links(forward, self.knowledge, self.writer)
+        self.signals = {of: signal for signal, of in backward.signals.items()}
+        self._lemmas: dict[str, tuple[Step, ...]] = {}
+
+    def steps(self, name: str, of: str) -> tuple[Step, ...]:
+        """The derivation of the signal or gradient `name` at the variable `of`."""
+        known = {n for n in self.signals if n != of or name not in self.backward.signals}
+        if of in known:  # a gradient at a name that has a signal is that signal
+            return self._from_signal(name, of)
+        graph = Graph(self.forward, self.loss, of, known)
+        return self._derive(name, of, graph)
+
+    def _from_signal(self, name: str, of: str) -> tuple[Step, ...]:
+        signal = self.signals[of]
+        value = variable(signal, self.work.variables[signal].indices)
+        start = self.writer.formula((Term(None, of, ()),), of)
+        here = self.writer.formula((Term(value, of, ()),), of)
+        steps = [Step(start, here, f"{display_name(signal)} is known", {}, start.text, self._known(of))]
+        return self._finish(steps, here, name, of)
+
+    def _derive(self, name: str, of: str, graph: Graph) -> tuple[Step, ...]:
+        paths = graph.paths()
+        if not paths:
+            return ()
+        lemmas: list[Step] = []
+        for anchor in dict.fromkeys(p[0] for p in paths):
+            if anchor != self.loss and anchor not in graph.signals:
+                lemmas += self._lemma(anchor, graph)
+        start = self.writer.formula((Term(None, of, ()),), of)
+        state: State = tuple(self._first_term(p) for p in paths)
+        steps: list[Step] = []
+        now = self._push(steps, start, state, of, Stage({}, "chain rule", self._chain_detail(paths)))
+        known: State = tuple(self._known_term(t, graph) for t in state)
+        if known != state:
+            anchors = [a for a in dict.fromkeys(t.at for t in state) if a != self.loss]
+            names = [
+                display_name(self.signals[a]) if a in graph.signals else self.writer.partial(self.loss, a)
+                for a in anchors
+            ]
+            rule = f"{', '.join(names)} {'is' if len(names) == 1 else 'are'} known"
+            detail = "; ".join(self._known(a) for a in anchors if a in graph.signals)
+            now = self._push(steps, now, known, of, Stage({}, rule, detail))
+        state = known
+        for position in range(len(state)):
+            now, state = self._follow(steps, now, state, position, of, graph)
+        return (*lemmas, *self._finish(steps, now, name, of, state))
+
+    def _lemma(self, anchor: str, graph: Graph) -> tuple[Step, ...]:
+        """The adjoint of an unnamed station that is reached in several ways, first."""
+        if anchor not in self._lemmas:
+            self._lemmas[anchor] = ()
+            inner = Graph(self.forward, self.loss, anchor, graph.signals)
+            self._lemmas[anchor] = self._derive("", anchor, inner)
+        return self._lemmas[anchor]
+
+    def _first_term(self, path: Path) -> Term:
+        anchor, *rest = path
+        return Term(ONE if anchor == self.loss else None, anchor, tuple(rest))
+
+    def _known_term(self, term: Term, graph: Graph) -> Term:
+        if term.value is not None:
+            return term
+        if term.at in graph.signals:
+            signal = self.signals[term.at]
+            return replace(term, value=variable(signal, self.work.variables[signal].indices))
+        return replace(term, value=self.backward.adjoints[term.at])
+
+    def _known(self, of: str) -> str:
+        return f"{display_name(self.signals[of])} = {self.writer.partial(self.loss, of)}"
+
+    def _chain_detail(self, paths: list[Path]) -> str:
+        return "one term for each way to the loss, summed" if len(paths) > 1 else ""
+
+    def _follow(
+        self, steps: list[Step], now: Formula, state: State, position: int, of: str, graph: Graph
+    ) -> tuple[Formula, State]:
+        """Take every link of one term, the longest known stretch first."""
+        while state[position].rest:
+            term = state[position]
+            match, length = self._stretch(term, graph)
+            if match is not None and length > 1:
+                fine: list[Step] = []
+                inner, inner_state = now, state
+                for _ in range(length):
+                    inner, inner_state = self._link(fine, inner, inner_state, position, of, graph)
+                if fine:
+                    now = fine[-1].right
+                    state = inner_state
+                    steps.append(self._cited(fine, match, term, length))
+                continue
+            now, state = self._link(steps, now, state, position, of, graph)
+        return now, state
+
+    def _stretch(self, term: Term, graph: Graph) -> tuple[Match | None, int]:
+        stations = (term.at, *term.rest)
+        for length in range(len(term.rest), 1, -1):
+            between: set[str] = set()
+            for a, b in pairwise(stations):
+                between |= graph.between(a, b)
+            found = find_identities(self.forward, term.at, stations[length], between, length)
+            if len(found) == 1:
+                return found[0], length
+        return None, 1
+
+    def _cited(self, fine: list[Step], match: Match, term: Term, length: int) -> Step:
+        stations = (term.at, *term.rest)[: length + 1]
+        place = " ".join(self.writer.partial(a, b) for a, b in pairwise(stations))
+        found = tuple(dict.fromkeys(c for s in fine for c in s.conditions))
+        conditions = found or conditions_of(match, self.links.facts(match))
+        return Step(
+            fine[0].left, fine[-1].right, match.identity.name, bindings_of(match), place, self.links.stated(match),
+            match.identity.name, conditions, tuple(fine), lambda: proof_of(match.identity),
+        )  # fmt: skip
+
+    def _link(
+        self, steps: list[Step], now: Formula, state: State, position: int, of: str, graph: Graph
+    ) -> tuple[Formula, State]:
+        term = state[position]
+        assert term.value is not None
+        wrt, *rest = term.rest
+        place = self.writer.partial(term.at, wrt)
+        for stage in self.links.stages_of(term.at, wrt, term.value, graph):
+            new = Term(stage.value, wrt, tuple(rest), stage.shown)
+            state = (*state[:position], new, *state[position + 1 :])
+            now = self._push(steps, now, state, of, replace(stage, place=stage.place or place), position)
+        return now, state
+
+    def _push(self, steps: list[Step], now: Formula, state: State, of: str, stage: Stage, position: int = 0) -> Formula:
+        """The next formula; it is no step where it reads the same."""
+        after = self.writer.formula(state, of)
+        if after.node == now.node:
+            return replace(now, state=state)
+        fine: list[Step] = []
+        before = now
+        for value, rule, detail, conditions in stage.within:
+            term = replace(state[position], value=value)
+            there = self.writer.formula((*state[:position], term, *state[position + 1 :]), of)
+            if there.node != before.node:
+                fine.append(Step(before, there, rule, {}, stage.place, detail, "", conditions))
+                before = there
+        if len(fine) == 1 and fine[0].right.node == after.node:
+            only = fine[0]
+            stage = replace(stage, rule=only.rule, detail=only.detail)
+            fine = []
+        steps.append(Step(
+            now, after, stage.rule, stage.bindings or {}, stage.place, stage.detail, stage.identity, stage.conditions,
+            tuple(fine), stage.prover,
+        ))  # fmt: skip
+        return after
+
+    def _finish(self, steps: list[Step], now: Formula, name: str, of: str, state: State = ()) -> tuple[Step, ...]:
+        """Collect the terms, simplify, factor, and turn into the layout of the result."""
+        variable_ = self.forward.variables[of]
+        values = [t.value for t in state if t.value is not None]
+        if len(values) > 1:
+            total = add(*values)
+            whole: State = (Term(total, of, ()),)
+            now = self._push(steps, now, whole, of, Stage(total, "collected", "like terms are added"))
+            stage = self.links.simplified(total)
+            whole = (Term(stage.value, of, ()),)
+            now = self._push(steps, now, whole, of, stage)
+            values = [stage.value]
+        if not name:
+            return tuple(steps)
+        result = self.work.variables[name]
+        final = self.work.equations[name].value
+        assert isinstance(final, dict)
+        row = "row" if len(variable_.dims) == 1 else variable_.orientation
+        numerator = Formula(self.writer.value_node(final, variable_.dims, row), state=(Term(final, of, ()),))
+        if numerator.node != now.node:
+            rule = "factored" if values else "written out"
+            detail = "what the terms share is written once" if values else ""
+            steps.append(Step(now, numerator, rule, {}, "", detail))
+            now = numerator
+        if result.orientation == "column":
+            shown = Formula(self.writer.value_node(final, variable_.dims, "column"), state=(Term(final, of, ()),))
+            if shown.node != now.node:
+                detail = "the gradient has the shape of the parameter: the row is turned into a column"
+                steps.append(Step(now, shown, "shape layout", {}, "", detail))
+        return tuple(steps)

@@ -1,0 +1,85 @@
+"""Who uses whom: the chain rule's paths from the loss to a name, over the equations that people see.
+
+The inside of a definition (exp(θ) and its sum in softmax(θ)) is no station of a path; a path goes from ŷ to θ at once.
+A path starts at an *anchor*: the loss, or a name whose signal is known. An unnamed station where several ways meet or
+part is an anchor too, so that nothing is told twice and the number of paths stays linear.
+"""
+
+from __future__ import annotations
+
+from chainrule.algebra.program import Program
+from chainrule.calculus.reverse import relevant_equations
+
+__all__ = ["Graph", "Path"]
+
+# anchor, station, …, target
+Path = tuple[str, ...]
+
+
+class Graph:
+    """The equations between one target and the loss."""
+
+    def __init__(self, program: Program, loss: str, target: str, signals: set[str]) -> None:
+        self.program = program
+        self.loss = loss
+        self.target = target
+        self.signals = signals  # names whose signal is known
+        self.relevant = relevant_equations(program, loss, [target])
+        self._users: dict[str, list[str]] = {name: [] for name in self.relevant}
+        for equation in reversed(program.equations.values()):  # from the loss backwards, as the engine works
+            if equation.name in self.relevant:
+                for argument in dict.fromkeys(equation.arguments):
+                    if argument in self.relevant:
+                        self._users[argument].append(equation.name)
+
+    def users(self, name: str) -> list[str]:
+        """The stations that use a name, directly or inside a definition."""
+        found: dict[str, None] = {}
+        for user in self._users.get(name, ()):
+            found.update(dict.fromkeys(self.users(user) if user in self.program.interior else [user]))
+        return list(found)
+
+    def between(self, of: str, wrt: str) -> set[str]:
+        """`of`, `wrt` and the inside of the definitions between them."""
+        found = {of, wrt}
+
+        def visit(name: str) -> bool:
+            hit = False
+            for user in self._users.get(name, ()):
+                if user == of:
+                    hit = True
+                elif user in self.program.interior and visit(user):
+                    found.add(user)
+                    hit = True
+            return hit
+
+        visit(wrt)
+        return found
+
+    def uses(self, name: str) -> list[str]:
+        """The stations that a name uses, on the way to the target."""
+        found: dict[str, None] = {}
+        for argument in dict.fromkeys(self.program.equations[name].arguments):
+            if argument in self.relevant:
+                inside = argument in self.program.interior
+                found.update(dict.fromkeys(self.uses(argument) if inside else [argument]))
+        return list(found)
+
+    def is_anchor(self, name: str) -> bool:
+        """True where a path may start: the loss, a known signal, or an unnamed station where two ways meet or part."""
+        if name == self.loss or name in self.signals:
+            return True
+        return len(self.users(name)) > 1 or len(self.uses(name)) > 1
+
+    def paths(self) -> list[Path]:
+        """Every path from an anchor to the target."""
+        return self._paths(self.target)
+
+    def _paths(self, name: str) -> list[Path]:
+        out: list[Path] = []
+        for user in self.users(name):
+            if self.is_anchor(user):
+                out.append((user, name))
+            else:
+                out += [(*path, name) for path in self._paths(user)]
+        return out

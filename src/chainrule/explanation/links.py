@@ -1,0 +1,233 @@
+"""What becomes of one link of the chain: its Jacobian, the identity that states it, what the product simplifies to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+
+from chainrule.algebra.expr import ONE, Expr, add, delta, multiply, rename
+from chainrule.algebra.program import Program, Variable, is_anonymous
+from chainrule.dims import display_name
+from chainrule.explanation.edges import elementwise_head, find_identities, local_jacobian
+from chainrule.explanation.graph import Graph
+from chainrule.explanation.pattern import Match, pattern_of
+from chainrule.explanation.proof import proof_of, prove
+from chainrule.explanation.rules import describe_application
+from chainrule.explanation.steps import ProofLine
+from chainrule.explanation.writing import Writer, side_by_side, split_signs
+from chainrule.functions import FUNCTIONS
+from chainrule.identities import BOOK
+from chainrule.notation import tree
+from chainrule.notation.text import FUNCTION_TEXT
+from chainrule.notation.tree import Node
+from chainrule.simplify.engine import simplify
+from chainrule.simplify.knowledge import Knowledge
+
+__all__ = ["Links", "Stage", "bindings_of", "conditions_of"]
+
+
+@dataclass(frozen=True)
+class Stage:
+    """What becomes of one link: the value behind it, and the rule that gave it."""
+
+    value: Expr
+    rule: str
+    detail: str = ""
+    identity: str = ""
+    bindings: Mapping[str, str] | None = None
+    conditions: tuple[str, ...] = ()
+    within: tuple[tuple[Expr, str, str, tuple[str, ...]], ...] = ()  # value, rule, detail, conditions: finer
+    place: str = ""
+    shown: Node | None = None
+    prover: Callable[[], tuple[ProofLine, ...]] | None = None
+
+
+class Links:
+    """The links of one program, each worked out once."""
+
+    def __init__(self, forward: Program, knowledge: Knowledge, writer: Writer) -> None:
+        self.forward = forward
+        self.knowledge = knowledge
+        self.writer = writer
+        self.work = writer.work
+        self._jacobians: dict[tuple[str, str], Expr] = {}
+        self._stages: dict[tuple[str, str, frozenset[object]], list[Stage]] = {}
+
+    def stages_of(self, of: str, wrt: str, value: Expr, graph: Graph) -> list[Stage]:
+        key = (of, wrt, frozenset(value.items()))
+        if key not in self._stages:
+            self._stages[key] = self._find_stages(of, wrt, value, graph)
+        return self._stages[key]
+
+    def _find_stages(self, of: str, wrt: str, value: Expr, graph: Graph) -> list[Stage]:
+        between = graph.between(of, wrt)
+        matches = find_identities(self.forward, of, wrt, between, 1)
+        head = elementwise_head(self.forward, of, wrt)
+        own, other = self.work.variables[of], self.work.variables[wrt]
+        first = self._reason(of, wrt, matches, graph)
+        if head:
+            return self._elementwise(head, of, wrt, value, first)
+        found = self._jacobian(of, wrt, between)
+        stages: list[Stage] = []
+        raw = self._contract(value, found, own, other)
+        if len(own.dims) <= 1 and len(other.dims) <= 1:
+            shown = self._product_node(value, own, found, other)
+            stages.append(replace(first, value=raw, shown=shown, detail=self._says(of, wrt, found, own, other)))
+            stages.append(Stage(raw, "multiplied out", "the product of the two"))
+        else:
+            stages.append(replace(first, value=raw))
+        stages.extend(self._simplification(raw))
+        return stages
+
+    def _elementwise(self, head: str, of: str, wrt: str, value: Expr, first: Stage) -> list[Stage]:
+        own = self.work.variables[wrt]
+        prime = head + "'"
+        slope: Expr = {((((prime, wrt, own.indices), 1),), ()): 1}
+        stages: list[Stage] = []
+        if len(own.dims) == 1:
+            (i,) = own.indices
+            diagonal = multiply(slope, delta(i, (-2, i[1])))
+            shown = self._product_node(value, own, diagonal, own)
+            said = f"{self.writer.partial(of, wrt)} = diag({self._slope_text(head, wrt)})"
+            detail = f"{self.writer.equation(of)} gives {said}"
+            stages.append(replace(first, value=multiply(value, slope), shown=shown, detail=detail))
+            rule = "diagonal product"
+            detail = "a diagonal matrix on the right is an elementwise product with its diagonal"
+            stages.append(Stage(multiply(value, slope), rule, detail))
+        else:
+            stages.append(replace(first, value=multiply(value, slope)))
+        record = FUNCTIONS.get(head)
+        if record is not None:
+            found = self._jacobian_terms(head, of, wrt)
+            text = self.writer.write(found, own.dims, own.orientation)
+            condition = (record.at_kink,) if record.at_kink else ()
+            said = f"{self._slope_text(head, wrt)} = {text}" + (f"; {record.at_kink}" if record.at_kink else "")
+            raw = multiply(value, found)
+            shown_head = f"derivative of {FUNCTION_TEXT.get(head, head)}"
+            stages.append(Stage(raw, shown_head, said, conditions=condition))
+            stages.extend(self._simplification(raw))
+        return stages
+
+    def _slope_text(self, head: str, wrt: str) -> str:
+        return f"{FUNCTION_TEXT.get(head, head)}′({self.writer.text(wrt)})"
+
+    def _jacobian_terms(self, head: str, of: str, wrt: str) -> Expr:
+        """f′ as its record has it, in terms of the output where that is shorter."""
+        own = self.work.variables[wrt]
+        total: Expr = {}
+        for coefficient, factors in FUNCTIONS[head].partial():
+            product: Expr = {((), ()): coefficient}
+            for function, letter, exponent in factors:
+                name = of if letter == "y" else wrt
+                atom: Expr = {((((function, name, own.indices), exponent),), ()): 1}
+                product = multiply(product, atom)
+            total = add(total, product)
+        return total
+
+    def _jacobian(self, of: str, wrt: str, between: set[str]) -> Expr:
+        if (of, wrt) not in self._jacobians:
+            raw = local_jacobian(self.forward, self.work, of, wrt, between)
+            self._jacobians[of, wrt] = simplify(raw, self.knowledge)
+        return self._jacobians[of, wrt]
+
+    def _contract(self, value: Expr, found: Expr, own: Variable, other: Variable) -> Expr:
+        """Σ over the indices of `own`: value · jacobian, over the free indices of `other`."""
+        count = len(own.dims)
+        marks = {(-1 - k, d): (-700 - k, d) for k, d in enumerate(own.dims)}
+        moved = rename(found, {**marks, **{(-1 - count - k, d): (-1 - k, d) for k, d in enumerate(other.dims)}})
+        return multiply(rename(value, marks), moved, tuple(marks.values()))
+
+    def _product_node(self, value: Expr, own: Variable, found: Expr, other: Variable) -> Node:
+        """(∂J/∂of so far) times the Jacobian, side by side, before anything is multiplied out."""
+        dims = (*own.dims, *other.dims)
+        kind = "matrix" if len(dims) == 2 else "scalar" if not dims else "column" if own.dims else "row"
+        jacobian = self.writer.shown_node(found, dims, kind)
+        if value == ONE:
+            return jacobian
+        row = "row" if len(own.dims) == 1 else own.orientation
+        ((sign, body),) = split_signs(self.writer.shown_node(value, own.dims, row), whole=True)
+        node = side_by_side([body, jacobian])
+        return node if sign > 0 else tree.sum_of([(-1, node)])
+
+    def _simplification(self, raw: Expr) -> Iterable[Stage]:
+        stage = self.simplified(raw)
+        return [] if stage.value == raw else [stage]
+
+    def simplified(self, raw: Expr) -> Stage:
+        """What the simplifier makes of it, each application of a rule recorded."""
+        self.knowledge.record = []
+        try:
+            value = simplify(raw, self.knowledge)
+            applications = self.knowledge.record
+        finally:
+            self.knowledge.record = None
+        within = tuple(
+            (a.after, *describe_application(a, self.work, self.writer.text, self.writer.equation)) for a in applications
+        )
+        conditions = tuple(dict.fromkeys(c for *_, cs in within for c in cs))
+        told = tuple(dict.fromkeys(detail for _, _, detail, _ in within))
+        return Stage(value, "simplified", "; ".join(told), conditions=conditions, within=within)
+
+    def _reason(self, of: str, wrt: str, matches: tuple[Match, ...], graph: Graph) -> Stage:
+        if not matches:
+            detail = f"{self.writer.equation(of)}, differentiated by {self.writer.text(wrt)}"
+            prover = partial(prove, self.forward, of, wrt, graph.between(of, wrt))
+            return Stage({}, self._general_rule(of, wrt), detail, prover=prover)
+        names = list(dict.fromkeys(m.identity.name for m in matches))
+        conditions = tuple(dict.fromkeys(c for m in matches for c in conditions_of(m, self.facts(m))))
+        detail = "; ".join((self.writer.equation(of), *dict.fromkeys(self.stated(m) for m in matches)))
+        cited = ", ".join(names)
+
+        def prover() -> tuple[ProofLine, ...]:
+            return tuple(line for name in names for line in proof_of(BOOK[name]))
+
+        return Stage({}, cited, detail, cited, bindings_of(matches[0]), conditions, prover=prover)
+
+    def _general_rule(self, of: str, wrt: str) -> str:
+        """The rule of calculus by which an equation is differentiated that no identity of the book covers."""
+        equation = self.forward.equations[of]
+        value = equation.value
+        if not isinstance(value, dict):
+            return "Jacobian"
+        uses = [[(a, e) for a, e in key[0] if a[1] == wrt] for key in value]
+        used = [u for u in uses if u]
+        if not used:  # it is used inside of a definition
+            return f"derivative of {getattr(equation.source, 'function', self.writer.text(of))}"
+        if all(len(u) == 1 and u[0][1] == 1 and u[0][0][0] == "" for u in used):
+            return "linear"
+        return "power rule" if len(used) == 1 and len(used[0]) == 1 else "product rule"
+
+    def facts(self, match: Match) -> Callable[[str], str]:
+        return lambda letter: self.writer.text(match.names[letter]) if letter in match.names else letter
+
+    def stated(self, match: Match) -> str:
+        """The identity as the book has it."""
+        identity, pattern = match.identity, pattern_of(match.identity)
+        said = [line for line in identity.program.splitlines() if " = " in line]
+        if identity.upstream:
+            answer = f"∂J/∂{identity.wrt} = {identity.shape} for {identity.upstream} = ∂J/∂{pattern.of}"
+        else:
+            answer = f"∂{pattern.of}/∂{identity.wrt} = {identity.numerator}"
+        return f"{', '.join(said)} gives {answer}"
+
+    def _says(self, of: str, wrt: str, found: Expr, own: Variable, other: Variable) -> str:
+        dims = (*own.dims, *other.dims)
+        orientation = "matrix" if len(dims) == 2 else "scalar" if not dims else "column" if own.dims else "row"
+        answer = self.writer.write(found, dims, orientation)
+        return f"{self.writer.equation(of)} gives {self.writer.partial(of, wrt)} = {answer}"
+
+
+def bindings_of(match: Match) -> dict[str, str]:
+    """The identity's letters and what they are here."""
+    return {letter: display_name(name) for letter, name in match.names.items() if not is_anonymous(name)
+            and not is_anonymous(letter)}  # fmt: skip
+
+
+def conditions_of(match: Match, shown: Callable[[str], str]) -> tuple[str, ...]:
+    """The identity's conditions in the names of this program."""
+    return tuple(_renamed(c, shown) for c in match.identity.conditions)
+
+
+def _renamed(text: str, shown: Callable[[str], str]) -> str:
+    return " ".join(shown(word) if word.isidentifier() and len(word) == 1 else word for word in text.split(" "))

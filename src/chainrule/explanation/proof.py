@@ -1,0 +1,285 @@
+"""Proofs in index notation, from the definition of the derivative, as section 2 of the note writes them.
+
+For each equation on the way the engine's own local derivatives are written out: the entry that is asked for, the sum
+and product rules, ∂W[k,l]/∂W[i,j] = 1[k = i] 1[l = j], what that leaves of the sum, and each rule of the simplifier.
+The lines are the stages of the computation; a proof is written for any program, not only for those in the book.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import cache
+
+from chainrule.algebra.expr import Expr, Factor, Index, Monomial, Rational, add, monomial, multiply, rename, substitute
+from chainrule.algebra.program import Operation, Program, Variable, is_anonymous
+from chainrule.calculus.partial import local_derivatives
+from chainrule.dims import Dim, display_name
+from chainrule.explanation.pattern import pattern_of
+from chainrule.explanation.rules import describe_application
+from chainrule.explanation.steps import Formula, ProofLine
+from chainrule.identities import Identity
+from chainrule.notation import tree
+from chainrule.notation.index import index_node, letters_for
+from chainrule.notation.matrix import Irreducible, MatrixNotation
+from chainrule.notation.tree import Node
+from chainrule.simplify.engine import simplify
+from chainrule.simplify.factor import factored
+from chainrule.simplify.knowledge import Knowledge
+
+__all__ = ["proof_of", "prove"]
+
+MARK = -50  # the indices of what one differentiates by are −50, −51, … while the proof runs
+
+
+def prove(program: Program, of: str, wrt: str, between: set[str], upstream: str = "") -> tuple[ProofLine, ...]:
+    """∂of/∂wrt (or, with the letter of a signal, ∂J/∂wrt) proved entry by entry.
+
+    between: `of`, `wrt` and the names on the way. Returns () where an operation has no equation in indices.
+    """
+    if any(isinstance(program.equations[n].value, Operation) for n in between if n in program.equations and n != wrt):
+        return ()
+    return _Proof(program, of, wrt, between, upstream).lines()
+
+
+@cache
+def proof_of(identity: Identity) -> tuple[ProofLine, ...]:
+    """The proof of an identity of the book, in its own letters."""
+    pattern = pattern_of(identity)
+    return prove(pattern.program, pattern.of, pattern.wrt, set(pattern.between), identity.upstream)
+
+
+class _Proof:
+    def __init__(self, program: Program, of: str, wrt: str, between: set[str], upstream: str) -> None:
+        self.between = between
+        self.upstream = upstream
+        self.work, names = _with_letters(program, between)
+        self.of, self.wrt = names.get(of, of), wrt
+        self.way = [names.get(e.name, e.name) for e in program if e.name in between and e.name != wrt]
+        self.named = list(names.values())
+        self.knowledge = Knowledge(self.work)
+        self.below = self.work.variables[wrt]
+        self.marks: tuple[Index, ...] = tuple((MARK - k, d) for k, d in enumerate(self.below.dims))
+        taken = {display_name(n) for n in self.work.variables} | {upstream}
+        letters = letters_for(24, taken)
+        widest = max(len(self.work.variables[n].dims) for n in self.way)
+        if len(self.marks) <= 1 and widest <= 1 and not upstream:  # ∂z[i]/∂x[j], but ∂z[k]/∂W[i,j]
+            self.outer, self.inner = letters[:widest], letters[widest : widest + len(self.marks)]
+        else:
+            self.inner = letters[: len(self.marks)]
+            self.outer = letters[len(self.marks) : len(self.marks) + widest]
+        self.found: dict[str, Expr] = {}
+        for name in (*self.way, wrt):  # symbols such as ∂z[k]/∂W[i,j], shown as such
+            dims = (*self.work.variables[name].dims, *self.below.dims)
+            self.work.define(Variable(_symbol(name, wrt), dims), Operation("partial", (wrt,)))
+
+    def lines(self) -> tuple[ProofLine, ...]:
+        out = [self._definition(name) for name in self.named]
+        for name in self.way:
+            out += self._equation(name)
+        out += self._answer()
+        return tuple(out)
+
+    # -- one equation ----------------------------------------------------------------------------------------------
+
+    def _definition(self, name: str) -> ProofLine:
+        own = self.work.variables[name]
+        left = tree.at(name, self.outer[: len(own.dims)])
+        return ProofLine(Formula(left), self._index(self.work.equations[name].value, own, ()), "a name for a part")  # type: ignore[arg-type]
+
+    def _equation(self, name: str) -> list[ProofLine]:
+        equation, own = self.work.equations[name], self.work.variables[name]
+        assert isinstance(equation.value, dict)
+        left = Formula(self._entry_of(name))
+        right = self._index(equation.value, own, ())
+        below = tree.at(self.wrt, self.inner)
+        text = f"{display_name(name)} by its equation"
+        lines = [ProofLine(left, Formula(tree.partial(tree.group(right.node), below)), text)]
+        symbols: list[tuple[Monomial, Rational]] = []
+        deltas: list[tuple[Monomial, Rational]] = []
+        total: Expr = {}
+        used: dict[str, None] = {}
+        for argument in dict.fromkeys(equation.arguments):
+            if argument != self.wrt and argument not in self.found:
+                continue
+            for coefficient, factors, bound, place in local_derivatives(self.work, equation, argument):
+                symbol = (("", _symbol(argument, self.wrt), (*place, *self.marks)), 1)
+                symbols.append((((*factors, symbol), bound), coefficient))
+                used[argument] = None
+                if argument == self.wrt:
+                    pairs = [(("δ", "", (min(a, b), max(a, b))), 1) for a, b in zip(place, self.marks, strict=True)]
+                    deltas.append((((*factors, *pairs), bound), coefficient))
+                    total = add(total, monomial(coefficient, [*factors, *pairs], bound))
+                else:
+                    whole: Expr = {((*factors, symbol), bound): coefficient}
+                    put = substitute(whole, _symbol(argument, self.wrt), self._placed(argument))
+                    deltas += list(put.items())
+                    total = add(total, put)
+        many = len(symbols) > 1
+        rule = "sum, product and chain rule" if many else "linearity and the chain rule"
+        lines = self._then(lines, self._raw(symbols, own), rule)
+        said = [self._fact(n) for n in used]
+        lines = self._then(lines, self._raw(deltas, own), "; ".join(s for s in said if s))
+        lines = self._then(lines, self._index(total, own, self.marks), "a sum keeps the one term at which 1[ = ] is 1")
+        self.knowledge.record = []
+        result = simplify(total, self.knowledge)
+        record, self.knowledge.record = self.knowledge.record, None
+        for application in record:
+            rule_, detail, _ = describe_application(application, self.work, display_name, self._said)
+            lines = self._then(lines, self._index(application.after, own, self.marks), detail or rule_)
+        lines = self._then(lines, self._index(result, own, self.marks), "simplified")
+        self.found[name] = result
+        return lines
+
+    def _placed(self, argument: str):  # type: ignore[no-untyped-def]
+        own = self.work.variables[argument]
+
+        def place(at: tuple[Index, ...]) -> Expr:
+            count = len(own.dims)
+            mapping = dict(zip(own.indices, at[:count], strict=True)) | dict(zip(self.marks, at[count:], strict=True))
+            return rename(self.found[argument], mapping)
+
+        return place
+
+    def _fact(self, argument: str) -> str:
+        if argument != self.wrt:
+            return f"∂{display_name(argument)} as found above"
+        count = len(self.marks)
+        if not count:
+            return f"∂{display_name(argument)}/∂{display_name(argument)} = 1"
+        pool = [c for c in "klmnpq" if c not in self.inner][:count]
+        shown = display_name(argument)
+        deltas = " ".join(f"1[{a} = {b}]" for a, b in zip(pool, self.inner, strict=True))
+        return f"∂{shown}[{','.join(pool)}]/∂{shown}[{','.join(self.inner)}] = {deltas}"
+
+    # -- the answer ------------------------------------------------------------------------------------------------
+
+    def _answer(self) -> list[ProofLine]:
+        own, result = self.work.variables[self.of], self.found[self.of]
+        if not self.upstream:
+            return self._matrix(result, own, [])
+        signal = Variable(self.upstream, own.dims, "row" if len(own.dims) == 1 else own.orientation, "signal")
+        self.work.declare(signal)
+        moved = {i: (800 + k, i[1]) for k, i in enumerate(own.indices)}
+        symbol = _symbol(self.of, self.wrt)
+        bound = tuple(moved.values())
+        signal_here: Factor = (("", self.upstream, bound), 1)
+        factors = (signal_here, (("", symbol, (*bound, *self.marks)), 1))
+        below = self.below
+        letters = dict(zip(self.marks, self.inner, strict=True))
+        left = Formula(tree.partial(tree.sym("J"), tree.at(self.wrt, self.inner)))
+        whole: Expr = {(factors, bound): 1}
+        first = Formula(self._node(whole, letters))
+        lines = [ProofLine(left, first, f"chain rule, {display_name(self.upstream)} = ∂J/∂{display_name(self.of)}")]
+        known: Expr = {((signal_here,), ()): 1}
+        put = multiply(known, rename(result, moved))
+        raw = [(((*key[0],), (*key[1], *bound)), value) for key, value in put.items()]
+        lines = self._then(lines, Formula(self._raw_node(raw, letters)), f"∂{display_name(self.of)} as found above")
+        carried: Expr = {}
+        for (fs, bs), value in raw:
+            carried = add(carried, monomial(value, fs, bs))
+        lines = self._then(
+            lines, Formula(self._node(carried, letters)), "a sum keeps the one term at which 1[ = ] is 1"
+        )
+        reduced = simplify(carried, self.knowledge)
+        lines = self._then(lines, Formula(self._node(reduced, letters)), "simplified")
+        final = rename(reduced, {m: (-1 - k, m[1]) for k, m in enumerate(self.marks)})
+        return self._matrix(final, below, lines, shape=True)
+
+    def _matrix(self, value: Expr, own: Variable, lines: list[ProofLine], shape: bool = False) -> list[ProofLine]:
+        """The entry as part of a matrix, where there is one."""
+        dims: tuple[Dim, ...] = own.dims if shape else (*own.dims, *self.below.dims)
+        indices = tuple((-1 - k, d) for k, d in enumerate(dims))
+        if not shape:
+            value = rename(value, {m: (-1 - len(own.dims) - k, m[1]) for k, m in enumerate(self.marks)})
+        if len(dims) > 2 or not dims:
+            return lines
+        orientation = ("row" if own.dims == () else own.orientation) if len(dims) == 1 else "matrix"
+        shown = factored(value, indices, self.knowledge, self.work, orientation)
+        try:
+            node = MatrixNotation(self.work).write(shown, dims, orientation)
+        except Irreducible:
+            return lines
+        letters = self.inner if shape else [*self.outer[: len(own.dims)], *self.inner]
+        top = tree.sym("J") if shape else tree.sym(self.of)
+        left = Formula(tree.partial(top, tree.sym(self.wrt)))
+        where = f"entry [{','.join(letters)}]" if letters else "the entry"
+        return [*lines, ProofLine(left, Formula(node), f"{where} of it stands above")]
+
+    # -- writing ---------------------------------------------------------------------------------------------------
+
+    def _entry_of(self, name: str) -> Node:
+        count = len(self.work.variables[name].dims)
+        return tree.partial(tree.at(name, self.outer[:count]), tree.at(self.wrt, self.inner))
+
+    def _index(self, value: Expr, own: Variable, marks: tuple[Index, ...]) -> Formula:
+        letters = dict(zip(own.indices, self.outer, strict=False)) | dict(zip(marks, self.inner, strict=False))
+        return Formula(self._node(value, letters))
+
+    def _raw(self, terms: list[tuple[Monomial, Rational]], own: Variable) -> Formula:
+        letters = dict(zip(own.indices, self.outer, strict=False)) | dict(zip(self.marks, self.inner, strict=True))
+        return Formula(self._raw_node(terms, letters))
+
+    def _raw_node(self, terms: list[tuple[Monomial, Rational]], letters: dict[Index, str]) -> Node:
+        nodes: list[tuple[int, Node]] = []
+        for key, coefficient in terms:
+            node = self._node({key: abs(coefficient)}, letters)
+            nodes.append((1 if coefficient > 0 else -1, node))
+        return tree.sum_of(nodes) if nodes else tree.num(0)
+
+    def _node(self, value: Expr, letters: dict[Index, str]) -> Node:
+        return index_node(self.work, value, tuple(letters), list(letters.values()))
+
+    def _then(self, lines: list[ProofLine], formula: Formula, rule: str) -> list[ProofLine]:
+        return lines if lines[-1].right.node == formula.node else [*lines, ProofLine(None, formula, rule)]
+
+    def _said(self, name: str) -> str:
+        value, own = self.work.expression(name), self.work.variables.get(name)
+        if value is None or own is None:
+            return display_name(name)
+        right = self._index(value, own, ()).text
+        if is_anonymous(name):
+            return right
+        at = f"[{','.join(self.outer[: len(own.dims)])}]" if own.dims else ""
+        return f"{display_name(name)}{at} = {right}"
+
+
+def _symbol(name: str, wrt: str) -> str:
+    return f"∂{name}/∂{wrt}"
+
+
+def _with_letters(program: Program, between: set[str]) -> tuple[Program, dict[str, str]]:
+    """A copy in which the anonymous names on the way have letters, and the letters."""
+    taken = {display_name(n) for n in program.variables}
+    pools = {0: iter("srqcvg"), 1: iter("uvegqr"), 2: iter("EFGHKL")}
+    names: dict[str, str] = {}
+    for equation in program:
+        if equation.name in between and is_anonymous(equation.name):
+            pool = pools.get(len(program.variables[equation.name].dims), iter(()))
+            letter = next((c for c in pool if c not in taken and c not in names.values()), None)
+            names[equation.name] = letter or f"t{len(names)}"
+    out = program.copy()
+    out.variables = {names.get(n, n): replace(v, name=names.get(n, n)) for n, v in program.variables.items()}
+    out.equations = {}
+    for equation in program:
+        value = equation.value
+        name = names.get(equation.name, equation.name)
+        if isinstance(value, dict):
+            value = _renamed(value, names)
+        else:
+            value = replace(value, args=tuple(names.get(a, a) for a in value.args))
+        out.equations[name] = replace(equation, name=name, value=value, source=None)
+    return out, names
+
+
+def _renamed(value: Expr, names: dict[str, str]) -> Expr:
+    out: Expr = {}
+    for (factors, bound), coefficient in value.items():
+        moved = []
+        for (head, name, indices), exponent in factors:
+            if isinstance(name, tuple):
+                name = tuple((names.get(n, n), arity) for n, arity in name)
+            elif head not in ("δ", "#", "n"):
+                name = names.get(str(name), str(name))
+            moved.append(((head, name, indices), exponent))
+        out = add(out, monomial(coefficient, moved, bound))
+    return out
