@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from chainrule.algebra.expr import Expr, free, rename
-from chainrule.algebra.program import Program, is_anonymous
+from chainrule.algebra.program import Program, Variable, is_anonymous
 from chainrule.calculus.reverse import Backward, differentiate
 from chainrule.dims import Dim, display_name
 from chainrule.errors import ChainruleWarning
@@ -80,6 +80,11 @@ class Written:
         """The right-hand side in LaTeX."""
         return to_latex(self.tree)
 
+    @property
+    def shape(self) -> tuple[Dim, ...]:
+        """Rows and columns as on paper."""
+        return Variable("", self._dims, self._orientation).shape
+
     @cached_property
     def size_line(self) -> str:
         """The size of each factor, in the formula's order."""
@@ -135,16 +140,21 @@ class Gradient:
     @cached_property
     def numerator(self) -> str:
         """In numerator layout: the derivative of a scalar is a row; at a matrix m × n it is n × m."""
+        return (self.turned or self.written).text
+
+    @cached_property
+    def turned(self) -> Written | None:
+        """In numerator layout, or None where that is the formula itself or, beyond matrices, has no rows."""
         program, dims = self._derivation.program, self._variable.dims
-        if self._variable.kind == "signal" or len(dims) == 0:
-            return self.text
-        if len(dims) == 1:
-            return Written(program, self._derivation.notation, self.expression, dims, "row").text
-        if len(dims) == 2:
+        if self._variable.kind == "signal" or self.of in self._derivation.backward.zero:
+            return None
+        if len(dims) == 1 and self._variable.orientation != "row" and self.written.node is not None:
+            return Written(program, self._derivation.notation, self.expression, dims, "row")
+        if len(dims) == 2 and self.written.node is not None:
             i, j = free(dims)
             turned = rename(self.expression, {i: (-2, i[1]), j: (-1, j[1])})
-            return Written(program, self._derivation.notation, turned, (dims[1], dims[0]), "matrix").text
-        return self.text
+            return Written(program, self._derivation.notation, turned, (dims[1], dims[0]), "matrix")
+        return None
 
     @property
     def reason(self) -> str:
@@ -277,35 +287,40 @@ class Derivation:
 
     # -- outputs ---------------------------------------------------------------------------------------------------
 
-    def text(self, explain: int = 0) -> str:
-        """Signals, gradients and their sizes, as plain text; `explain` 0 to 3 is the level of detail."""
+    def text(self, explain: int = 0, layout: str = "both") -> str:
+        """Signals, gradients and their sizes, as plain text.
+
+        explain: 0 the results, 1 their steps, 2 finer steps, 3 also the proof of each identity.
+        layout: "shape" (a gradient has its parameter's shape), "numerator" (a row at a vector) or "both".
+        Every output takes these two; another value raises ChainruleError.
+        """
         from chainrule.outputs.text import derivation_text
 
-        return derivation_text(self, explain)
+        return derivation_text(self, explain, layout)
 
-    def latex(self, explain: int = 0) -> str:
-        """All formulas as an amsmath `align*` block."""
+    def latex(self, explain: int = 0, document: bool = False, layout: str = "both") -> str:
+        """All formulas as an amsmath `align*` block, or as a document for pdflatex or lualatex."""
         from chainrule.outputs.latex import derivation_latex
 
-        return derivation_latex(self, explain)
+        return derivation_latex(self, explain, document, layout)
 
-    def markdown(self, explain: int = 0) -> str:
-        """A short page: the equations, the formulas and their sizes."""
+    def markdown(self, explain: int = 0, layout: str = "both") -> str:
+        """A page for GitHub or a notebook: the equations, the formulas and their sizes."""
         from chainrule.outputs.markdown import derivation_markdown
 
-        return derivation_markdown(self, explain)
+        return derivation_markdown(self, explain, layout)
 
-    def html(self, explain: int = 1) -> str:
+    def html(self, explain: int = 1, layout: str = "both", report: Report | None = None) -> str:
         """A self-contained page with MathML."""
         from chainrule.outputs.html import derivation_html
 
-        return derivation_html(self, explain)
+        return derivation_html(self, explain, layout, report)
 
-    def to_json(self, report: Report | None = None) -> dict[str, Any]:
-        """The derivation as data; its fields are those of the published schema."""
+    def to_json(self, report: Report | None = None, layout: str = "both") -> dict[str, Any]:
+        """The derivation as data; its fields are those of the published schema, `chainrule.outputs.json.schema()`."""
         from chainrule.outputs.json import derivation_json
 
-        return derivation_json(self, report)
+        return derivation_json(self, report, layout)
 
     def verify(self, seed: int = 0, sizes: dict[str, int] | None = None) -> Report:
         """Every gradient against central differences in float64 on random data of distinct prime sizes."""

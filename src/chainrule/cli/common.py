@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from chainrule.dims import display_name, format_shape
 from chainrule.errors import ChainruleError
+from chainrule.outputs.text import Line, plain
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,24 +18,17 @@ if TYPE_CHECKING:
     from chainrule.verification import Report
 
 __all__ = [
-    "Line",
     "batch_option",
     "batch_size",
     "dialect_option",
     "file_argument",
     "load",
-    "pad",
-    "program_lines",
     "report_line",
     "seed_option",
     "show",
     "sizes_of",
-    "text_width",
-    "title",
     "wrt_option",
 ]
-
-Line = list[tuple[str, str]]  # pieces of text with their styles
 
 file_argument = click.argument("file", metavar="FILE")
 dialect_option = click.option(
@@ -76,43 +69,7 @@ def show(lines: list[Line]) -> None:
         for line in lines:
             console.print(Text.assemble(*((text, style) for text, style in line)))
         return
-    sys.stdout.write("".join("".join(text for text, _ in line).rstrip() + "\n" for line in lines))
-
-
-def title(text: str, note: str = "") -> Line:
-    """A heading, with a remark behind it."""
-    return [(text, "bold"), (f"  {note}" if note else "", "dim")]
-
-
-def text_width(text: str) -> int:
-    """Columns that a text takes: a combining mark takes none."""
-    import unicodedata
-
-    return sum(not unicodedata.combining(c) for c in text)
-
-
-def pad(text: str, width: int) -> str:
-    """The text with blanks behind it, `width` columns in all."""
-    return text + " " * (width - text_width(text))
-
-
-def program_lines(net: Network) -> list[Line]:
-    """Declarations and equations with the size of every name: the dimension table."""
-    rows: list[tuple[str, str, str]] = []
-    for name, item in net.declarations.items():
-        facts = "".join(f", {f}" for f in item.facts)
-        rows.append((item.kind, display_name(name), format_shape(net.dims[name]) + facts))
-    lines: list[Line] = []
-    name_width = max((text_width(r[1]) for r in rows), default=0)
-    for kind, name, shape in rows:
-        lines.append([(f"  {kind:<6} ", "dim"), (pad(name, name_width), "cyan"), (f"  {shape}", "")])
-    lines.append([])
-    equations = [(str(e), format_shape(e.shape)) for e in net.equations]
-    width = min(max((text_width(t) for t, _ in equations), default=0), 60)
-    for text, shape in equations:
-        lines.append([("  " + pad(text, width), ""), (f"    {shape}", "dim")])
-    lines.extend([(f"  {note}", "dim")] for note in net.repeats)
-    return lines
+    sys.stdout.write(plain(lines))
 
 
 def report_line(report: Report) -> Line:

@@ -4,63 +4,50 @@ from __future__ import annotations
 
 import json
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from chainrule.cli.common import (
-    Line,
     batch_option,
     batch_size,
     dialect_option,
     file_argument,
     load,
-    program_lines,
     report_line,
     seed_option,
     show,
-    text_width,
-    title,
     wrt_option,
 )
-from chainrule.dims import display_name, format_shape
+from chainrule.dims import display_name
+from chainrule.errors import ChainruleError
+from chainrule.outputs.text import Line, derivation_lines, plain, program_lines, title
 
 if TYPE_CHECKING:
-    from chainrule.derivation import Derivation, Gradient
+    from chainrule.derivation import Derivation
+    from chainrule.verification import Report
 
-__all__ = ["derivation_lines", "derive"]
-
-
-def formula_lines(gradient: Gradient, derivation: Derivation, explain: int, layout: str) -> list[Line]:
-    symbol = gradient.symbol
-    text = gradient.numerator if layout == "numerator" else gradient.text
-    lines: list[Line] = [[("  " + symbol, "cyan"), (" = ", ""), (text, "bold")]]
-    if gradient.of in derivation.backward.zero:
-        return [*lines, [(f"    {gradient.reason}", "dim")]]
-    sizes = gradient.sizes
-    own = f"({format_shape(gradient.shape).replace(' ', '')})" if gradient.shape else "(1×1)"
-    if sizes and layout != "numerator":
-        lines.append([(" " * (text_width(symbol) + 5), ""), (own if sizes == own else f"{own} = {sizes}", "dim")])
-    if explain:
-        lines.append([(f"    {gradient.reason}", "dim")])
-        lines.extend([(f"    {s.rule + ':':<17} ", "dim"), (s.after, "")] for s in gradient.steps)
-    return lines
+__all__ = ["derive"]
 
 
-def derivation_lines(derivation: Derivation, explain: int) -> list[Line]:
-    """Signals and gradients with their sizes."""
-    lines: list[Line] = []
-    if derivation.signals:
-        lines.append(title("Error signals", "numerator layout: a row at a vector"))
-        for signal in derivation.signals.values():
-            lines += formula_lines(signal, derivation, explain, "shape")
-        lines.append([])
-    lines.append(title("Gradients", "each in the shape of its parameter"))
-    if not derivation.gradients:
-        lines.append([("  none: no parameter and no input is declared", "dim")])
-    for gradient in derivation.gradients.values():
-        lines += formula_lines(gradient, derivation, explain, "shape")
-    return lines
+def page_lines(derivation: Derivation, explain: int, layout: str, report: Report | None) -> list[Line]:
+    """The program, its derivation and the verdict."""
+    net = derivation.network
+    lines = [title(net.title or "network", f"loss {display_name(derivation.loss)}"), *program_lines(net), []]
+    lines += derivation_lines(derivation, explain, layout)
+    return [*lines, [], report_line(report)] if report is not None else lines
+
+
+def written(derivation: Derivation, form: str, explain: int, layout: str, document: bool, report: Report | None) -> str:
+    """The derivation in a format other than text."""
+    if form == "json":
+        return json.dumps(derivation.to_json(report, layout), ensure_ascii=False, indent=2) + "\n"
+    if form == "latex":
+        return derivation.latex(explain, document, layout).rstrip("\n") + "\n"
+    if form == "markdown":
+        return derivation.markdown(explain, layout)
+    return derivation.html(explain, layout, report)
 
 
 @click.command()
@@ -71,16 +58,25 @@ def derivation_lines(derivation: Derivation, explain: int) -> list[Line]:
     "form",
     default="text",
     show_default=True,
-    type=click.Choice(["text", "latex", "json"]),
+    type=click.Choice(["text", "latex", "markdown", "html", "json"]),
     help="How to write it.",
 )
+@click.option("--output", "-o", type=click.Path(path_type=Path), help="Where to write it; standard output by default.")
 @click.option(
     "--explain",
     default=0,
     show_default=True,
     type=click.IntRange(0, 3),
-    help="0: results; 1 and more: each formula's steps.",
+    help="0: results; 1: the steps; 2: finer steps; 3: also the proof of each identity.",
 )
+@click.option(
+    "--layout",
+    default="both",
+    show_default=True,
+    type=click.Choice(["shape", "numerator", "both"]),
+    help="Gradients in the shape of their parameter, in numerator layout, or both.",
+)
+@click.option("--document", is_flag=True, help="LaTeX: a whole document instead of a block to paste.")
 @batch_option
 @dialect_option
 @click.option(
@@ -88,28 +84,35 @@ def derivation_lines(derivation: Derivation, explain: int) -> list[Line]:
 )
 @seed_option
 def derive(
-    file: str, wrt: tuple[str, ...], form: str, explain: int, batch: str | None, dialect: str, verify: bool, seed: int
-) -> None:
+    file: str, wrt: tuple[str, ...], form: str, output: Path | None, explain: int, layout: str, document: bool,
+    batch: str | None, dialect: str, verify: bool, seed: int,
+) -> None:  # fmt: skip
     """Derive every gradient of a network's loss.
 
     \b
     Example:
       chainrule derive examples/one_layer.net
+      chainrule derive examples/one_layer.net --explain 1
+      chainrule derive examples/one_layer.net --format latex --document -o one_layer.tex
     """
+    if document and form != "latex":
+        raise ChainruleError(f"--document is for LaTeX, not for {form}", "--format latex --document")
     net = load(file, dialect)
     if batch is not None:
         net = net.lift(batch_size(batch))
     derivation = net.derive(list(wrt) or None)
     report = derivation.verify(seed) if verify else None
-    if form == "json":
-        sys.stdout.write(json.dumps(derivation.to_json(report), ensure_ascii=False, indent=2) + "\n")
-    elif form == "latex":
-        sys.stdout.write(derivation.latex() + "\n")
+    if form == "text":
+        lines = page_lines(derivation, explain, layout, report)
+        if output is None:
+            show(lines)
+        else:
+            output.write_text(plain(lines), encoding="utf-8")
     else:
-        lines = [title(net.title or "network", f"loss {display_name(derivation.loss)}"), *program_lines(net), []]
-        lines += derivation_lines(derivation, explain)
-        if report is not None:
-            lines += [[], report_line(report)]
-        show(lines)
+        text = written(derivation, form, explain, layout, document, report)
+        if output is None:
+            sys.stdout.write(text)
+        else:
+            output.write_text(text, encoding="utf-8")
     if report is not None and not report.ok:
         raise click.exceptions.Exit(1)

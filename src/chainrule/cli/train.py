@@ -8,9 +8,9 @@ from typing import Any
 
 import click
 
-from chainrule.cli.common import dialect_option, file_argument, load, program_lines, report_line, show, sizes_of, title
-from chainrule.cli.derive import derivation_lines
+from chainrule.cli.common import dialect_option, file_argument, load, report_line, show, sizes_of
 from chainrule.errors import ChainruleError
+from chainrule.outputs.text import derivation_lines, program_lines, title
 
 __all__ = ["demo", "train"]
 
@@ -115,7 +115,7 @@ def demo(out: Path) -> None:
     derivation = net.derive()
     report = derivation.verify()
     show([title(net.title, "what was written on the whiteboard"), *program_lines(net), [],
-           *derivation_lines(derivation, 0), [], report_line(report), []])  # fmt: skip
+           *derivation_lines(derivation), [], report_line(report), []])  # fmt: skip
     if not report.ok:
         raise click.exceptions.Exit(1)
     out.mkdir(parents=True, exist_ok=True)

@@ -8,19 +8,17 @@ import sys
 import click
 
 from chainrule.cli.common import (
-    Line,
     dialect_option,
     file_argument,
     load,
-    pad,
     report_line,
     seed_option,
     show,
     sizes_of,
-    text_width,
 )
 from chainrule.dims import display_name
 from chainrule.errors import ChainruleError
+from chainrule.outputs.text import Line, pad, text_width
 
 __all__ = ["verify"]
 

@@ -9,11 +9,14 @@ from chainrule.dims import format_shape
 
 if TYPE_CHECKING:
     from chainrule.derivation import Derivation
+    from chainrule.verification import Report
 
 __all__ = ["derivation_html"]
 
 
-def derivation_html(derivation: Derivation, explain: int = 1) -> str:
+def derivation_html(
+    derivation: Derivation, explain: int = 1, layout: str = "both", report: Report | None = None
+) -> str:
     """A page with MathML."""
     rows = "".join(
         f"<tr><th>{escape(g.symbol)}</th><td>{g.mathml}</td><td>{escape(format_shape(g.shape))}</td></tr>"

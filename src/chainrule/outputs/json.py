@@ -18,7 +18,7 @@ def _steps(g: Gradient) -> list[dict[str, Any]]:
     ]
 
 
-def derivation_json(derivation: Derivation, report: Report | None = None) -> dict[str, Any]:
+def derivation_json(derivation: Derivation, report: Report | None = None, layout: str = "both") -> dict[str, Any]:
     """What `derive --format json` prints."""
     out: dict[str, Any] = {
         "loss": derivation.loss,

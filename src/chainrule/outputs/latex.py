@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 __all__ = ["derivation_latex"]
 
 
-def derivation_latex(derivation: Derivation, explain: int = 0) -> str:
+def derivation_latex(derivation: Derivation, explain: int = 0, document: bool = False, layout: str = "both") -> str:
     """All formulas as an amsmath `align*` block."""
     formulas = (*derivation.signals.values(), *derivation.gradients.values())
     rows = [rf"  {derivation.latex_symbol(g)} &= {g.latex}" for g in formulas]

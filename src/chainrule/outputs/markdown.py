@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 __all__ = ["derivation_markdown"]
 
 
-def derivation_markdown(derivation: Derivation, explain: int = 0) -> str:
+def derivation_markdown(derivation: Derivation, explain: int = 0, layout: str = "both") -> str:
     """A short page: the equations, the formulas and their sizes."""
     out = ["## Equations", ""]
     out += [f"- ${name_to_latex(e.name)} = {e.latex}$" for e in derivation.network.equations]
