@@ -126,18 +126,26 @@ class Gradient:
         return self.written.size_line
 
     @cached_property
-    def numerator(self) -> str:
-        """In numerator layout: the derivative of a scalar is a row; at a matrix m × n it is n × m."""
-        program, dims = self._derivation.program, self._variable.dims
-        if self._variable.kind == "signal" or len(dims) == 0:
-            return self.text
-        if len(dims) == 1:
-            return Written(program, self._derivation.notation, self.expression, dims, "row").text
-        if len(dims) == 2:
+    def _turned(self) -> Written:
+        """As `written`, in numerator layout."""
+        program, notation, dims = self._derivation.program, self._derivation.notation, self._variable.dims
+        if self._variable.kind != "signal" and len(dims) == 1:
+            return Written(program, notation, self.expression, dims, "row")
+        if self._variable.kind != "signal" and len(dims) == 2:
             i, j = free(dims)
             turned = rename(self.expression, {i: (-2, i[1]), j: (-1, j[1])})
-            return Written(program, self._derivation.notation, turned, (dims[1], dims[0]), "matrix").text
-        return self.text
+            return Written(program, notation, turned, (dims[1], dims[0]), "matrix")
+        return self.written
+
+    @property
+    def numerator(self) -> str:
+        """In numerator layout: the derivative of a scalar is a row; at a matrix m × n it is n × m."""
+        return self._turned.text
+
+    @property
+    def numerator_node(self) -> Node | None:
+        """The same as a tree, or None where it has no matrix notation."""
+        return self._turned.node
 
     @property
     def reason(self) -> str:
@@ -284,11 +292,11 @@ class Derivation:
 
         return derivation_markdown(self, explain)
 
-    def html(self, explain: int = 1) -> str:
-        """A self-contained page with MathML."""
+    def html(self, explain: int = 1, report: Report | None = None, layout: str = "both") -> str:
+        """A self-contained page with MathML: see `outputs.html.derivation_html`."""
         from chainrule.outputs.html import derivation_html
 
-        return derivation_html(self, explain)
+        return derivation_html(self, explain, report, layout)
 
     def to_json(self, report: Report | None = None) -> dict[str, Any]:
         """The derivation as data; its fields are those of the published schema."""

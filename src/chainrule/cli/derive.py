@@ -71,7 +71,7 @@ def derivation_lines(derivation: Derivation, explain: int) -> list[Line]:
     "form",
     default="text",
     show_default=True,
-    type=click.Choice(["text", "latex", "json"]),
+    type=click.Choice(["text", "latex", "html", "json"]),
     help="How to write it.",
 )
 @click.option(
@@ -105,6 +105,8 @@ def derive(
         sys.stdout.write(json.dumps(derivation.to_json(report), ensure_ascii=False, indent=2) + "\n")
     elif form == "latex":
         sys.stdout.write(derivation.latex() + "\n")
+    elif form == "html":
+        sys.stdout.write(derivation.html(max(explain, 1), report) + "\n")
     else:
         lines = [title(net.title or "network", f"loss {display_name(derivation.loss)}"), *program_lines(net), []]
         lines += derivation_lines(derivation, explain)
