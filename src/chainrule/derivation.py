@@ -298,6 +298,15 @@ class Derivation:
 
         return derivation_html(self, explain, report, layout)
 
+    def picture(self, standalone: bool = True) -> str:
+        """The network with its sizes, and the signals that flow back, as SVG; standalone: a file by itself."""
+        from chainrule.picture import network_svg
+
+        texts = {e.name: e.text for e in self.network.equations}
+        texts |= {of: self.describe(of)[1:-1] for of in self.backward.signals.values() if is_anonymous(of)}
+        title = f"{self.network.title or 'The network'}: its equations, and the error signals flowing back"
+        return network_svg(self.network.program, self.backward, texts, title, standalone)
+
     def to_json(self, report: Report | None = None) -> dict[str, Any]:
         """The derivation as data; its fields are those of the published schema."""
         from chainrule.outputs.json import derivation_json

@@ -18,6 +18,7 @@ from chainrule.dims import display_name
 from chainrule.outputs.html.formulas import conditions_section, formula_article
 from chainrule.outputs.html.names import Names
 from chainrule.outputs.html.tables import declarations_table, equations_table
+from chainrule.picture.svg import picture_css
 
 if TYPE_CHECKING:
     from chainrule.derivation import Derivation
@@ -51,14 +52,14 @@ def derivation_html(
     return Template(_file("page.html")).substitute(
         title=escape(title),
         loss=names.mathml(derivation.loss),
-        css=_file("page.css") + names.signal_css(),
+        css=_file("page.css") + picture_css() + names.signal_css(),
         script=_file("page.js"),
         layout=layout,
         **{f"check_{name}": "checked" if name == layout else "" for name in LAYOUTS},
         declarations=declarations_table(network, names),
         equations=equations_table(network, names),
         repeats="".join(f'<p class="note">{escape(note)}</p>' for note in network.repeats),
-        picture="",
+        picture=derivation.picture(standalone=False),
         program=escape(str(network).strip()),
         signals=_signals(derivation, names, explain),
         gradients=_gradients(derivation, names, explain),
