@@ -11,8 +11,11 @@ from chainrule.algebra.program import Program, Variable, is_anonymous
 from chainrule.calculus.reverse import Backward, differentiate
 from chainrule.dims import Dim, display_name
 from chainrule.errors import ChainruleWarning
-from chainrule.explanation.steps import Formula, Step
-from chainrule.notation.index import index_node, index_text, letters_for
+from chainrule.explanation.chain import Explainer
+from chainrule.explanation.graph import Graph
+from chainrule.explanation.reasons import Target, layout_reason
+from chainrule.explanation.steps import Step
+from chainrule.notation.index import index_node, letters_for
 from chainrule.notation.latex import name_to_latex, to_latex
 from chainrule.notation.matrix import Irreducible, MatrixNotation
 from chainrule.notation.sizes import size_line
@@ -20,6 +23,7 @@ from chainrule.notation.text import to_text
 from chainrule.notation.tree import ATOM, Node, at
 
 if TYPE_CHECKING:
+    from chainrule.explanation.checking import StepReport
     from chainrule.network import Network
     from chainrule.verification import Report
 
@@ -142,6 +146,11 @@ class Gradient:
         """In numerator layout: the derivative of a scalar is a row; at a matrix m × n it is n × m."""
         return (self.turned or self.written).text
 
+    @property
+    def numerator_node(self) -> Node | None:
+        """The same as a tree, or None where it has no matrix notation."""
+        return (self.turned or self.written).node
+
     @cached_property
     def turned(self) -> Written | None:
         """In numerator layout, or None where that is the formula itself or, beyond matrices, has no rows."""
@@ -162,7 +171,7 @@ class Gradient:
         return self._derivation.reason(self)
 
     @property
-    def steps(self) -> list[Step]:
+    def steps(self) -> tuple[Step, ...]:
         """The derivation of this formula, from the chain rule to its final form."""
         return self._derivation.steps(self)
 
@@ -188,6 +197,7 @@ class Derivation:
         self.backward: Backward = differentiate(network.program, self.loss, wrt)
         self.program = self.backward.program
         self.notation = MatrixNotation(self.program)
+        self._steps: dict[str, tuple[Step, ...]] = {}
         for name in self.backward.zero:
             warnings.warn(self._no_dependence(name), ChainruleWarning, stacklevel=3)
 
@@ -242,48 +252,40 @@ class Derivation:
         return of
 
     def reason(self, gradient: Gradient) -> str:
-        """One line: through which equations the loss depends on the name."""
+        """One line: where each transpose and each sum comes from, and how the two layouts are related."""
         if gradient.of in self.backward.zero:
             return self._no_dependence(gradient.of)
-        signals = {of: s for s, of in self.backward.signals.items()}
-        told = []
-        for name in self._users(gradient.of, signals):
-            signal = signals.get(name)
-            shown = self.describe(name)
-            told.append(f"{shown} (signal {display_name(signal)})" if signal else shown)
-        many = "; one term for each use, summed" if len(told) > 1 else ""
-        return (
-            f"{display_name(gradient.of)} reaches {display_name(self.loss)} through {', '.join(told)}{many}"
-            if told
-            else ""
-        )
+        own = self.program.variables[gradient.of]
+        graph = Graph(self.network.program, self.loss, gradient.of, set())
+        users = tuple(map(self.describe, graph.users(gradient.of)))
+        if gradient.name in self.backward.signals:
+            many = ": one term for each, summed" if len(users) > 1 else ""
+            return f"{self.describe(own.name)} reaches {display_name(self.loss)} through {' and '.join(users)}{many}"
+        target = Target(self.loss, own, gradient.text, gradient.numerator, users)
+        return layout_reason(self.program, target, gradient.expression)
 
-    def _users(self, name: str, signals: dict[str, str]) -> list[str]:
-        """What uses a name: equations of the user, or pieces of them that have a signal."""
-        found: dict[str, None] = {}
-        for equation in self.network.program:
-            if name in equation.arguments and equation.name in self.backward.adjoints:
-                if is_anonymous(equation.name) and equation.name not in signals:
-                    found.update(dict.fromkeys(self._users(equation.name, signals)))
-                else:
-                    found[equation.name] = None
-        return list(found)
+    @cached_property
+    def explainer(self) -> Explainer:
+        """What writes the steps."""
+        texts = {e.name: str(e) for e in self.network.equations}
+        return Explainer(self.network.program, self.backward, texts)
 
-    def steps(self, gradient: Gradient) -> list[Step]:
-        """The chain rule in index notation, and what the simplifier made of it."""
-        variable = self.program.variables[gradient.of]
-        letters = list(letters_for(len(variable.dims), {display_name(n) for n in self.program.variables}))
-        place = display_name(gradient.of)
-        raw = self.backward.raw.get(gradient.of, {})
-        left = f"∂{display_name(self.loss)}/∂{place}" + (f"[{','.join(letters)}]" if letters else "")
-        first = _said(index_text(self.program, raw, variable.indices, letters))
-        out = [Step(_said(left), first, "chain rule", {}, place)]
-        last = _said(index_text(self.program, gradient.expression, variable.indices, letters))
-        if last != first:
-            out.append(Step(first, last, "simplification", {}, place))
-        if gradient.written.node is not None and gradient.text != last.text:
-            out.append(Step(last, Formula(gradient.written.node), "matrix notation", {}, place))
-        return out
+    def steps(self, gradient: Gradient) -> tuple[Step, ...]:
+        """The derivation of one formula, from the chain rule to its final form."""
+        if gradient.of in self.backward.zero:
+            return ()
+        if gradient.name not in self._steps:
+            self._steps[gradient.name] = self.explainer.steps(gradient.name, gradient.of)
+        return self._steps[gradient.name]
+
+    def check_steps(self, seed: int = 0) -> StepReport:
+        """Each step of every formula by itself: both sides in float64 at a random point."""
+        from chainrule.explanation.checking import Checker
+
+        explainer = self.explainer
+        checker = Checker(self.network.program, explainer.work, self.loss, seed)
+        formulas = (*self.signals.values(), *self.gradients.values())
+        return checker.report([step for g in formulas for step in g.steps])
 
     # -- outputs ---------------------------------------------------------------------------------------------------
 
@@ -311,10 +313,19 @@ class Derivation:
         return derivation_markdown(self, explain, layout)
 
     def html(self, explain: int = 1, layout: str = "both", report: Report | None = None) -> str:
-        """A self-contained page with MathML."""
+        """A self-contained page with MathML: see `outputs.html.derivation_html`."""
         from chainrule.outputs.html import derivation_html
 
-        return derivation_html(self, explain, layout, report)
+        return derivation_html(self, explain, report, layout)
+
+    def picture(self, standalone: bool = True) -> str:
+        """The network with its sizes, and the signals that flow back, as SVG; standalone: a file by itself."""
+        from chainrule.picture import network_svg
+
+        texts = {e.name: e.text for e in self.network.equations}
+        texts |= {of: self.describe(of)[1:-1] for of in self.backward.signals.values() if is_anonymous(of)}
+        title = f"{self.network.title or 'The network'}: its equations, and the error signals flowing back"
+        return network_svg(self.network.program, self.backward, texts, title, standalone)
 
     def to_json(self, report: Report | None = None, layout: str = "both") -> dict[str, Any]:
         """The derivation as data; its fields are those of the published schema, `chainrule.outputs.json.schema()`."""
@@ -344,7 +355,3 @@ class Derivation:
             lifted = self.network.lift("N" if batch is True else batch, reduction, rename=False)
             return lifted.derive(self.wrt).compile(target, None, dtype, **options)
         return compile_step(target, self, dtype, **options)
-
-
-def _said(text: str) -> Formula:
-    return Formula(Node("raw", (), text))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import keyword
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from chainrule.algebra.program import Program, is_anonymous
@@ -21,6 +21,7 @@ from chainrule.notation.index import index_node, letters_for
 from chainrule.notation.latex import name_to_latex, to_latex
 from chainrule.notation.matrix import Irreducible, MatrixNotation
 from chainrule.notation.text import to_text
+from chainrule.notation.tree import Node
 
 if TYPE_CHECKING:
     from chainrule.derivation import Derivation
@@ -74,6 +75,7 @@ class NamedEquation:
     latex: str
     shape: tuple[Dim, ...]
     indices: str = ""  # [i,j] where the user wrote S[i,j] = …
+    node: Node | None = field(default=None, compare=False, repr=False)  # as notation; None where it has none
 
     def __str__(self) -> str:
         return f"{display_name(self.name)}{self.indices} = {self.text}"
@@ -135,6 +137,7 @@ class Network:
                 continue
             variable = self.program.variables[equation.name]
             source = sources.get(equation.name)
+            node: Node | None = None
             try:
                 if not isinstance(equation.value, dict):
                     raise Irreducible
@@ -153,10 +156,11 @@ class Network:
                 from chainrule.notation.from_tree import respelled, tree_to_node
 
                 text = print_expression(respelled(source.value))
-                latex = to_latex(tree_to_node(source.value, self.program))
+                node = tree_to_node(source.value, self.program)
+                latex = to_latex(node)
             letters = [ref.name or "" for ref in source.indices or ()] if source is not None else []
             indices = f"[{','.join(letters)}]" if letters else ""
-            out.append(NamedEquation(equation.name, text, latex, variable.shape, indices))
+            out.append(NamedEquation(equation.name, text, latex, variable.shape, indices, node))
         return out
 
     def __str__(self) -> str:

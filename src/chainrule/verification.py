@@ -18,7 +18,7 @@ from chainrule.dims import Dim
 from chainrule.functions import FUNCTIONS
 from chainrule.reference import evaluate_program
 
-__all__ = ["Report", "choose_sizes", "sample", "verify_gradients"]
+__all__ = ["Report", "choose_sizes", "kinks_of", "sample", "verify_gradients"]
 
 Array = NDArray[np.float64]
 PRIMES = (3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37, 41, 43, 47)
@@ -99,7 +99,7 @@ def sample(
     return values
 
 
-def _kinked(program: Program) -> list[tuple[str, tuple[float, ...]]]:
+def kinks_of(program: Program) -> list[tuple[str, tuple[float, ...]]]:
     """Names that go into a function with kinks, and where the kinks are."""
     found: dict[str, tuple[float, ...]] = {}
     for equation in program:
@@ -118,7 +118,7 @@ def verify_gradients(
 ) -> Report:  # fmt: skip
     """Compare the gradients that `backward` computes with central differences of `loss` in `forward`."""
     chosen = choose_sizes(forward, sizes)
-    kinked = _kinked(forward)
+    kinked = kinks_of(forward)
     rng = np.random.default_rng(seed)
     report = Report(False, float("nan"), chosen, reason="no point was tried")
     for attempt in range(ATTEMPTS):  # smaller numbers where powers and exponentials drown the differences

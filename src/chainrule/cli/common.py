@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -27,6 +29,7 @@ __all__ = [
     "seed_option",
     "show",
     "sizes_of",
+    "write_output",
     "wrt_option",
 ]
 
@@ -57,6 +60,26 @@ def load(file: str, dialect: str) -> Network:
     if file == "-":
         return api.parse(api.decode(sys.stdin.buffer.read(), "standard input"), dialect, "standard input")
     return api.load(file, dialect)
+
+
+def write_output(output: Path | None, text: str, example: str) -> None:
+    """Write a file in one go, or to standard output where `output` is None. Raises ChainruleError."""
+    if output is None:
+        sys.stdout.write(text)
+        return
+    if output.is_dir():
+        raise ChainruleError(f"{output} is a folder", f"-o {output / example}")
+    partial = output.with_name(output.name + ".partial")
+    try:
+        partial.write_text(text, encoding="utf-8")
+        partial.replace(output)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            partial.unlink()
+        raise ChainruleError(
+            f"{output} cannot be written: {error.strerror}", "a file in a folder that exists and that you may write to"
+        ) from None
+    sys.stderr.write(f"wrote {output}\n")
 
 
 def show(lines: list[Line]) -> None:

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
-import sys
 from pathlib import Path
 
 import click
 
-from chainrule.cli.common import batch_option, batch_size, dialect_option, file_argument, load, wrt_option
-from chainrule.errors import ChainruleError
+from chainrule.cli.common import batch_option, batch_size, dialect_option, file_argument, load, write_output, wrt_option
 
 __all__ = ["compile_command"]
 
@@ -53,19 +50,4 @@ def compile_command(
     derivation = net.derive(list(wrt) or net.parameters or None)
     size = None if batch is None else batch_size(batch)
     step = derivation.compile(target, batch=size, dtype=dtype, reduction="mean" if mean else "sum", plain=plain)
-    if output is None:
-        sys.stdout.write(step.source)
-        return
-    if output.is_dir():
-        raise ChainruleError(f"{output} is a folder", f"-o {output / 'step.py'}")
-    partial = output.with_name(output.name + ".partial")
-    try:
-        partial.write_text(step.source, encoding="utf-8")
-        partial.replace(output)
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            partial.unlink()
-        raise ChainruleError(
-            f"{output} cannot be written: {error.strerror}", "a file in a folder that exists and that you may write to"
-        ) from None
-    sys.stderr.write(f"wrote {output}\n")
+    write_output(output, step.source, "step.py")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +17,7 @@ from chainrule.cli.common import (
     report_line,
     seed_option,
     show,
+    write_output,
     wrt_option,
 )
 from chainrule.dims import display_name
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from chainrule.verification import Report
 
 __all__ = ["derive"]
+
+SUFFIXES = {"json": "json", "latex": "tex", "markdown": "md", "html": "html"}
 
 
 def page_lines(derivation: Derivation, explain: int, layout: str, report: Report | None) -> list[Line]:
@@ -107,12 +109,9 @@ def derive(
         if output is None:
             show(lines)
         else:
-            output.write_text(plain(lines), encoding="utf-8")
+            write_output(output, plain(lines), "gradients.txt")
     else:
         text = written(derivation, form, explain, layout, document, report)
-        if output is None:
-            sys.stdout.write(text)
-        else:
-            output.write_text(text, encoding="utf-8")
+        write_output(output, text, f"gradients.{SUFFIXES[form]}")
     if report is not None and not report.ok:
         raise click.exceptions.Exit(1)

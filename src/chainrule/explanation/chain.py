@@ -104,7 +104,7 @@ class Explainer:
         if term.at in graph.signals:
             signal = self.signals[term.at]
             return replace(term, value=variable(signal, self.work.variables[signal].indices))
-        return replace(term, value=self.backward.adjoints[term.at])
+        return replace(term, value=self.backward.adjoints.get(term.at, {}))  # {}: it is exactly 0
 
     def _known(self, of: str) -> str:
         return f"{display_name(self.signals[of])} = {self.writer.partial(self.loss, of)}"

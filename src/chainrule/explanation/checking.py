@@ -17,7 +17,7 @@ from chainrule.algebra.program import Operation, Program
 from chainrule.explanation.graph import Graph
 from chainrule.explanation.steps import Formula, Step, Term
 from chainrule.reference import evaluate_expression, evaluate_program
-from chainrule.verification import choose_sizes, sample
+from chainrule.verification import choose_sizes, kinks_of, sample
 
 __all__ = ["Checker", "StepReport", "jacobian_by_differences"]
 
@@ -51,10 +51,9 @@ class StepReport:
 class Checker:
     """Evaluates formulas of one derivation at one random point."""
 
-    def __init__(
-        self, forward: Program, work: Program, loss: str, kinked: Mapping[str, tuple[float, ...]], seed: int = 0
-    ) -> None:
+    def __init__(self, forward: Program, work: Program, loss: str, seed: int = 0) -> None:
         self.forward, self.work, self.loss = forward, work, loss
+        kinked = kinks_of(forward)
         self.sizes = choose_sizes(forward)
         rng = np.random.default_rng(seed)
         self.finite = False
@@ -62,7 +61,7 @@ class Checker:
             self.base = sample(forward, self.sizes, rng, attempt % 2 == 1 and attempt > 2)
             self.known = evaluate_program(forward, self.base, self.sizes)
             self.finite = all(bool(np.isfinite(a).all()) for a in self.known.values())
-            gaps = [np.abs(self.known[n] - k).min() for n, ks in kinked.items() for k in ks if self.known[n].size]
+            gaps = [np.abs(self.known[n] - k).min() for n, ks in kinked for k in ks if self.known[n].size]
             if self.finite and min(gaps, default=1.0) > (20 * STEP if attempt < 12 else 0):
                 break
         self._links: dict[tuple[str, str], Array] = {}

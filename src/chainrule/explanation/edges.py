@@ -49,7 +49,7 @@ def local_jacobian(program: Program, work: Program, of: str, wrt: str, between: 
     """∂of/∂wrt with all else held, found by the engine; names that it needs are added to `work`."""
     part = Program()
     part.variables = {n: v for n, v in program.variables.items() if n not in program.equations or n in between}
-    used = [e for e in program if e.name in between and e.name != wrt]
+    used = [e for e in program if e.name in between]  # that of `wrt` too: it says what an anonymous name stands for
     for equation in used:
         for name in equation.arguments:
             part.variables.setdefault(name, program.variables[name])

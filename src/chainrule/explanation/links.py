@@ -19,6 +19,7 @@ from chainrule.explanation.writing import Writer, side_by_side, split_signs
 from chainrule.functions import FUNCTIONS
 from chainrule.identities import BOOK
 from chainrule.notation import tree
+from chainrule.notation.matrix import Irreducible
 from chainrule.notation.text import FUNCTION_TEXT
 from chainrule.notation.tree import Node
 from chainrule.simplify.engine import simplify
@@ -138,8 +139,14 @@ class Links:
         moved = rename(found, {**marks, **{(-1 - count - k, d): (-1 - k, d) for k, d in enumerate(other.dims)}})
         return multiply(rename(value, marks), moved, tuple(marks.values()))
 
-    def _product_node(self, value: Expr, own: Variable, found: Expr, other: Variable) -> Node:
-        """(∂J/∂of so far) times the Jacobian, side by side, before anything is multiplied out."""
+    def _product_node(self, value: Expr, own: Variable, found: Expr, other: Variable) -> Node | None:
+        """(∂J/∂of so far) times the Jacobian, side by side, not multiplied out; None without matrices."""
+        try:
+            return self._side_by_side(value, own, found, other)
+        except Irreducible:
+            return None
+
+    def _side_by_side(self, value: Expr, own: Variable, found: Expr, other: Variable) -> Node:
         dims = (*own.dims, *other.dims)
         kind = "matrix" if len(dims) == 2 else "scalar" if not dims else "column" if own.dims else "row"
         jacobian = self.writer.shown_node(found, dims, kind)
@@ -172,8 +179,8 @@ class Links:
     def _reason(self, of: str, wrt: str, matches: tuple[Match, ...], graph: Graph) -> Stage:
         if not matches:
             detail = f"{self.writer.equation(of)}, differentiated by {self.writer.text(wrt)}"
-            prover = partial(prove, self.forward, of, wrt, graph.between(of, wrt))
-            return Stage({}, self._general_rule(of, wrt), detail, prover=prover)
+            local = partial(prove, self.forward, of, wrt, graph.between(of, wrt))
+            return Stage({}, self._general_rule(of, wrt), detail, prover=local)
         names = list(dict.fromkeys(m.identity.name for m in matches))
         conditions = tuple(dict.fromkeys(c for m in matches for c in conditions_of(m, self.facts(m))))
         detail = "; ".join((self.writer.equation(of), *dict.fromkeys(self.stated(m) for m in matches)))

@@ -110,8 +110,8 @@ class _Proof:
                     deltas.append((((*factors, *pairs), bound), coefficient))
                     total = add(total, monomial(coefficient, [*factors, *pairs], bound))
                 else:
-                    whole: Expr = {((*factors, symbol), bound): coefficient}
-                    put = substitute(whole, _symbol(argument, self.wrt), self._placed(argument))
+                    term: Monomial = ((*factors, symbol), bound)
+                    put = substitute({term: coefficient}, _symbol(argument, self.wrt), self._placed(argument))
                     deltas += list(put.items())
                     total = add(total, put)
         many = len(symbols) > 1
@@ -163,12 +163,12 @@ class _Proof:
         symbol = _symbol(self.of, self.wrt)
         bound = tuple(moved.values())
         signal_here: Factor = (("", self.upstream, bound), 1)
-        factors = (signal_here, (("", symbol, (*bound, *self.marks)), 1))
+        factors: tuple[Factor, ...] = (signal_here, (("", symbol, (*bound, *self.marks)), 1))
         below = self.below
         letters = dict(zip(self.marks, self.inner, strict=True))
         left = Formula(tree.partial(tree.sym("J"), tree.at(self.wrt, self.inner)))
-        whole: Expr = {(factors, bound): 1}
-        first = Formula(self._node(whole, letters))
+        term: Monomial = (factors, bound)
+        first = Formula(self._node({term: 1}, letters))
         lines = [ProofLine(left, first, f"chain rule, {display_name(self.upstream)} = ∂J/∂{display_name(self.of)}")]
         known: Expr = {((signal_here,), ()): 1}
         put = multiply(known, rename(result, moved))
@@ -222,7 +222,8 @@ class _Proof:
     def _raw_node(self, terms: list[tuple[Monomial, Rational]], letters: dict[Index, str]) -> Node:
         nodes: list[tuple[int, Node]] = []
         for key, coefficient in terms:
-            node = self._node({key: abs(coefficient)}, letters)
+            size = coefficient if coefficient > 0 else -coefficient
+            node = self._node({key: size}, letters)
             nodes.append((1 if coefficient > 0 else -1, node))
         return tree.sum_of(nodes) if nodes else tree.num(0)
 

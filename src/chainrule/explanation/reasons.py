@@ -1,7 +1,7 @@
 """Why this transpose: one line under each gradient, read off the indices of its formula.
 
-In ∂J/∂W[i,j] = δ[i] x[j] the row index of W is δ's and its column index is x's, hence δᵀ xᵀ for a row δ and a column x. A
-letter that is summed joins two factors, or is left over where the forward pass repeated a name.
+In ∂J/∂W[i,j] = δ[i] x[j] the row index of W is δ's and its column index is x's, hence δᵀ xᵀ for a row δ and a column x.
+A letter that is summed joins two factors, or is left over where the forward pass repeated a name.
 """
 
 from __future__ import annotations
@@ -20,12 +20,13 @@ SIDES = ("rows", "columns")
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """The gradient that is explained: its variable, and its formula in both layouts."""
+    """The gradient that is explained: its variable, its formula in both layouts, and what uses the variable."""
 
     loss: str
     variable: Variable
     shape: str
     numerator: str
+    users: tuple[str, ...]
 
 
 def layout_reason(program: Program, target: Target, expression: Expr) -> str:
@@ -46,8 +47,8 @@ def layout_reason(program: Program, target: Target, expression: Expr) -> str:
             told += _place(program, factors, index, position, names, own)
         for index in bound:
             told += _sum(program, factors, index, names, own)
-    elif len(expression) > 1:
-        told.append(f"a sum of {len(expression)} terms")
+    if len(target.users) > 1:
+        told.append(f"{display_name(own.name)} is used in {' and '.join(target.users)}: one term for each use, summed")
     told += _relation(target)
     return f"{said}: {'; '.join(told)}" if told else said
 
@@ -101,7 +102,8 @@ def _relation(target: Target) -> list[str]:
     if len(own.dims) == 2:
         return [f"in numerator layout it is the transpose, {target.numerator}"]
     if own.orientation == "column":
-        return [f"in numerator layout it is the row {target.numerator}; turned, it has the shape of {display_name(own.name)}"]
+        shown = display_name(own.name)
+        return [f"in numerator layout it is the row {target.numerator}; turned, it has the shape of {shown}"]
     if own.orientation == "row":
         return ["a row in both layouts"]
     return []

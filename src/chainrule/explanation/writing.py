@@ -133,8 +133,8 @@ class Writer:
 def side_by_side(parts: list[Node]) -> Node:
     """A product of Jacobians: with matrices it is a contraction, which juxtaposition says as it does on paper."""
     flat = [p for p in parts if not (p.op == "num" and p.data == 1)]
-    if len(flat) == 1:
-        return flat[0]
+    if len(flat) < 2:
+        return flat[0] if flat else tree.num(1)
     first = flat[0].args if flat[0].op == "prod" else flat[:1]
     return Node("prod", (*first, *flat[1:]), None, flat[0].rows, flat[-1].cols)
 

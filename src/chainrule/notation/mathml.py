@@ -1,21 +1,109 @@
-"""Formulas as MathML, for a page: the same tree as text and LaTeX, with the same brackets."""
+"""Formulas as MathML (the Core that browsers draw): the same tree as text and LaTeX, with the same brackets.
+
+Every name carries `data-name`, its canonical spelling, so that a page can light it up wherever it occurs. A new kind of
+node is one writer and one line in `_WRITERS`.
+"""
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Callable
 from fractions import Fraction
 from html import escape
 
-from chainrule.dims import display_name
+from chainrule.dims import ACCENT_NAMES, canonical_name
 from chainrule.notation.text import FUNCTION_TEXT, number_text
-from chainrule.notation.tree import ATOM, HADAMARD, POSTFIX, PRODUCT, Node, names_in, strength
+from chainrule.notation.tree import ATOM, HADAMARD, POSTFIX, PRODUCT, Node, strength
 
-__all__ = ["to_mathml"]
+__all__ = ["inner_mathml", "name_to_mathml", "partial_to_mathml", "text_to_mathml", "to_mathml"]
+
+ACCENT_SIGNS = {"hat": "^", "bar": "¯", "tilde": "~", "dot": "˙"}
+FENCES = {"norm": "‖", "abs": "|"}  # functions that are written as bars around their argument
+TIMES = '<mo lspace="0" rspace="0.12em">&#x2062;</mo>'  # invisible; a hair of space keeps the factors apart
+COMMA = '<mo separator="true">,</mo>'
+APPLY = "<mo>&#x2061;</mo>"
+TRANSPOSED = "<mi>⊤</mi>"
 
 
 def to_mathml(node: Node) -> str:
     """A `<math>` element."""
-    return f"<math>{_inner(node)}</math>"
+    return f"<math>{inner_mathml(node)}</math>"
+
+
+def inner_mathml(node: Node, at_least: int = 0) -> str:
+    """What stands inside `<math>`: one element; in brackets where it binds less strongly than `at_least`."""
+    if node.op == "group":  # brackets that only text needs
+        return inner_mathml(node.args[0], at_least)
+    body = _WRITERS[node.op](node)
+    binds = HADAMARD if node.op == "sigma" else strength(node)  # what follows a sum would be read as summed
+    if binds >= at_least or (_is_fraction(node) and at_least < POSTFIX):
+        return body  # a fraction line groups by itself, except below an exponent
+    return _fenced(body, _is_tall(node))
+
+
+def text_to_mathml(text: str) -> str:
+    """Text that is no formula."""
+    return f"<mtext>{escape(text)}</mtext>"
+
+
+def name_to_mathml(name: str, indices: str = "", above: str = "") -> str:
+    """A name: ŷ is a y below a hat, b1 a b with the subscript 1, a longer word upright.
+
+    indices, above: MathML to stand below it, behind its own subscript, and above its subscript.
+    """
+    canonical = canonical_name(name)
+    base, *below = canonical.split("_")
+    stem = base.rstrip("0123456789")
+    if stem and stem != base:
+        below.insert(0, base[len(stem) :])
+    tag = f' data-name="{escape(canonical)}"'
+    parts = [_stem(s, "") for s in below if s] + ([indices] if indices else [])
+    if not parts:
+        return f"<msup>{_stem(stem or base, tag)}{above}</msup>" if above else _stem(stem or base, tag)
+    kind = "msubsup" if above else "msub"
+    return f"<{kind}{tag}>{_stem(stem or base, '')}{_row(COMMA.join(parts))}{above}</{kind}>"
+
+
+def _letter(letter: str) -> str:
+    """An index: a letter, or i + 1."""
+    if letter.isdigit():
+        return f"<mn>{letter}</mn>"
+    return f"<mi>{escape(letter)}</mi>" if letter.isidentifier() else text_to_mathml(letter)
+
+
+def _at(node: Node) -> str:
+    """One entry, W_ij: the letters stand behind a subscript that the name has already."""
+    assert isinstance(node.data, tuple)
+    name, *letters = map(str, node.data)
+    short = all(len(x) == 1 and not x.isdigit() for x in letters)
+    return name_to_mathml(name, ("" if short else COMMA).join(map(_letter, letters)))
+
+
+def partial_to_mathml(top: str, bottom: str) -> str:
+    """∂top/∂bottom as a fraction; both are MathML."""
+    return f"<mfrac>{_row('<mo>∂</mo>' + top)}{_row('<mo>∂</mo>' + bottom)}</mfrac>"
+
+
+def _stem(stem: str, tag: str) -> str:
+    """Letters with their accents; one element, which carries `tag`."""
+    letters: list[tuple[str, list[str]]] = []
+    for char in unicodedata.normalize("NFD", stem):
+        if char in ACCENT_NAMES and letters:
+            letters[-1][1].append(ACCENT_SIGNS[ACCENT_NAMES[char]])
+        else:
+            letters.append((char, []))
+    if stem.isdigit():
+        return f"<mn{tag}>{stem}</mn>"
+    if not any(accents for _, accents in letters):
+        return f"<mi{tag}>{escape(stem)}</mi>"
+    pieces = []
+    for char, accents in letters:
+        piece = f"<mi>{escape(char)}</mi>"
+        for accent in accents:
+            own = tag if len(letters) == 1 and accent is accents[-1] else ""
+            piece = f'<mover accent="true"{own}>{piece}<mo stretchy="false">{accent}</mo></mover>'
+        pieces.append(piece)
+    return pieces[0] if len(pieces) == 1 else f"<mrow{tag}>{''.join(pieces)}</mrow>"
 
 
 def _row(content: str) -> str:
@@ -26,101 +114,140 @@ def _op(text: str) -> str:
     return f"<mo>{text}</mo>"
 
 
-def _inner(node: Node, at_least: int = 0) -> str:
-    if node.op == "group":
-        return _inner(node.args[0], at_least)
-    text = _write(node)
-    fraction = node.op in ("div", "partial")
-    binds = (POSTFIX - 1) if fraction else HADAMARD if node.op == "sigma" else strength(node)
-    return _row(_op("(") + text + _op(")")) if binds < at_least else text
+def _fenced(body: str, tall: bool, left: str = "(", right: str = ")") -> str:
+    """Brackets, which grow only around what is taller than a line."""
+    grow = "" if tall else ' stretchy="false"'
+    return _row(f'<mo form="prefix"{grow}>{left}</mo>{body}<mo form="postfix"{grow}>{right}</mo>')
 
 
-def _name(name: str) -> str:
-    shown = display_name(name)
-    stem = shown.rstrip("0123456789₀₁₂₃₄₅₆₇₈₉")
-    digits = shown[len(stem) :].translate(str.maketrans("₀₁₂₃₄₅₆₇₈₉", "0123456789"))
-    base, _, below = stem.partition("_")
-    if digits and stem:
-        below = below + digits if below else digits
-    body = f"<mi>{escape(base or shown)}</mi>"
-    return f"<msub>{body}<mtext>{escape(below)}</mtext></msub>" if below and base else body
+def _is_fraction(node: Node) -> bool:
+    if node.op in ("pow", "^"):
+        return _is_reciprocal(node)
+    return node.op in ("div", "partial") or (node.op == "num" and "/" in number_text(Fraction(str(node.data))))
 
 
-def _write(node: Node) -> str:
-    args = node.args
-    op = node.op
-    if op == "sym":
-        return _name(str(node.data))
-    if op == "num":
-        return f"<mn>{number_text(Fraction(str(node.data)))}</mn>"
-    if op == "sum":
-        out = ""
-        for sign, part in zip(node.data, args, strict=True):  # type: ignore[call-overload]
-            out += (_op("+") if sign > 0 else _op("−")) if out or sign < 0 else ""
-            out += _inner(part, HADAMARD)
-        return _row(out)
-    if op == "had":
-        return _row(_op("∘").join(_inner(a, PRODUCT) for a in args))
-    if op == "prod":
-        return _row(_op("&#x2062;").join(_inner(a, PRODUCT) for a in args))
-    if op == "div":
-        return f"<mfrac>{_inner(args[0])}{_inner(args[1])}</mfrac>"
-    if op in ("pow", "^"):
-        exponent = Fraction(str(node.data))
-        if exponent == Fraction(1, 2):
-            return f"<msqrt>{_inner(args[0])}</msqrt>"
-        circle = "" if args[0].rows == 1 == args[0].cols or args[0].op == "norm" else _op("∘")
-        return f"<msup>{_inner(args[0], ATOM)}{_row(f'{circle}<mn>{exponent}</mn>')}</msup>"
-    if op == "T":
-        return f"<msup>{_inner(args[0], POSTFIX)}<mi>⊤</mi></msup>"
-    if op == "norm":
-        return _row(_op("‖") + _inner(args[0]) + _op("‖"))
-    if op == "ones":
-        return "<mn>𝟏</mn>" if node.cols == 1 else "<msup><mn>𝟏</mn><mi>⊤</mi></msup>"
-    if op == "eye":
-        return "<mi>I</mi>"
-    if op == "diag":
-        return _row("<mi>diag</mi>" + _op("(") + _inner(args[0]) + _op(")"))
-    if op in _ENTRIES:
-        return _ENTRIES[op](node)
-    name = str(node.data)
-    bare = name.rstrip("'")
-    shown = FUNCTION_TEXT.get(bare, bare) + "′" * (len(name) - len(bare))
-    return _row(f"<mi>{escape(shown)}</mi>" + _op("(") + _op(",").join(_inner(a) for a in args) + _op(")"))
+def _is_reciprocal(node: Node) -> bool:
+    return Fraction(str(node.data)) == -1 and node.args[0].rows == 1 == node.args[0].cols
 
 
-# -- index notation ------------------------------------------------------------------------------------------------
+def _is_tall(node: Node) -> bool:
+    return _is_fraction(node) or node.op == "sigma" or any(_is_tall(a) for a in node.args)
 
 
-def _letter(letter: object) -> str:
-    text = str(letter)
-    return _name(text) if text.isidentifier() else f"<mtext>{escape(text)}</mtext>"
-
-
-def _at(node: Node) -> str:
-    """W_ij: the letters stand behind a subscript that the name has already."""
-    name, *letters = names_in(node)
-    shown = _name(name)
-    short = all(len(x) == 1 and not x.isdigit() for x in letters)
-    below = ("" if short else "<mo>,</mo>").join(map(_letter, letters))
-    if shown.startswith("<msub>"):  # <msub> base subscript </msub>
-        base, own = shown[len("<msub>") : -len("</msub>")].split("</mi>", 1)
-        return f"<msub>{base}</mi>{_row(f'{own}<mo>,</mo>{below}')}</msub>"
-    return f"<msub>{shown}{_row(below)}</msub>"
-
-
-def _sigma(node: Node) -> str:
-    return _row(f"<munder><mo>∑</mo>{_letter(node.data)}</munder>" + _inner(node.args[0], HADAMARD))
-
-
-def _iverson(node: Node) -> str:
-    first, second = names_in(node)
-    return _row(f"<mn>𝟏</mn>{_op('[')}{_letter(first)}{_op('=')}{_letter(second)}{_op(']')}")
-
-
-def _partial(node: Node) -> str:
-    top, bottom = (_row("<mo>∂</mo>" + _inner(a, ATOM)) for a in node.args)
+def _fraction(top: str, bottom: str) -> str:
     return f"<mfrac>{top}{bottom}</mfrac>"
 
 
-_ENTRIES: dict[str, Callable[[Node], str]] = {"at": _at, "sigma": _sigma, "iverson": _iverson, "partial": _partial}
+def _number(value: Fraction) -> str:
+    text = number_text(abs(value))
+    if "e-" in text:
+        mantissa, _, exponent = text.partition("e-")
+        power = f"<msup><mn>10</mn>{_row(_op('−') + f'<mn>{exponent}</mn>')}</msup>"
+        body = power if mantissa == "1" else f"<mn>{mantissa}</mn>{_op('·')}{power}"
+    elif "/" in text:
+        top, _, bottom = text.partition("/")
+        body = f'<mstyle displaystyle="false">{_fraction(f"<mn>{top}</mn>", f"<mn>{bottom}</mn>")}</mstyle>'
+    else:
+        body = f"<mn>{text}</mn>"
+    return body if value >= 0 else _row('<mo form="prefix">−</mo>' + body)
+
+
+def _sym(node: Node) -> str:
+    name = str(node.data)
+    if name.startswith("∂"):
+        top, bottom = name[1:].split("/∂")
+        return partial_to_mathml(name_to_mathml(top), name_to_mathml(bottom))
+    return name_to_mathml(name)
+
+
+def _sum(node: Node) -> str:
+    out = ""
+    for sign, part in zip(node.data, node.args, strict=True):  # type: ignore[call-overload]
+        form = "infix" if out else "prefix"
+        if out or sign < 0:
+            out += f'<mo form="{form}">{"+" if sign > 0 else "−"}</mo>'
+        out += inner_mathml(part, HADAMARD)
+    return _row(out)
+
+
+def _prod(node: Node) -> str:
+    parts = []
+    for a in node.args:
+        body = inner_mathml(a, PRODUCT)
+        parts.append(_fenced(body, _is_tall(a)) if a.op == "prod" else body)
+    out = parts[0]
+    for before, part, a in zip(node.args, parts[1:], node.args[1:], strict=False):
+        out += (_op("·") if before.op == a.op == "num" else TIMES) + part
+    return _row(out)
+
+
+def _had(node: Node) -> str:
+    return _row('<mo form="infix">∘</mo>'.join(inner_mathml(a, PRODUCT) for a in node.args))
+
+
+def _pow(node: Node) -> str:
+    base, exponent = node.args[0], Fraction(str(node.data))
+    if exponent == Fraction(1, 2):
+        return f"<msqrt>{inner_mathml(base)}</msqrt>"
+    if _is_reciprocal(node):
+        return _fraction("<mn>1</mn>", inner_mathml(base))
+    circle = "" if base.rows == 1 == base.cols or base.op == "norm" else '<mo lspace="0" rspace="0">∘</mo>'
+    sign = '<mo form="prefix">−</mo>' if exponent < 0 else ""
+    whole = f"<mn>{abs(exponent.numerator)}</mn>"
+    part = f'<mo lspace="0" rspace="0">/</mo><mn>{exponent.denominator}</mn>' if exponent.denominator != 1 else ""
+    return f"<msup>{inner_mathml(base, ATOM)}{_row(circle + sign + whole + part)}</msup>"
+
+
+def _transposed(node: Node) -> str:
+    inner = node.args[0]
+    if inner.op == "sym" and not str(inner.data).startswith("∂"):
+        return name_to_mathml(str(inner.data), above=TRANSPOSED)
+    return f"<msup>{inner_mathml(inner, ATOM if inner.op == 'pow' else POSTFIX)}{TRANSPOSED}</msup>"
+
+
+def _call(node: Node) -> str:
+    name = str(node.data)
+    if name == "sqrt":
+        return f"<msqrt>{inner_mathml(node.args[0])}</msqrt>"
+    if name in FENCES and len(node.args) == 1:
+        return _fenced(inner_mathml(node.args[0]), _is_tall(node), FENCES[name], FENCES[name])
+    bare = name.rstrip("'")
+    head = f"<mi>{escape(FUNCTION_TEXT.get(bare, bare))}</mi>" if bare in FUNCTION_TEXT else name_to_mathml(bare)
+    if primes := len(name) - len(bare):
+        head = f"<msup>{head}<mo>{'′' * primes}</mo></msup>"
+    inside = COMMA.join(inner_mathml(a) for a in node.args)
+    return _row(head + APPLY + _fenced(inside, any(map(_is_tall, node.args))))
+
+
+def _diag(node: Node) -> str:
+    return _row("<mi>diag</mi>" + APPLY + _fenced(inner_mathml(node.args[0]), _is_tall(node)))
+
+
+def _sigma(node: Node) -> str:
+    """Σ over a letter."""
+    return _row(f"<munder><mo>∑</mo>{_letter(str(node.data))}</munder>" + inner_mathml(node.args[0], HADAMARD))
+
+
+def _iverson(node: Node) -> str:
+    """1[i = j]."""
+    assert isinstance(node.data, tuple)
+    first, second = (_letter(str(letter)) for letter in node.data)
+    return _row("<mn>𝟏</mn>" + _fenced(f"{first}<mo>=</mo>{second}", False, "[", "]"))
+
+
+def _ones(node: Node) -> str:
+    return "<mn>𝟏</mn>" if node.cols == 1 else f"<msup><mn>𝟏</mn>{TRANSPOSED}</msup>"
+
+
+_WRITERS: dict[str, Callable[[Node], str]] = {
+    "sym": _sym, "sum": _sum, "prod": _prod, "had": _had, "pow": _pow, "T": _transposed, "diag": _diag, "ones": _ones,
+    "num": lambda n: _number(Fraction(str(n.data))),
+    "div": lambda n: _fraction(inner_mathml(n.args[0]), inner_mathml(n.args[1])),
+    "norm": lambda n: _fenced(inner_mathml(n.args[0]), _is_tall(n), "‖", "‖"),
+    "fn": _call, "call": _call,
+    "at": _at, "sigma": _sigma, "iverson": _iverson, "^": _pow,
+    "partial": lambda n: partial_to_mathml(inner_mathml(n.args[0], ATOM), inner_mathml(n.args[1], ATOM)),
+    "group": lambda n: inner_mathml(n.args[0]),
+    "eye": lambda n: "<mi>I</mi>",
+    "raw": lambda n: text_to_mathml(str(n.data)),
+}  # fmt: skip

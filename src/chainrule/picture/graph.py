@@ -1,0 +1,105 @@
+"""What the picture shows: a node for each name, an edge for each use, and which signal flows back along it.
+
+Anonymous parts of an equation belong to the equation, unless a signal has its place at one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from chainrule.algebra.expr import variable
+from chainrule.algebra.program import Program, is_anonymous
+from chainrule.calculus.reverse import Backward
+from chainrule.dims import display_name, format_shape
+
+__all__ = ["Box", "Graph", "Use", "network_graph"]
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """A node. kind: input, label, param, const, value or loss.
+
+    text: the right-hand side, "" for what is declared.  size: D_h × 1.  signal: the error signal at it, "" where the
+    adjoint has no name; `has_adjoint` is False where nothing flows back.  ghost: stands for a node of another column.
+    """
+
+    name: str
+    kind: str
+    text: str
+    size: str
+    signal: str = ""
+    has_adjoint: bool = False
+    ghost: bool = False
+
+    @property
+    def is_leaf(self) -> bool:
+        """True for what is declared."""
+        return self.kind not in ("value", "loss")
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """`source` is used by `target`; `back`: an adjoint flows from target to source."""
+
+    source: str
+    target: str
+    back: bool
+
+
+@dataclass(slots=True)
+class Graph:
+    """Nodes by key, in the order of the program, and the uses between them."""
+
+    boxes: dict[str, Box] = field(default_factory=dict)
+    uses: list[Use] = field(default_factory=list)
+
+    def before(self, key: str) -> list[str]:
+        """What a node uses."""
+        return [u.source for u in self.uses if u.target == key]
+
+    def after(self, key: str) -> list[str]:
+        """What uses a node."""
+        return [u.target for u in self.uses if u.source == key]
+
+
+def network_graph(program: Program, backward: Backward, texts: Mapping[str, str]) -> Graph:
+    """The graph of a forward program with its backward pass.
+
+    texts: the right-hand side of each equation as people read it, and of each anonymous name at which a signal stands.
+    """
+    signal_at = {of: signal for signal, of in backward.signals.items()}
+    graph = Graph()
+    shown = [e for e in program if not is_anonymous(e.name) or e.name in signal_at]
+    visible = {e.name for e in shown}
+    for declared in program.variables.values():
+        if declared.name not in program.equations:
+            graph.boxes[declared.name] = _box(declared.name, declared.kind, program, backward, signal_at, texts)
+    for equation in shown:
+        kind = "loss" if equation.name == backward.loss else "value"
+        graph.boxes[equation.name] = _box(equation.name, kind, program, backward, signal_at, texts)
+        for source in dict.fromkeys(_arguments(program, equation.name, visible)):
+            back = source in backward.adjoints and equation.name in backward.adjoints
+            graph.uses.append(Use(source, equation.name, back and bool(backward.adjoints[source])))
+    return graph
+
+
+def _arguments(program: Program, name: str, visible: set[str]) -> Iterator[str]:
+    """What an equation uses, looking through anonymous parts."""
+    for argument in program.equations[name].arguments:
+        if is_anonymous(argument) and argument not in visible:
+            yield from _arguments(program, argument, visible)
+        else:
+            yield argument
+
+
+def _box(
+    name: str, kind: str, program: Program, backward: Backward, signal_at: Mapping[str, str], texts: Mapping[str, str]
+) -> Box:
+    own = program.variables[name]
+    size = format_shape(tuple(display_name(d) if isinstance(d, str) else d for d in own.shape))
+    adjoint = backward.adjoints.get(name, {})
+    signal = signal_at.get(name, "")
+    if adjoint and not signal:  # the adjoint is another place's signal: z = a + b hands on δ as it is
+        signal = next((s for s in backward.signals if adjoint == variable(s, own.indices)), "")
+    return Box(name, kind, texts.get(name, ""), size, signal, bool(adjoint))
