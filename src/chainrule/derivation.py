@@ -280,12 +280,10 @@ class Derivation:
 
     def check_steps(self, seed: int = 0) -> StepReport:
         """Each step of every formula by itself: both sides in float64 at a random point."""
-        from chainrule.explanation.checking import Checker
+        from chainrule.explanation.checking import check_steps
 
-        explainer = self.explainer
-        checker = Checker(self.network.program, explainer.work, self.loss, seed)
-        formulas = (*self.signals.values(), *self.gradients.values())
-        return checker.report([step for g in formulas for step in g.steps])
+        steps = [step for g in (*self.signals.values(), *self.gradients.values()) for step in g.steps]
+        return check_steps(self.network.program, self.explainer.work, self.loss, steps, seed)
 
     # -- outputs ---------------------------------------------------------------------------------------------------
 
