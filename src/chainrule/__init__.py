@@ -6,6 +6,9 @@
 z xᵀ
 """
 
+import importlib
+from typing import TYPE_CHECKING, Any
+
 from chainrule.api import load, parse
 from chainrule.errors import (
     ArrayError,
@@ -17,17 +20,36 @@ from chainrule.errors import (
     UnsupportedError,
 )
 
+if TYPE_CHECKING:
+    from chainrule.explanation.book import identities, register_identity
+    from chainrule.identities import Identity
+
 __version__ = "0.1.0"
+
+LAZY = {  # what is imported when it is first asked for, and where it stands
+    "Identity": "chainrule.identities",
+    "identities": "chainrule.explanation.book",
+    "register_identity": "chainrule.explanation.book",
+}
 
 __all__ = [
     "ArrayError",
     "ChainruleError",
     "ChainruleWarning",
     "DimensionError",
+    "Identity",
     "LanguageError",
     "UnknownNameError",
     "UnsupportedError",
     "__version__",
+    "identities",
     "load",
     "parse",
+    "register_identity",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name in LAZY:
+        return getattr(importlib.import_module(LAZY[name]), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

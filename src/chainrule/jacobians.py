@@ -67,7 +67,7 @@ class Jacobian:
 
     @cached_property
     def _names(self) -> list[str]:
-        count = len(self._network.program.variables[self.of].dims)
+        count = len(self.program.variables[self.of].dims)
         taken = set(self.letters) | {display_name(n) for n in self.program.variables}
         outer = (
             [c for c in "ijklmnpqrst" if c not in taken]
@@ -82,7 +82,7 @@ class Jacobian:
     @cached_property
     def entry(self) -> str:
         """One entry: ∂z[k]/∂W[i,j] = 1[i = k] x[j]."""
-        count = len(self._network.program.variables[self.of].dims)
+        count = len(self.program.variables[self.of].dims)
         names = self._names
         top = f"[{','.join(names[:count])}]" if count else ""
         below = f"[{','.join(names[count:])}]" if names[count:] else ""
@@ -91,7 +91,7 @@ class Jacobian:
 
     def _column_of_entry(self) -> str:
         """∂of/∂wrt[i,j] as a vector: where a delta fixes its place, all other entries are 0."""
-        count = len(self._network.program.variables[self.of].dims)
+        count = len(self.program.variables[self.of].dims)
         if count == 1 and len(self.expression) == 1:
             ((factors, bound), coefficient) = next(iter(self.expression.items()))
             own = free(self.dims)[0]

@@ -22,8 +22,10 @@ __all__ = ["app", "main"]
 COMMANDS = {  # name -> module and attribute, in the order of the help page
     "derive": ("chainrule.cli.derive", "derive"),
     "compile": ("chainrule.cli.compile", "compile_command"),
+    "jacobian": ("chainrule.cli.jacobian", "jacobian"),
     "verify": ("chainrule.cli.verify", "verify"),
     "picture": ("chainrule.cli.picture", "picture"),
+    "identities": ("chainrule.cli.identities", "identities"),
     "train": ("chainrule.cli.train", "train"),
     "demo": ("chainrule.cli.train", "demo"),
 }

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 __all__ = [
     "batch_option",
     "batch_size",
+    "book_option",
     "dialect_option",
     "file_argument",
     "load",
@@ -41,6 +42,10 @@ dialect_option = click.option(
 batch_option = click.option(
     "--batch", metavar="N", help="Lift a network written for one sample to a batch of this size (a symbol)."
 )
+book_option = click.option(
+    "--book", multiple=True, metavar="FILE", type=click.Path(path_type=Path),
+    help="Identities of your own, a TOML file; each is checked first. Repeatable.",
+)  # fmt: skip
 seed_option = click.option(
     "--seed", default=0, show_default=True, type=click.IntRange(min=0), help="Seed of the random numbers."
 )

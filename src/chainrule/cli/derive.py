@@ -11,6 +11,7 @@ import click
 from chainrule.cli.common import (
     batch_option,
     batch_size,
+    book_option,
     dialect_option,
     file_argument,
     load,
@@ -26,6 +27,7 @@ from chainrule.outputs.text import Line, derivation_lines, plain, program_lines,
 
 if TYPE_CHECKING:
     from chainrule.derivation import Derivation
+    from chainrule.explanation.checking import StepReport
     from chainrule.verification import Report
 
 __all__ = ["derive"]
@@ -33,12 +35,18 @@ __all__ = ["derive"]
 SUFFIXES = {"json": "json", "latex": "tex", "markdown": "md", "html": "html"}
 
 
-def page_lines(derivation: Derivation, explain: int, layout: str, report: Report | None) -> list[Line]:
+def page_lines(
+    derivation: Derivation, explain: int, layout: str, report: Report | None, steps: StepReport | None
+) -> list[Line]:
     """The program, its derivation and the verdict."""
     net = derivation.network
     lines = [title(net.title or "network", f"loss {display_name(derivation.loss)}"), *program_lines(net), []]
     lines += derivation_lines(derivation, explain, layout)
-    return [*lines, [], report_line(report)] if report is not None else lines
+    if report is not None:
+        lines += [[], report_line(report)]
+    if steps is not None:
+        lines.append([(str(steps), "green" if steps.ok else "bold red")])
+    return lines
 
 
 def written(derivation: Derivation, form: str, explain: int, layout: str, document: bool, report: Report | None) -> str:
@@ -81,13 +89,14 @@ def written(derivation: Derivation, form: str, explain: int, layout: str, docume
 @click.option("--document", is_flag=True, help="LaTeX: a whole document instead of a block to paste.")
 @batch_option
 @dialect_option
+@book_option
 @click.option(
     "--verify/--no-verify", default=True, help="Check every gradient against central differences (the default)."
 )
 @seed_option
 def derive(
     file: str, wrt: tuple[str, ...], form: str, output: Path | None, explain: int, layout: str, document: bool,
-    batch: str | None, dialect: str, verify: bool, seed: int,
+    batch: str | None, dialect: str, book: tuple[Path, ...], verify: bool, seed: int,
 ) -> None:  # fmt: skip
     """Derive every gradient of a network's loss.
 
@@ -99,13 +108,19 @@ def derive(
     """
     if document and form != "latex":
         raise ChainruleError(f"--document is for LaTeX, not for {form}", "--format latex --document")
+    if book:
+        from chainrule.explanation.book import load_book
+
+        for path in book:
+            load_book(path)
     net = load(file, dialect)
     if batch is not None:
         net = net.lift(batch_size(batch))
     derivation = net.derive(list(wrt) or None)
     report = derivation.verify(seed) if verify else None
+    steps = derivation.check_steps(seed) if verify and explain else None
     if form == "text":
-        lines = page_lines(derivation, explain, layout, report)
+        lines = page_lines(derivation, explain, layout, report, steps)
         if output is None:
             show(lines)
         else:
@@ -113,5 +128,5 @@ def derive(
     else:
         text = written(derivation, form, explain, layout, document, report)
         write_output(output, text, f"gradients.{SUFFIXES[form]}")
-    if report is not None and not report.ok:
+    if (report is not None and not report.ok) or (steps is not None and steps.wrong is not None):
         raise click.exceptions.Exit(1)

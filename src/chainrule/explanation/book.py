@@ -6,8 +6,14 @@ points of distinct prime sizes. A wrong identity is refused with a counterexampl
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+import difflib
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -15,10 +21,12 @@ from chainrule.algebra.expr import Expr, add, delta, free, multiply, rename, sca
 from chainrule.algebra.program import Program, Variable
 from chainrule.calculus.jacobian import jacobian
 from chainrule.dims import Dim, format_shape
-from chainrule.errors import ChainruleError
+from chainrule.errors import ChainruleError, UnknownNameError
 from chainrule.explanation.checking import jacobian_by_differences
 from chainrule.explanation.pattern import Pattern, pattern_of
-from chainrule.identities import Identity
+from chainrule.explanation.proof import proof_of
+from chainrule.explanation.steps import ProofLine, Step
+from chainrule.identities import BOOK, Identity
 from chainrule.identities import register as _register
 from chainrule.language.elaborate import elaborate_expression, known_functions
 from chainrule.language.parser import parse_expression
@@ -28,7 +36,7 @@ from chainrule.simplify.expand import expanded
 from chainrule.simplify.knowledge import Knowledge
 from chainrule.verification import choose_sizes, sample
 
-__all__ = ["IdentityError", "Verdict", "check", "register_identity"]
+__all__ = ["Entry", "IdentityError", "Verdict", "check", "entry", "identities", "load_book", "register_identity"]
 
 POINTS = 3
 TOLERANCE = 1e-9
@@ -74,6 +82,122 @@ def register_identity(identity: Identity | None = None, /, **fields: Any) -> Ide
     if not verdict.ok:
         raise IdentityError(f"the identity {identity.name} is wrong: {verdict.counterexample}")
     return _register(identity)
+
+
+def load_book(path: str | os.PathLike[str]) -> list[Identity]:
+    """Add the identities of a TOML file: a table `[[identity]]` each, with the fields of `Identity`.
+
+    Raises ChainruleError for a file that cannot be read, a field that does not exist, and a wrong identity.
+    """
+    try:
+        data = tomllib.loads(Path(path).read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ChainruleError(f"{path} is no book of identities: {error}", "[[identity]] with name, title, …") from None
+    known = {f.name for f in fields(Identity)}
+    added = []
+    for item in data.get("identity", []):
+        strange = set(item) - known
+        missing = {"name", "title", "program", "wrt"} - set(item)
+        if strange or missing:
+            what = f"no field {min(strange)}" if strange else f"no {min(missing)} given"
+            raise ChainruleError(f"{path}: an identity has {what}", f"the fields are {', '.join(sorted(known))}")
+        item["conditions"] = tuple(item.get("conditions", ()))
+        added.append(register_identity(Identity(**item)))
+    return added
+
+
+class Explained(Protocol):
+    """What the book reads of a derivation."""
+
+    @property
+    def signals(self) -> Mapping[str, Any]:
+        """Formulas with `.symbol` and `.steps`."""
+
+    @property
+    def gradients(self) -> Mapping[str, Any]:
+        """Formulas with `.symbol` and `.steps`."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """An identity as a page of the book.
+
+    statement: the answers, by layout.  proof: lines in index notation.  `check()` derives it afresh.
+    """
+
+    identity: Identity
+
+    @property
+    def name(self) -> str:
+        """How steps cite it."""
+        return self.identity.name
+
+    @property
+    def equations(self) -> tuple[str, ...]:
+        """The equations of its program."""
+        return tuple(line for line in self.identity.program.splitlines() if " = " in line)
+
+    @property
+    def declarations(self) -> tuple[str, ...]:
+        """The declarations of its program."""
+        return tuple(line for line in self.identity.program.splitlines() if " = " not in line)
+
+    @cached_property
+    def statement(self) -> dict[str, str]:
+        """Layout -> the answer, such as "∂z/∂x = W"."""
+        identity, of = self.identity, pattern_of(self.identity).of
+        left = f"∂{'J' if identity.upstream else of}/∂{identity.wrt}"
+        answers = {"numerator": identity.numerator, "shape": identity.shape}
+        return {layout: f"{left} = {answer}" for layout, answer in answers.items() if answer}
+
+    @property
+    def given(self) -> str:
+        """What the upstream letter means, or ""."""
+        identity = self.identity
+        return f"{identity.upstream} = ∂J/∂{pattern_of(identity).of}" if identity.upstream else ""
+
+    @property
+    def proof(self) -> tuple[ProofLine, ...]:
+        """The proof from the definition of the derivative, in index notation."""
+        return proof_of(self.identity)
+
+    def check(self, seed: int = 0) -> Verdict:
+        """Derive it afresh and compare."""
+        return check(self.identity, seed)
+
+    def used_in(self, derivation: Explained) -> list[tuple[str, Step]]:
+        """Where a derivation uses it: the formula's left side, and the step."""
+        found = []
+        for formula in (*derivation.signals.values(), *derivation.gradients.values()):
+            steps = [s for step in formula.steps for s in (step, *step.within)]
+            found += [(formula.symbol, s) for s in steps if self.name in s.identity.split(", ")]
+        return found
+
+    def __str__(self) -> str:
+        given = f", for {self.given}" if self.given else ""
+        answers = "; ".join(f"{text} ({layout} layout{given})" for layout, text in self.statement.items())
+        return f"{self.name}  {self.identity.title}: {', '.join(self.equations)} gives {answers}"
+
+
+def identities() -> dict[str, Entry]:
+    """The book: every identity by its name, the note's first.
+
+    >>> import chainrule as cr
+    >>> cr.identities()["2.5"].statement["shape"]
+    '∂J/∂W = δᵀ xᵀ'
+    """
+    ordered = sorted(BOOK.values(), key=lambda i: not i.name[0].isdigit())
+    return {identity.name: Entry(identity) for identity in ordered}
+
+
+def entry(name: str) -> Entry:
+    """One identity. Raises UnknownNameError, with what is near."""
+    if name not in BOOK:
+        near = difflib.get_close_matches(name, BOOK, 3, 0.4)
+        raise UnknownNameError(
+            f"there is no identity {name} in the book", " or ".join(near) or "chainrule identities, for the list"
+        )
+    return Entry(BOOK[name])
 
 
 def check(identity: Identity, seed: int = 0) -> Verdict:
