@@ -8,7 +8,7 @@ from html import escape
 
 from chainrule.dims import display_name
 from chainrule.notation.text import FUNCTION_TEXT, number_text
-from chainrule.notation.tree import ATOM, HADAMARD, POSTFIX, PRODUCT, Node, names_in, strength
+from chainrule.notation.tree import ATOM, HADAMARD, POSTFIX, PRODUCT, SUM, Node, names_in, strength
 
 __all__ = ["to_mathml"]
 
@@ -123,4 +123,18 @@ def _partial(node: Node) -> str:
     return f"<mfrac>{top}{bottom}</mfrac>"
 
 
-_ENTRIES: dict[str, Callable[[Node], str]] = {"at": _at, "sigma": _sigma, "iverson": _iverson, "partial": _partial}
+def _rel(node: Node) -> str:
+    sign = {"<=": "≤", ">=": "≥", "==": "="}.get(str(node.data), str(node.data))
+    return _row(_inner(node.args[0], SUM) + _op(escape(sign)) + _inner(node.args[1], SUM))
+
+
+def _raised(node: Node) -> str:
+    circle = _op("∘") if node.data else ""
+    return f"<msup>{_inner(node.args[0], ATOM)}{_row(circle + _inner(node.args[1]))}</msup>"
+
+
+_ENTRIES: dict[str, Callable[[Node], str]] = {
+    "at": _at, "sigma": _sigma, "iverson": _iverson, "partial": _partial, "rel": _rel, "raised": _raised,
+    "bracket": lambda n: _row(f"<mn>𝟏</mn>{_op('[')}{_inner(n.args[0])}{_op(']')}"),
+    "raw": lambda n: f"<mtext>{escape(str(n.data))}</mtext>",
+}  # fmt: skip
