@@ -14,7 +14,7 @@ from collections.abc import Collection
 from chainrule.dims import GREEK_NAMES
 from chainrule.notation.latex import entry_to_latex, name_to_latex
 
-__all__ = ["escaped", "formula_to_latex", "sentence_to_latex", "sentence_to_math"]
+__all__ = ["escaped", "formula_to_latex", "sentence_parts", "sentence_to_latex", "sentence_to_math"]
 
 SIGNS = {
     "∂": r"\partial ", "∇": r"\nabla ", "∘": r"\circ ", "⊙": r"\odot ", "×": r"\times ", "·": r"\cdot ", "−": "-",
@@ -126,7 +126,7 @@ def sentence_to_latex(text: str, names: Collection[str] = ()) -> str:
     >>> sentence_to_latex("δ₁ is known")
     '$\\delta_{1}$ is known'
     """
-    return "".join(f"${x.strip()}$" if math else escaped(x) for math, x in _segments(text, names))
+    return "".join(f"${x.strip()}$" if math else escaped(x) for math, x in sentence_parts(text, names))
 
 
 def sentence_to_math(text: str, names: Collection[str] = (), plain: bool = False) -> str:
@@ -136,15 +136,15 @@ def sentence_to_math(text: str, names: Collection[str] = (), plain: bool = False
     '\\delta_{1}\\text{ is known}'
     """
     out = ""
-    for math, piece in _segments(text, names):
+    for math, piece in sentence_parts(text, names):
         out += (
             piece if math else r"\text{" + (re.sub(r"([%&#$_{}])", r"\\\1", piece) if plain else escaped(piece)) + "}"
         )
     return out
 
 
-def _segments(text: str, names: Collection[str]) -> list[tuple[bool, str]]:
-    """Runs of words and of formulas; formulas are LaTeX already."""
+def sentence_parts(text: str, names: Collection[str]) -> list[tuple[bool, str]]:
+    """A sentence as runs of words (False) and of formulas (True); formulas are LaTeX already."""
     runs: list[tuple[bool, str]] = []
     for word in re.findall(r"\s+|\S+", text):
         if word.isspace():

@@ -7,12 +7,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from chainrule.dims import display_name
+from chainrule.dims import display_name, format_shape
 from chainrule.notation.latex import name_to_latex
 from chainrule.notation.prose import escaped, formula_to_latex, sentence_to_latex
-from chainrule.outputs.latex_rows import Row, align, gradient_rows, proof_rows
+from chainrule.outputs.latex_rows import Row, align, equation_rows, gradient_rows, proof_rows
 from chainrule.outputs.story import GRADIENTS_SAID, SIGNALS_SAID, check_layout, check_level, conditions, proofs
-from chainrule.outputs.text import size
 
 if TYPE_CHECKING:
     from chainrule.derivation import Derivation
@@ -108,17 +107,11 @@ def _network(net: Network, names: set[str]) -> list[str]:
     rows = []
     for name, item in net.declarations.items():
         facts = "".join(f", {f}" for f in item.facts)
-        shape = size(net.dims[name]).strip("()").replace("×", " × ") if net.dims[name] else "scalar"
-        said = f"${formula_to_latex(shape)}$" if net.dims[name] else shape
+        said = f"${formula_to_latex(format_shape(net.dims[name]))}$" if net.dims[name] else "scalar"
         rows.append(rf"  {item.kind} & ${name_to_latex(name)}$ & {said}{escaped(facts)} \\")
     if rows:
-        out.append(
-            "\\begin{longtable}[l]{@{}lll}\n" + "\n".join(rows) + "\n\\end{longtable}\n\\noindent Its equations:"
-        )
-    equations = []
-    for e in net.equations:
-        shape = size(e.shape) if e.shape else ""
-        equations.append(Row(e.latex_name, 0.9 * len(e.name), e.node or e.latex, note=shape or "scalar"))
-    out[-1] += "\n" + align([("", equations)], names, PAGE)
+        table = "\\begin{longtable}[l]{@{}lll}\n" + "\n".join(rows) + "\n\\end{longtable}\n"
+        out.append(table + "\\noindent Its equations:")
+    out[-1] += "\n" + align([("", equation_rows(net))], names, PAGE)
     out += [sentence_to_latex(note[:1].upper() + note[1:], names) + "." for note in net.repeats]
     return out

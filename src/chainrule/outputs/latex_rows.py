@@ -17,13 +17,14 @@ from chainrule.notation.lines import broken, width
 from chainrule.notation.prose import formula_to_latex, sentence_to_math
 from chainrule.notation.tree import partial, sym
 from chainrule.outputs.story import Chain, Proof, chains, forms
-from chainrule.outputs.text import chain_sizes, size, sizes_said
+from chainrule.outputs.text import chain_sizes, said_size, size, sizes_said
 
 if TYPE_CHECKING:
     from chainrule.derivation import Derivation, Gradient
+    from chainrule.network import Network
     from chainrule.notation.tree import Node
 
-__all__ = ["Row", "align", "gradient_rows", "proof_rows"]
+__all__ = ["Row", "align", "equation_rows", "gradient_rows", "proof_rows"]
 
 NOTE = 0.5  # of a line, at most, for a reason
 SIZES = 72  # letters in a dimension line
@@ -105,6 +106,11 @@ def _small(sizes: str) -> str:
     return rf"\text{{\footnotesize ${formula_to_latex(sizes).strip()}$}}"
 
 
+def equation_rows(net: Network) -> list[Row]:
+    """The user's equations with their sizes."""
+    return [Row(e.latex_name, 0.9 * len(e.name), e.node or e.latex, note=said_size(e.shape)) for e in net.equations]
+
+
 def proof_rows(proof: Proof) -> list[Row]:
     """The lines of a proof, with their reasons."""
     return [
@@ -113,8 +119,11 @@ def proof_rows(proof: Proof) -> list[Row]:
     ]
 
 
-def align(groups: Iterable[tuple[str, list[Row]]], names: set[str], limit: float) -> str:
-    """Rows as an `align*` block of at most about `limit` letters; each group may have a comment line before it."""
+def align(groups: Iterable[tuple[str, list[Row]]], names: set[str], limit: float, page: bool = False) -> str:
+    """Rows as an `align*` block of at most about `limit` letters; each group may have a comment line before it.
+
+    page: for MathJax and KaTeX, which know Unicode in words and not every command of TeX.
+    """
     groups = list(groups)
     rows = [row for _, group in groups for row in group]
     left = max((row.left_width for row in rows), default=0.0)
@@ -125,12 +134,15 @@ def align(groups: Iterable[tuple[str, list[Row]]], names: set[str], limit: float
     own = max((row.formula_width or width_of(row.formula) for row in rows if not row.small_width), default=0.0)
     right = max(beside, 0.85 * notes + 4 if notes else 0.0)
     apart = small + left + 4 <= left + min(own, 30) + right if notes else False  # small lines reach below the notes
+    apart = apart and not page
     own = own if apart else max(own, small)
     at_right = left + min(own, 40) + right + 4 <= limit
     room = limit - left - 4 - (right if at_right else 0)
     out: list[str] = []
     for comment, group in groups:
-        lines = [line for row in group for line in _set(row, room, wrap if at_right else 0, apart and at_right, names)]
+        lines = [
+            line for row in group for line in _set(row, room, wrap if at_right else 0, apart and at_right, names, page)
+        ]
         if lines:
             end = r" \\[4pt]" if len(lines) > 1 else r" \\"  # what belongs together is seen, and stays on a page
             out.append((f"  {comment}\n" if comment else "") + " \\\\*\n".join(lines) + end)
@@ -142,7 +154,7 @@ def width_of(formula: Node | str) -> float:
     return 0.0 if isinstance(formula, str) else width(formula)
 
 
-def _set(row: Row, room: float, wrap: int, apart: bool, names: set[str]) -> list[str]:
+def _set(row: Row, room: float, wrap: int, apart: bool, names: set[str], page: bool) -> list[str]:
     """The lines of one row: the formula broken to fit, its note beside it in `wrap` letters a line, or (0) beneath."""
     parts = [row.formula] if isinstance(row.formula, str) else broken(row.formula, room - 2 * row.depth)
     if row.small_width and apart:
@@ -160,7 +172,7 @@ def _set(row: Row, room: float, wrap: int, apart: bool, names: set[str]) -> list
             shown += [rf"  &{INDENT}\qquad {{}} {part}" for part in others]
     if row.note:
         wrapped = textwrap.wrap(row.note, wrap or int(0.8 * room)) or [""]
-        notes = [sentence_to_math(" ".join(part.split()), names) for part in wrapped]
+        notes = [sentence_to_math(" ".join(part.split()), names, page) for part in wrapped]
         if wrap:
             shown += ["  &"] * (len(notes) - len(shown))
             shown[: len(notes)] = [f"{a} && {b}" for a, b in zip(shown, notes, strict=False)]

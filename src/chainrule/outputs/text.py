@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from chainrule.network import Network
 
 __all__ = [
-    "Line", "chain_sizes", "derivation_lines", "derivation_text", "pad", "plain", "program_lines", "size", "sizes_said",
-    "text_width", "title",
+    "Line", "chain_sizes", "derivation_lines", "derivation_text", "pad", "plain", "program_lines", "said_size",
+    "size", "sizes_said", "text_width", "title",
 ]  # fmt: skip
 
 Line = list[tuple[str, str]]  # pieces of text with their styles
@@ -109,6 +109,11 @@ def derivation_lines(derivation: Derivation, explain: int = 0, layout: str = "bo
 def size(shape: tuple[Dim, ...]) -> str:
     """(D_h×D_x); a scalar is (1×1)."""
     return f"({format_shape(shape).replace(' ', '')})" if shape else "(1×1)"
+
+
+def said_size(shape: tuple[Dim, ...]) -> str:
+    """(D_h×D_x), or the word scalar."""
+    return size(shape) if shape else "scalar"
 
 
 def sizes_said(own: str, factors: str) -> str:
