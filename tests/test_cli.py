@@ -14,6 +14,7 @@ from click.testing import CliRunner
 
 from chainrule import cli
 from chainrule.derivation import Derivation
+from chainrule.errors import ChainruleError
 
 ROOT = Path(__file__).parents[1]
 ONE_LAYER = str(ROOT / "examples" / "one_layer.net")
@@ -65,7 +66,26 @@ def test_latex_is_an_align_block() -> None:
     status, out = run("derive", ONE_LAYER, "--format", "latex")
     assert status == 0
     assert out.startswith("\\begin{align*}\n")
-    assert r"\frac{\partial J}{\partial W} &= \delta_{2}^\top x^\top \\" in out
+    assert (
+        r"\frac{\partial J}{\partial W} &= \delta_{2}^\top x^\top & \text{numerator layout:} & x \delta_{2} \\" in out
+    )
+
+
+@pytest.mark.parametrize("form", ["text", "latex", "markdown", "html", "json"])
+def test_every_format_goes_to_a_file_as_it_goes_to_the_screen(form: str, tmp_path: Path) -> None:
+    options = ["derive", ONE_LAYER, "--format", form, "--explain", "1", "--layout", "numerator"]
+    _, shown = run(*options)
+    status, out = run(*options, "-o", str(tmp_path / "page"))
+    assert (status, out) == (0, "")
+    assert (tmp_path / "page").read_text(encoding="utf-8") == shown
+
+
+def test_a_latex_document_and_what_it_is_not_for() -> None:
+    status, out = run("derive", ONE_LAYER, "--format", "latex", "--document", "--explain", "2")
+    assert status == 0
+    assert out.rstrip().endswith("\\end{document}")
+    with pytest.raises(ChainruleError, match="--document is for LaTeX, not for json"):
+        run("derive", ONE_LAYER, "--format", "json", "--document")
 
 
 @pytest.mark.parametrize("command", ["derive", "compile", "verify", "train", "demo"])

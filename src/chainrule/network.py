@@ -11,14 +11,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from chainrule.algebra.program import Program, is_anonymous
+from chainrule.algebra.program import Equation, Program, is_anonymous
 from chainrule.calculus.lift import lift
 from chainrule.dims import Dim, canonical_name, display_name, format_shape
 from chainrule.errors import ArrayError, DimensionError, UnknownNameError
 from chainrule.language.elaborate import Elaborated
 from chainrule.language.printer import print_expression, print_program
 from chainrule.notation.index import index_node, letters_for
-from chainrule.notation.latex import name_to_latex, to_latex
+from chainrule.notation.latex import entry_to_latex, name_to_latex, to_latex
 from chainrule.notation.matrix import Irreducible, MatrixNotation
 from chainrule.notation.text import to_text
 from chainrule.notation.tree import Node
@@ -75,7 +75,12 @@ class NamedEquation:
     latex: str
     shape: tuple[Dim, ...]
     indices: str = ""  # [i,j] where the user wrote S[i,j] = …
-    node: Node | None = field(default=None, compare=False, repr=False)  # as notation; None where it has none
+    node: Node | None = field(default=None, compare=False, repr=False)  # the right-hand side as a tree
+
+    @property
+    def latex_name(self) -> str:
+        """The left-hand side in LaTeX: z, or S_{ij}."""
+        return entry_to_latex(self.name, self.indices[1:-1].split(",")) if self.indices else name_to_latex(self.name)
 
     def __str__(self) -> str:
         return f"{display_name(self.name)}{self.indices} = {self.text}"
@@ -137,31 +142,31 @@ class Network:
                 continue
             variable = self.program.variables[equation.name]
             source = sources.get(equation.name)
-            node: Node | None = None
-            try:
-                if not isinstance(equation.value, dict):
-                    raise Irreducible
-                node = notation.spelled(equation.name) or notation.write(
-                    equation.value, variable.dims, variable.orientation
-                )
-                latex, text = to_latex(node), to_text(node)
-            except Irreducible:
-                letters = letters_for(len(variable.dims), set())
-                value = equation.value
-                text = latex = "…"
-                if isinstance(value, dict):
-                    node = index_node(self.program, value, variable.indices, letters)
-                    latex, text = to_latex(node), to_text(node)
+            letters: list[str] = []
             if source is not None:
                 from chainrule.notation.from_tree import respelled, tree_to_node
 
-                text = print_expression(respelled(source.value))
                 node = tree_to_node(source.value, self.program)
-                latex = to_latex(node)
-            letters = [ref.name or "" for ref in source.indices or ()] if source is not None else []
+                text = print_expression(respelled(source.value))
+                letters = [ref.name or "" for ref in source.indices or ()]
+            else:
+                node, letters = self._written(equation, notation)
+                text = to_text(node)
             indices = f"[{','.join(letters)}]" if letters else ""
-            out.append(NamedEquation(equation.name, text, latex, variable.shape, indices, node))
+            out.append(NamedEquation(equation.name, text, to_latex(node), variable.shape, indices, node))
         return out
+
+    def _written(self, equation: Equation, notation: MatrixNotation) -> tuple[Node, list[str]]:
+        """The right-hand side of an equation that the user did not write so, and its letters in index notation."""
+        variable = self.program.variables[equation.name]
+        node = notation.spelled(equation.name)
+        if node is not None or not isinstance(equation.value, dict):
+            return node or Node("raw", (), "…"), []
+        try:
+            return notation.write(equation.value, variable.dims, variable.orientation), []
+        except Irreducible:
+            letters = letters_for(len(variable.dims), {display_name(n) for n in self.program.variables})
+            return index_node(self.program, equation.value, variable.indices, letters), letters
 
     def __str__(self) -> str:
         if self._elaborated is not None:

@@ -36,7 +36,7 @@ FORMULAS: dict[str, tuple[Node, str, str]] = {
     "the chain rule": (
         tree.product([sym("δ₁", 1, "N_c"), JACOBIAN, partial(sym("h"), sym("z"), "D_h", "D_h")]),
         "δ₁ ∂θ/∂h ∂h/∂z",
-        r"\delta_{1} \frac{\partial \theta}{\partial h} \frac{\partial h}{\partial z}",
+        r"\delta_{1} \frac{\partial \theta}{\partial h} \, \frac{\partial h}{\partial z}",
     ),
     "the transpose of a Jacobian": (
         tree.transpose(JACOBIAN),

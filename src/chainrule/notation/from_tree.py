@@ -7,9 +7,10 @@ from fractions import Fraction
 
 from chainrule.algebra.program import Program
 from chainrule.dims import canonical_name, display_name
+from chainrule.functions import FUNCTIONS
 from chainrule.language import ast
+from chainrule.language.expressions import summed_letter
 from chainrule.notation import tree
-from chainrule.notation.latex import name_to_latex
 from chainrule.notation.tree import Node
 
 __all__ = ["respelled", "tree_to_node"]
@@ -49,36 +50,59 @@ def tree_to_node(node: ast.Expr, program: Program) -> Node:
             inner = visit(n.operand)
             return Node("T", (inner,), None, inner.cols, inner.rows)
         if isinstance(n, ast.Call):
-            return tree.call(n.function + "'" * n.primes, tuple(visit(a) for a in n.args), 1, 1)
+            return call(n)
         if isinstance(n, ast.Indexed):
-            letters = ",".join(
-                (r.name or "") + (f"{r.offset:+d}" if r.offset and r.name else str(r.offset) if not r.name else "")
-                for r in n.indices
-            )
-            return Node("raw", (), f"{name_to_latex(n.base.name)}_{{{letters}}}")
+            return tree.at(n.base.name, [print_index(r) for r in n.indices])
         left, right = visit(n.left), visit(n.right)
         rows, cols = (left.rows if left.rows != 1 else right.rows), (right.cols if right.cols != 1 else left.cols)
         if n.op in ("+", "-"):
-            return Node("sum", (left, right), (1, 1 if n.op == "+" else -1), rows, cols)
-        if n.op in ("@", "*"):
-            return Node("prod", (left, right), None, rows, cols)
-        if n.op == "∘":
-            return Node("had", (left, right), None, rows, cols)
+            first, signs = (left.args, left.data) if left.op == "sum" else ((left,), (1,))
+            assert isinstance(signs, tuple)
+            return Node("sum", (*first, right), (*signs, 1 if n.op == "+" else -1), rows, cols)
+        if n.op in ("@", "*", "∘"):  # read from the left: A B C is (A B) C
+            op = "had" if n.op == "∘" else "prod"
+            return Node(op, (*(left.args if left.op == op else (left,)), right), None, rows, cols)
         if n.op in ("/", "./"):
             return Node("div", (left, right), None, rows, cols)
-        if n.op in ("^", ".^") and isinstance(n.right, (ast.Number, ast.Negate)):
-            value = n.right.value if isinstance(n.right, ast.Number) else None
-            if value is None and isinstance(n.right, ast.Negate) and isinstance(n.right.operand, ast.Number):
-                value = -n.right.operand.value
-            if value is not None:
-                return Node(
-                    "pow", (left,), Fraction(value), left.rows if n.op == ".^" else 1, left.cols if n.op == ".^" else 1
-                )
-        symbol = {"^": "^", ".^": "^", "<": "<", "<=": r"\le", ">": ">", ">=": r"\ge", "==": "="}[n.op]
-        from chainrule.notation.latex import to_latex
+        if n.op not in ("^", ".^"):
+            return Node("rel", (left, right), n.op, rows, cols)
+        value = number(n.right)
+        if value is None:
+            circle = r"\circ " if n.op == ".^" and left.rows != left.cols else ""
+            return Node("raised", (left, right), circle, left.rows, left.cols)
+        return Node("^" if n.op == "^" else "pow", (left,), value, left.rows, left.cols)
 
-        if n.op in ("^", ".^"):
-            return Node("raw", (), f"{to_latex(left, 6)}^{{{to_latex(right)}}}")
-        return Node("raw", (), f"{to_latex(left)} {symbol} {to_latex(right)}")
+    def call(n: ast.Call) -> Node:
+        letter = summed_letter(n)
+        if letter is not None and n.function == "sum" and canonical_name(letter) not in names:
+            return tree.sigma(letter, visit(n.args[1]))
+        args = tuple(visit(a) for a in n.args)
+        if n.function == "indicator" and args[0].op == "rel":
+            return Node("bracket", args)
+        if n.function == "sqrt" and len(args) == 1:
+            return Node("pow", args, Fraction(1, 2), args[0].rows, args[0].cols)
+        if n.function == "norm" and len(args) == 1:
+            return Node("norm", args)
+        options = tuple(Node("rel", (tree.sym(name), visit(value)), "==") for name, value in n.options)
+        same = args[0] if n.function in FUNCTIONS else tree.num(1)
+        return tree.call(n.function + "'" * n.primes, (*args, *options), same.rows, same.cols)
 
     return visit(node)
+
+
+def number(node: ast.Expr) -> Fraction | None:
+    """The value of a number, which may have a sign or be a quotient: −1/2."""
+    if isinstance(node, ast.Binary) and node.op == "/":
+        top, bottom = number(node.left), number(node.right)
+        return top / bottom if top is not None and bottom else None
+    if isinstance(node, ast.Negate):
+        value = number(node.operand)
+        return -value if value is not None else None
+    return Fraction(node.value) if isinstance(node, ast.Number) else None
+
+
+def print_index(index: ast.IndexRef) -> str:
+    """i, t-1 or 2."""
+    if index.name is None:
+        return str(index.offset)
+    return f"{index.name}{index.offset:+d}" if index.offset else index.name

@@ -11,9 +11,15 @@ from chainrule.functions import FUNCTIONS
 from chainrule.notation.text import number_text
 from chainrule.notation.tree import ATOM, HADAMARD, NEGATION, POSTFIX, PRODUCT, Node, names_in, strength
 
-__all__ = ["entry_to_latex", "name_to_latex", "to_latex"]
+__all__ = ["entry_to_latex", "function_to_latex", "letter_to_latex", "name_to_latex", "to_latex"]
 
-_ROMAN_CAPITALS = set("ABEZHIKMNOPTX")
+_CAPITALS = dict(zip("ΑΒΕΖΗΙΚΜΝΟΡΤΧ", "ABEZHIKMNOPTX", strict=True))  # Greek letters that LaTeX has as Roman ones
+_MARKS = {
+    "\u0301": "acute", "\u0300": "grave", "\u0308": "ddot", "\u030c": "check", "\u0306": "breve", "\u030a": "mathring",
+} | ACCENT_NAMES  # fmt: skip
+
+
+RELATIONS = {"<": "<", "<=": r"\le", ">": ">", ">=": r"\ge", "==": "="}
 
 
 def name_to_latex(name: str) -> str:
@@ -44,6 +50,8 @@ def _with_subscripts(stem: str, subscripts: list[str]) -> str:
 
 def _parts(name: str) -> tuple[str, list[str]]:
     base, *subscripts = canonical_name(name).split("_")
+    if not base:  # a name that begins with _
+        return r"\mathrm{\_" + "".join(_stem(s) for s in subscripts[:1]) + "}", [_stem(s) for s in subscripts[1:]]
     stem = base.rstrip("0123456789")
     if base != stem and stem:
         subscripts.insert(0, base[len(stem) :])
@@ -53,8 +61,8 @@ def _parts(name: str) -> tuple[str, list[str]]:
 def _stem(stem: str) -> str:
     letters: list[tuple[str, list[str]]] = []
     for char in unicodedata.normalize("NFD", stem):
-        if char in ACCENT_NAMES and letters:
-            letters[-1][1].append(ACCENT_NAMES[char])
+        if char in _MARKS and letters:
+            letters[-1][1].append(_MARKS[char])
         else:
             letters.append((char, []))
     pieces = []
@@ -63,8 +71,10 @@ def _stem(stem: str) -> str:
         if char in GREEK_NAMES:
             greek = GREEK_NAMES[char]
             piece = "\\" + greek if greek != "omicron" else "o"
-        elif not char.isascii():
-            piece = rf"\text{{{char}}}"
+        elif char in _CAPITALS:
+            piece = rf"\mathrm{{{_CAPITALS[char]}}}"
+        elif not char.isascii():  # an alien letter has no place in a formula font: its code, as in generated code
+            piece = rf"\mathrm{{u{ord(char):x}}}"
         for accent in accents:
             piece = rf"\{accent}{{{piece}}}"
         pieces.append(piece)
@@ -120,7 +130,12 @@ def _prod(node: Node) -> str:
         if inner.op == "prod":
             text = rf"\left({text}\right)"
         out.append(text)
-    return r" \, ".join(out) if any(t[0].isdigit() for t in out[1:]) else " ".join(out)
+    if any(t[0].isdigit() for t in out[1:]):
+        return r" \, ".join(out)
+    for k in range(len(out) - 1, 0, -1):  # two derivatives side by side need air between their fraction lines
+        if node.args[k].op == "partial" == node.args[k - 1].op:
+            out.insert(k, r"\,")
+    return " ".join(out)
 
 
 def _div(node: Node) -> str:
@@ -134,31 +149,46 @@ def _pow(node: Node) -> str:
         return rf"\sqrt{{{to_latex(base)}}}"
     if exponent == -1 and scalar:
         return rf"\frac{{1}}{{{to_latex(base)}}}"
-    shown = str(exponent) if exponent.denominator == 1 else f"{exponent.numerator}/{exponent.denominator}"
     circ = "" if scalar or base.op == "norm" else r"\circ "
-    return rf"{to_latex(base, ATOM)}^{{{circ}{shown}}}"
+    return rf"{to_latex(base, ATOM)}^{{{circ}{_exponent(node)}}}"
+
+
+def _exponent(node: Node) -> str:
+    exponent = Fraction(str(node.data))
+    return str(exponent) if exponent.denominator == 1 else f"{exponent.numerator}/{exponent.denominator}"
 
 
 def _transposed(node: Node) -> str:
     inner = node.args[0]
-    return to_latex(inner, ATOM if inner.op in ("pow", "^") else POSTFIX) + r"^\top"
+    return to_latex(inner, ATOM if inner.op in ("T", "pow", "^", "raised") else POSTFIX) + r"^\top"
 
 
-def _function(name: str) -> str:
+def function_to_latex(name: str) -> str:
+    """A function's name: \\tanh, \\operatorname{relu}', f."""
     bare = name.rstrip("'")
     record = FUNCTIONS.get(bare)
-    latex = record.latex if record is not None and record.latex else rf"\operatorname{{{bare}}}"
-    if record is None and len(bare) == 1:
+    if record is not None and record.latex:
+        latex = record.latex
+    elif bare.isascii() and len(bare) > 1 and not any(c.isdigit() for c in bare):
+        latex = r"\operatorname{" + bare.replace("_", r"\_") + "}"
+    else:
         latex = name_to_latex(bare)
     return latex + "'" * (len(name) - len(bare))
 
 
 def _call(node: Node) -> str:
-    return rf"{_function(str(node.data))}\!\left({', '.join(to_latex(a) for a in node.args)}\right)"
+    return rf"{function_to_latex(str(node.data))}\!\left({', '.join(to_latex(a) for a in node.args)}\right)"
 
 
-def _letter(letter: object) -> str:
+def letter_to_latex(letter: object) -> str:
+    """An index: k, k_{1}, t-1."""
     return name_to_latex(str(letter)) if str(letter).isidentifier() else str(letter)
+
+
+def _raw(node: Node) -> str:
+    from chainrule.notation.prose import formula_to_latex
+
+    return formula_to_latex(str(node.data))
 
 
 def _jacobian(node: Node) -> str:
@@ -179,10 +209,13 @@ _WRITERS: dict[str, Callable[[Node], str]] = {
     "diag": lambda n: rf"\operatorname{{diag}}\!\left({to_latex(n.args[0])}\right)",
     "ones": lambda n: r"\mathbf{1}" if n.cols == 1 else r"\mathbf{1}^\top",
     "eye": lambda n: "I",
-    "raw": lambda n: str(n.data),
+    "raw": _raw,
     "at": lambda n: entry_to_latex(names_in(n)[0], names_in(n)[1:]),
-    "^": _pow,
-    "sigma": lambda n: rf"\sum_{{{_letter(n.data)}}} {to_latex(n.args[0], HADAMARD)}",
-    "iverson": lambda n: r"\mathbf{{1}}[{} = {}]".format(*map(_letter, names_in(n))),
+    "^": lambda n: rf"{to_latex(n.args[0], ATOM)}^{{{_exponent(n)}}}",
+    "raised": lambda n: rf"{to_latex(n.args[0], ATOM)}^{{{n.data or ''}{to_latex(n.args[1])}}}",
+    "bracket": lambda n: rf"\mathbf{{1}}[{to_latex(n.args[0])}]",
+    "rel": lambda n: f"{to_latex(n.args[0], HADAMARD)} {RELATIONS[str(n.data)]} {to_latex(n.args[1], HADAMARD)}",
+    "sigma": lambda n: rf"\sum_{{{letter_to_latex(n.data)}}} {to_latex(n.args[0], HADAMARD)}",
+    "iverson": lambda n: r"\mathbf{{1}}[{} = {}]".format(*map(letter_to_latex, names_in(n))),
     "partial": lambda n: rf"\frac{{\partial {to_latex(n.args[0], ATOM)}}}{{\partial {to_latex(n.args[1], ATOM)}}}",
 }  # fmt: skip

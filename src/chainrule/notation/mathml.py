@@ -13,7 +13,7 @@ from html import escape
 
 from chainrule.dims import ACCENT_NAMES, canonical_name
 from chainrule.notation.text import FUNCTION_TEXT, number_text
-from chainrule.notation.tree import ATOM, HADAMARD, POSTFIX, PRODUCT, Node, strength
+from chainrule.notation.tree import ATOM, HADAMARD, POSTFIX, PRODUCT, SUM, Node, strength
 
 __all__ = ["inner_mathml", "name_to_mathml", "partial_to_mathml", "text_to_mathml", "to_mathml"]
 
@@ -239,6 +239,17 @@ def _ones(node: Node) -> str:
     return "<mn>𝟏</mn>" if node.cols == 1 else f"<msup><mn>𝟏</mn>{TRANSPOSED}</msup>"
 
 
+def _rel(node: Node) -> str:
+    sign = {"<=": "≤", ">=": "≥", "==": "="}.get(str(node.data), str(node.data))
+    left, right = (inner_mathml(a, SUM) for a in node.args)
+    return _row(f'{left}<mo form="infix">{escape(sign)}</mo>{right}')
+
+
+def _raised(node: Node) -> str:
+    circle = '<mo lspace="0" rspace="0">∘</mo>' if node.data else ""
+    return f"<msup>{inner_mathml(node.args[0], ATOM)}{_row(circle + inner_mathml(node.args[1]))}</msup>"
+
+
 _WRITERS: dict[str, Callable[[Node], str]] = {
     "sym": _sym, "sum": _sum, "prod": _prod, "had": _had, "pow": _pow, "T": _transposed, "diag": _diag, "ones": _ones,
     "num": lambda n: _number(Fraction(str(n.data))),
@@ -247,6 +258,8 @@ _WRITERS: dict[str, Callable[[Node], str]] = {
     "fn": _call, "call": _call,
     "at": _at, "sigma": _sigma, "iverson": _iverson, "^": _pow,
     "partial": lambda n: partial_to_mathml(inner_mathml(n.args[0], ATOM), inner_mathml(n.args[1], ATOM)),
+    "rel": _rel, "raised": _raised,
+    "bracket": lambda n: _row("<mn>𝟏</mn>" + _fenced(inner_mathml(n.args[0]), _is_tall(n), "[", "]")),
     "group": lambda n: inner_mathml(n.args[0]),
     "eye": lambda n: "<mi>I</mi>",
     "raw": lambda n: text_to_mathml(str(n.data)),

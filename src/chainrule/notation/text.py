@@ -6,7 +6,7 @@ from collections.abc import Callable
 from fractions import Fraction
 
 from chainrule.dims import display_name
-from chainrule.notation.tree import ATOM, HADAMARD, NEGATION, POSTFIX, PRODUCT, Node, names_in, strength
+from chainrule.notation.tree import ATOM, HADAMARD, NEGATION, POSTFIX, PRODUCT, SUM, Node, names_in, strength
 
 __all__ = ["to_text"]
 
@@ -140,6 +140,9 @@ _WRITERS: dict[str, Callable[[Node], str]] = {
     "ones": lambda n: f"ones({n.rows})" if n.cols == 1 else f"ones({n.cols})ᵀ",
     "eye": lambda n: "I",
     "raw": lambda n: str(n.data),
+    "raised": lambda n: f"{_tight(n.args[0], ATOM)}{'.^' if n.data else '^'}{to_text(n.args[1], ATOM)}",
+    "rel": lambda n: f"{to_text(n.args[0], SUM)} {n.data} {to_text(n.args[1], SUM)}",
+    "bracket": lambda n: f"1[{_write(n.args[0])}]",
     "at": _at, "^": _entry_power,
     "sigma": lambda n: f"sum({n.data}, {_write(n.args[0])})",
     "iverson": lambda n: "1[{} = {}]".format(*names_in(n)),

@@ -57,6 +57,9 @@ class Node:
     partial: ∂top/∂bottom of two names or entries, ∂z[k]/∂W[i,j] or ∂θ/∂h; with its rows and columns it is a Jacobian,
       and stands in a product without brackets.
     ^: a power, as pow, that text writes with its exponent and never as a root.
+    raised: a power whose exponent is the second argument.  rel: a comparison, `data` is its sign.
+    bracket: 1[…] of a comparison.
+    raw: a formula that is only known as text.
     group: brackets that only text has: LaTeX and MathML decide for themselves.
     """
 
@@ -211,10 +214,14 @@ def sum_of(terms: list[tuple[int, Node]]) -> Node:
 
 def strength(node: Node) -> int:
     """How strongly the outermost operation of a node binds."""
+    if node.op == "rel":
+        return SUM - 1
     if node.op == "sum":
         return SUM
     if node.op == "had":
         return HADAMARD
+    if node.op == "raised":
+        return POSTFIX
     if node.op in ("prod", "div"):
         return PRODUCT
     if node.op in ("T", "pow", "^"):

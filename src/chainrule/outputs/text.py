@@ -28,7 +28,10 @@ if TYPE_CHECKING:
     from chainrule.explanation.steps import Formula
     from chainrule.network import Network
 
-__all__ = ["Line", "derivation_lines", "derivation_text", "pad", "plain", "program_lines", "text_width", "title"]
+__all__ = [
+    "Line", "chain_sizes", "derivation_lines", "derivation_text", "pad", "plain", "program_lines", "said_size",
+    "size", "sizes_said", "text_width", "title",
+]  # fmt: skip
 
 Line = list[tuple[str, str]]  # pieces of text with their styles
 
@@ -108,7 +111,12 @@ def size(shape: tuple[Dim, ...]) -> str:
     return f"({format_shape(shape).replace(' ', '')})" if shape else "(1×1)"
 
 
-def _sizes(own: str, factors: str) -> str:
+def said_size(shape: tuple[Dim, ...]) -> str:
+    """(D_h×D_x), or the word scalar."""
+    return size(shape) if shape else "scalar"
+
+
+def sizes_said(own: str, factors: str) -> str:
     """(D_h×D_x) = (D_h×1)(1×D_x)."""
     return own if factors in (own, "") else f"{own} = {factors}"
 
@@ -123,7 +131,7 @@ def _formula(derivation: Derivation, gradient: Gradient, explain: int, layout: s
     told = chains(gradient.steps, explain)
     ends_so = told and told[-1].lines[-1].right.text == main.written.text  # then its sizes stand at its end
     if main.written.node is not None and not ends_so:
-        lines.append([(indent + _sizes(size(main.written.shape), main.written.size_line), "dim")])
+        lines.append([(indent + sizes_said(size(main.written.shape), main.written.size_line), "dim")])
     for other in others:
         sizes = size(other.written.shape)
         lines.append([(f"{indent}{other.layout}: ", "dim"), (other.written.text, ""), (f"  {sizes}", "dim")])
@@ -140,14 +148,14 @@ def _chain(chain: Chain) -> list[Line]:
     """left = right, because; the next lines begin with the =."""
     return _equalities(
         [(chain.left.text if not k else "", x.right.text, x.because, x.depth) for k, x in enumerate(chain.lines)],
-        _chain_sizes(chain.lines[-1].right),
+        chain_sizes(chain.lines[-1].right),
     )
 
 
-def _chain_sizes(formula: Formula) -> str:
+def chain_sizes(formula: Formula) -> str:
     """The dimension line beneath a chain; entries and scalars have none."""
     node = formula.node
-    return "" if node.rows == 1 == node.cols else _sizes(size((node.rows, node.cols)), formula.sizes)
+    return "" if node.rows == 1 == node.cols else sizes_said(size((node.rows, node.cols)), formula.sizes)
 
 
 def _proof(proof: Proof) -> list[Line]:
