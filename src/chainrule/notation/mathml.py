@@ -212,7 +212,7 @@ def _call(node: Node) -> str:
     if name in FENCES and len(node.args) == 1:
         return _fenced(inner_mathml(node.args[0]), _is_tall(node), FENCES[name], FENCES[name])
     bare = name.rstrip("'")
-    head = f"<mi>{escape(FUNCTION_TEXT.get(bare, bare))}</mi>" if bare in FUNCTION_TEXT else name_to_mathml(bare)
+    head = _stem(FUNCTION_TEXT.get(bare, bare), "")
     if primes := len(name) - len(bare):
         head = f"<msup>{head}<mo>{'′' * primes}</mo></msup>"
     inside = COMMA.join(inner_mathml(a) for a in node.args)
