@@ -53,11 +53,11 @@ class _Proof:
         self.between = between
         self.upstream = upstream
         self.work, names = _with_letters(program, between)
-        self.of, self.wrt = names.get(of, of), wrt
         self.way = [names.get(e.name, e.name) for e in program if e.name in between and e.name != wrt]
+        self.of, self.wrt = names.get(of, of), names.get(wrt, wrt)  # a part of an equation has a letter here
         self.named = list(names.values())
         self.knowledge = Knowledge(self.work)
-        self.below = self.work.variables[wrt]
+        self.below = self.work.variables[self.wrt]
         self.marks: tuple[Index, ...] = tuple((MARK - k, d) for k, d in enumerate(self.below.dims))
         taken = {display_name(n) for n in self.work.variables} | {upstream}
         letters = letters_for(24, taken)
@@ -68,9 +68,9 @@ class _Proof:
             self.inner = letters[: len(self.marks)]
             self.outer = letters[len(self.marks) : len(self.marks) + widest]
         self.found: dict[str, Expr] = {}
-        for name in (*self.way, wrt):  # symbols such as ∂z[k]/∂W[i,j], shown as such
+        for name in (*self.way, self.wrt):  # symbols such as ∂z[k]/∂W[i,j], shown as such
             dims = (*self.work.variables[name].dims, *self.below.dims)
-            self.work.define(Variable(_symbol(name, wrt), dims), Operation("partial", (wrt,)))
+            self.work.define(Variable(_symbol(name, self.wrt), dims), Operation("partial", (self.wrt,)))
 
     def lines(self) -> tuple[ProofLine, ...]:
         out = [self._definition(name) for name in self.named]

@@ -15,7 +15,7 @@ from chainrule.dims import ACCENT_NAMES, canonical_name
 from chainrule.notation.text import FUNCTION_TEXT, number_text
 from chainrule.notation.tree import ATOM, HADAMARD, POSTFIX, PRODUCT, SUM, Node, strength
 
-__all__ = ["inner_mathml", "name_to_mathml", "partial_to_mathml", "text_to_mathml", "to_mathml"]
+__all__ = ["inner_mathml", "name_parts", "name_to_mathml", "partial_to_mathml", "text_to_mathml", "to_mathml"]
 
 ACCENT_SIGNS = {"hat": "^", "bar": "¯", "tilde": "~", "dot": "˙"}
 FENCES = {"norm": "‖", "abs": "|"}  # functions that are written as bars around their argument
@@ -51,17 +51,26 @@ def name_to_mathml(name: str, indices: str = "", above: str = "") -> str:
 
     indices, above: MathML to stand below it, behind its own subscript, and above its subscript.
     """
-    canonical = canonical_name(name)
-    base, *below = canonical.split("_")
-    stem = base.rstrip("0123456789")
-    if stem and stem != base:
-        below.insert(0, base[len(stem) :])
-    tag = f' data-name="{escape(canonical)}"'
-    parts = [_stem(s, "") for s in below if s] + ([indices] if indices else [])
+    stem, below = name_parts(name)
+    tag = f' data-name="{escape(canonical_name(name))}"'
+    parts = [_stem(s, "") for s in below] + ([indices] if indices else [])
     if not parts:
-        return f"<msup>{_stem(stem or base, tag)}{above}</msup>" if above else _stem(stem or base, tag)
+        return f"<msup>{_stem(stem, tag)}{above}</msup>" if above else _stem(stem, tag)
     kind = "msubsup" if above else "msub"
-    return f"<{kind}{tag}>{_stem(stem or base, '')}{_row(COMMA.join(parts))}{above}</{kind}>"
+    return f"<{kind}{tag}>{_stem(stem, '')}{_row(COMMA.join(parts))}{above}</{kind}>"
+
+
+def name_parts(name: str) -> tuple[str, list[str]]:
+    """A name's letters, and what stands below them.
+
+    >>> name_parts("b1"), name_parts("D_x"), name_parts("theta")
+    (('b', ['1']), ('D', ['x']), ('θ', []))
+    """
+    base, *below = canonical_name(name).split("_")
+    stem = base.rstrip("0123456789")
+    if not stem:
+        return base, [s for s in below if s]
+    return stem, [s for s in (base[len(stem) :], *below) if s]
 
 
 def _letter(letter: str) -> str:
@@ -212,7 +221,7 @@ def _call(node: Node) -> str:
     if name in FENCES and len(node.args) == 1:
         return _fenced(inner_mathml(node.args[0]), _is_tall(node), FENCES[name], FENCES[name])
     bare = name.rstrip("'")
-    head = f"<mi>{escape(FUNCTION_TEXT.get(bare, bare))}</mi>" if bare in FUNCTION_TEXT else name_to_mathml(bare)
+    head = _stem(FUNCTION_TEXT.get(bare, bare), "")
     if primes := len(name) - len(bare):
         head = f"<msup>{head}<mo>{'′' * primes}</mo></msup>"
     inside = COMMA.join(inner_mathml(a) for a in node.args)

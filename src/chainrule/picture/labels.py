@@ -10,11 +10,12 @@ import unicodedata
 from dataclasses import dataclass
 from html import escape
 
-from chainrule.dims import canonical_name, display_name
+from chainrule.dims import canonical_name
+from chainrule.notation.mathml import name_parts
 
 __all__ = ["Label", "label"]
 
-_TOKEN = re.compile(r"[^\W\d_](?:\w|[\u0300-\u036f])*|ᵀ|\s+|.")
+_TOKEN = re.compile(r"[^\W\d_](?:\w|[\u0300-\u036f])*|\d+(?:\.\d+)?(?:e-?\d+)?|ᵀ|\s+|.")
 _NARROW = set("iljtfrI.,;:'|!()[]{} ·")
 _WIDE = set("mwMWQOGD@%—…∑")
 
@@ -67,12 +68,11 @@ def _parts(token: str, known: frozenset[str]) -> list[tuple[str, float, float]]:
     if not token[0].isalpha():
         return [(escape(token if token.strip() else " "), 0.0, _width(token))]
     canonical = canonical_name(token)
-    base, _, below = canonical.partition("_")
-    stem = base.rstrip("0123456789") or base
-    below = base[len(stem) :] + ("," if base != stem and below else "") + below
+    stem, parts = name_parts(token)
+    below = ",".join(parts)
     name = f' data-name="{escape(canonical)}"' if canonical in known else ""
-    single = len(unicodedata.normalize("NFC", display_name(stem))) == 1 or len(unicodedata.normalize("NFD", stem)) == 2
-    style = ' class="letter"' if (single and not stem.isascii()) or len(stem) == 1 else ""
+    letters = sum(not unicodedata.combining(c) for c in unicodedata.normalize("NFD", stem))
+    style = ' class="letter"' if letters == 1 else ""  # a longer word is upright
     out = [(f"<tspan{style}{name}>{escape(stem)}</tspan>", 0.0, _width(stem))]
     if below:
         out.append((f'<tspan class="script"{name}>{escape(below)}</tspan>', 0.25, 0.75 * _width(below)))

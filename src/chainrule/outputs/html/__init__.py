@@ -47,7 +47,7 @@ def derivation_html(
         raise ValueError(f"layout is one of {', '.join(LAYOUTS)}, not {layout!r}")
     network = derivation.network
     names = Names(derivation)
-    title = network.title or f"network with loss {display_name(derivation.loss)}"
+    title = network.title or f"Network with loss {display_name(derivation.loss)}"
     data = json.dumps(names.descriptions(), ensure_ascii=False).replace("</", "<\\/")
     return Template(_file("page.html")).substitute(
         title=escape(title),

@@ -25,7 +25,7 @@ def formula_article(gradient: Gradient, derivation: Derivation, names: Names, ex
     anchor = ("signal-" + ascii_name(gradient.name)) if is_signal else ("gradient-" + ascii_name(gradient.of))
     left = f"{name_to_mathml(gradient.name)}<mo>=</mo>{derivative}" if is_signal else derivative
     heading = (
-        f"<math>{name_to_mathml(gradient.name)}</math>, the signal at {escape(derivation.describe(gradient.of))}"
+        f"<math>{name_to_mathml(gradient.name)}</math>, the signal at <math>{names.described(gradient.of)}</math>"
         if is_signal
         else f"Gradient at <math>{name_to_mathml(gradient.of)}</math>"
     )

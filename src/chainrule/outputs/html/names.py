@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from chainrule.algebra.program import is_anonymous
 from chainrule.dims import Dim, canonical_name, display_name, format_shape
-from chainrule.notation.mathml import inner_mathml, name_to_mathml, partial_to_mathml, text_to_mathml
+from chainrule.notation.mathml import inner_mathml, name_parts, name_to_mathml, partial_to_mathml, text_to_mathml
 from chainrule.notation.matrix import Irreducible
 
 if TYPE_CHECKING:
@@ -69,22 +69,24 @@ class Names:
         """The dimension line as HTML: every size a symbol that lights up."""
 
         def shown(match: re.Match[str]) -> str:
-            base, _, below = match.group().partition("_")
+            stem, below = name_parts(match.group())
             name = escape(canonical_name(match.group()))
-            return f'<i data-name="{name}">{base}{f"<sub>{below}</sub>" if below else ""}</i>'
+            under = f"<sub>{escape(','.join(below))}</sub>" if below else ""
+            return f'<i data-name="{name}">{escape(stem)}{under}</i>'
 
         return self._dim_pattern.sub(shown, escape(text)).replace("ᵀ", "<sup>⊤</sup>")
 
     def derivative(self, gradient: Gradient) -> str:
         """∂J/∂W, with indices where the formula is written in index notation."""
         indices = gradient.written.indices
-        below = self._described(gradient.of)
+        below = self.described(gradient.of)
         if indices:
             letters = '<mo separator="true">,</mo>'.join(f"<mi>{escape(i)}</mi>" for i in indices)
             below = f"<msub>{below}<mrow>{letters}</mrow></msub>"
         return partial_to_mathml(name_to_mathml(self._derivation.loss), below)
 
-    def _described(self, name: str) -> str:
+    def described(self, name: str) -> str:
+        """A name, or in brackets what an anonymous one stands for."""
         if not is_anonymous(name):
             return name_to_mathml(name)
         variable, value = self._program.variables[name], self._program.expression(name)

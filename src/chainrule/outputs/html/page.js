@@ -19,12 +19,21 @@
     const found = target instanceof Element ? target.closest("[data-name]") : null;
     return found && found.dataset.name in names ? found : null;
   };
-  let shown = null;
+  let shown = null; // the name that is lit
+  let anchor = null; // the symbol beside which the note stands
   const hide = () => {
     if (shown === null) return;
     for (const element of symbols.get(shown)) element.classList.remove("lit");
-    shown = null;
+    shown = anchor = null;
     note.hidden = true;
+  };
+  const place = () => {
+    if (!anchor) return;
+    const at = anchor.getBoundingClientRect();
+    const { width, height } = note.getBoundingClientRect();
+    const x = Math.min(at.left + at.width / 2 - width / 2, innerWidth - width - 4);
+    const y = at.bottom + 8 + height > innerHeight ? at.top - height - 8 : at.bottom + 8;
+    note.style.transform = `translate(${Math.max(4, x)}px, ${Math.max(4, y)}px)`;
   };
   const show = (element) => {
     const name = element.dataset.name;
@@ -35,11 +44,8 @@
       note.textContent = names[name];
       note.hidden = false;
     }
-    const at = element.getBoundingClientRect();
-    const { width, height } = note.getBoundingClientRect();
-    const x = Math.min(Math.max(4, at.left + at.width / 2 - width / 2), innerWidth - width - 4);
-    const y = at.bottom + 8 + height > innerHeight ? at.top - height - 8 : at.bottom + 8;
-    note.style.transform = `translate(${Math.max(4, x)}px, ${Math.max(4, y)}px)`;
+    anchor = element;
+    place();
   };
   document.addEventListener("pointerover", (event) => {
     const element = symbolAt(event.target);
@@ -53,7 +59,7 @@
     else hide();
   });
   document.addEventListener("focusout", hide);
-  addEventListener("scroll", hide, { passive: true, capture: true });
+  addEventListener("scroll", place, { passive: true, capture: true });
 
   // One stop of the Tab key for each group of formulas; the arrow keys go from symbol to symbol inside it.
   const groups = all("article.formula, table");
@@ -128,6 +134,7 @@
     for (const part of folded) part.open = false;
     folded = [];
   };
+  matchMedia("print").addEventListener("change", (event) => (event.matches ? open() : restore()));
   addEventListener("beforeprint", open);
   addEventListener("afterprint", restore);
 })();

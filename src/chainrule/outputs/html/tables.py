@@ -19,7 +19,7 @@ def declarations_table(network: Network, names: Names) -> str:
     """Name, kind, size and, where something is known of one, facts of everything that is declared."""
     known = any(item.facts for item in network.declarations.values())
     rows = "".join(
-        f'<tr><th scope="row">{names.mathml(name)}</th><td>{KINDS[item.kind]}</td>'
+        f"<tr><td>{names.mathml(name)}</td><td>{KINDS[item.kind]}</td>"
         f"<td>{names.size(network.dims[name])}</td>"
         + (f"<td>{escape(', '.join(item.facts))}</td>" if known else "")
         + "</tr>\n"
