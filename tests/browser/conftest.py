@@ -55,7 +55,7 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         found = derivation(name)
         written[name] = folder / f"{name}.html"
         report = found.verify() if name == "one_layer" else None
-        written[name].write_text(found.html(1, report), encoding="utf-8")
+        written[name].write_text(found.html(1, report=report), encoding="utf-8")
         (folder / f"{name}.svg").write_text(found.picture(), encoding="utf-8")
     return written
 

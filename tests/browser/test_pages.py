@@ -85,11 +85,11 @@ def test_a_page_is_whole_quiet_and_accessible(
     page.screenshot(path=SCREENSHOTS / f"{name}-{width}-{scheme}.png", full_page=True, clip=clip)
     assert page.evaluate("document.documentElement.scrollWidth") == width, "the page scrolls sideways"
     assert page.evaluate(STICKING_OUT) == []
-    page.evaluate(AXE + ";0")
-    # Contrast takes axe most of its time, and every page is made of the same parts in the same colours.
-    found = page.evaluate(AXE_RUN, width == 1280 and name == "one_layer")
-    assert found["violations"] == []
-    assert found["passes"] > 30  # the rules did run
+    if scheme == "light" or name == "one_layer":  # elsewhere nothing but colours differs, and those are measured below
+        page.evaluate(AXE + ";0")
+        found = page.evaluate(AXE_RUN, width == 1280 and name == "one_layer")  # contrast takes axe most of its time
+        assert found["violations"] == []
+        assert found["passes"] > 30  # the rules did run
     assert opened.messages == []
     assert opened.requests == [pages[name].as_uri()]
 

@@ -86,7 +86,7 @@ def test_every_symbol_on_the_page_is_described(name: str) -> None:
 
 def test_everything_is_on_the_page() -> None:
     found = derivation("one_layer")
-    page = Page(found.html(1, found.verify()))
+    page = Page(found.html(1, report=found.verify()))
     for gradient in (*found.signals.values(), *found.gradients.values()):
         assert gradient.reason in page.text
         own = "×".join(map(str, gradient.shape))
@@ -166,7 +166,7 @@ def test_steps_are_a_chain_of_equalities(explained: Derivation) -> None:
     """A left-hand side is written where a chain begins: a = b = c, then u = v."""
     text = re.sub(r"</?m(?:ath|row)>", "", explained.html(1))
     chain = text[text.index('<ol class="chain">') :]
-    assert re.findall(r'<div class="scroll">(<mo>=</mo>)?<mi data-name="(\w)">', chain) == [
+    assert re.findall(r'<div class="scroll">(<mo>=</mo>)?<mi[^>]*>(\w)</mi>', chain) == [
         ("", "a"), ("<mo>=</mo>", "b"), ("<mo>=</mo>", "c"), ("", "a"), ("<mo>=</mo>", "c"), ("", "u"),
         ("<mo>=</mo>", "v"), ("", "p"), ("<mo>=</mo>", "q"), ("<mo>=</mo>", "r"),
     ]  # fmt: skip
@@ -220,3 +220,14 @@ def test_the_command_writes_the_page() -> None:
     found = CliRunner().invoke(app, ["derive", str(EXAMPLES / "one_layer.net"), "--format", "html"])
     assert found.exit_code == 0
     assert "verified" in Page(found.output).text
+
+
+def test_the_letters_of_an_identity_are_not_the_networks() -> None:
+    """The W in the proof of 2.1 is this network's U there; it must not light up as W, and what it is is said."""
+    text = derivation("one_layer").html(1)
+    article = text[text.index('id="signal-delta2"') : text.index("</article>", text.index('id="signal-delta2"'))]
+    proof = article[article.index('<details class="proof"') : article.index("</details>")]
+    assert ">W</mi>" in proof
+    assert "data-name" not in proof
+    assert "W is U" in proof
+    assert 'data-name="U"' in article

@@ -20,6 +20,7 @@ __all__ = ["inner_mathml", "name_parts", "name_to_mathml", "partial_to_mathml", 
 ACCENT_SIGNS = {"hat": "^", "bar": "¯", "tilde": "~", "dot": "˙"}
 FENCES = {"norm": "‖", "abs": "|"}  # functions that are written as bars around their argument
 TIMES = '<mo lspace="0" rspace="0.12em">&#x2062;</mo>'  # invisible; a hair of space keeps the factors apart
+WIDE_TIMES = TIMES.replace("0.12em", "0.22em")  # beside fractions and before words
 COMMA = '<mo separator="true">,</mo>'
 APPLY = "<mo>&#x2061;</mo>"
 TRANSPOSED = "<mi>⊤</mi>"
@@ -186,7 +187,8 @@ def _prod(node: Node) -> str:
         parts.append(_fenced(body, _is_tall(a)) if a.op == "prod" else body)
     out = parts[0]
     for before, part, a in zip(node.args, parts[1:], node.args[1:], strict=False):
-        out += (_op("·") if before.op == a.op == "num" else TIMES) + part
+        wide = _is_fraction(before) or _is_fraction(a) or a.op in ("diag", "call", "fn", "sigma")
+        out += (_op("·") if before.op == a.op == "num" else WIDE_TIMES if wide else TIMES) + part
     return _row(out)
 
 
@@ -223,7 +225,7 @@ def _call(node: Node) -> str:
     bare = name.rstrip("'")
     head = _stem(FUNCTION_TEXT.get(bare, bare), "")
     if primes := len(name) - len(bare):
-        head = f"<msup>{head}<mo>{'′' * primes}</mo></msup>"
+        head = _row(f"{head}<mo lspace='0' rspace='0'>{'′' * primes}</mo>")
     inside = COMMA.join(inner_mathml(a) for a in node.args)
     return _row(head + APPLY + _fenced(inside, any(map(_is_tall, node.args))))
 

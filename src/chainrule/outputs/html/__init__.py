@@ -49,7 +49,7 @@ def derivation_html(
     names = Names(derivation)
     title = network.title or f"Network with loss {display_name(derivation.loss)}"
     data = json.dumps(names.descriptions(), ensure_ascii=False).replace("</", "<\\/")
-    return Template(_file("page.html")).substitute(
+    page = Template(_file("page.html")).substitute(
         title=escape(title),
         loss=names.mathml(derivation.loss),
         css=_file("page.css") + picture_css() + names.signal_css(),
@@ -67,6 +67,7 @@ def derivation_html(
         verification=_verification(report),
         names=data,
     )
+    return names.only_known(page)
 
 
 def _signals(derivation: Derivation, names: Names, explain: int) -> str:

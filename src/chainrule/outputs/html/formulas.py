@@ -7,9 +7,9 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from chainrule.dims import ascii_name, display_name
-from chainrule.notation.mathml import inner_mathml, name_to_mathml, text_to_mathml
-from chainrule.notation.sizes import size_line, size_text
-from chainrule.outputs.html.names import Names
+from chainrule.notation.mathml import inner_mathml, name_to_mathml
+from chainrule.notation.sizes import size_text
+from chainrule.outputs.html.names import Names, unmarked
 
 if TYPE_CHECKING:
     from chainrule.derivation import Derivation, Gradient
@@ -34,7 +34,7 @@ def formula_article(gradient: Gradient, derivation: Derivation, names: Names, ex
 <h3><span>{heading}</span> <span class="size">{names.size(gradient.shape)}</span></h3>
 <div class="layouts">
 {_layouts(gradient, left, names, is_signal)}</div>
-{reason}{_steps(gradient, names, explain)}
+{reason}{_steps(gradient, explain)}
 </article>"""
 
 
@@ -43,15 +43,13 @@ def _layouts(gradient: Gradient, left: str, names: Names, is_signal: bool) -> st
     own = _own_size(gradient)
     if is_signal:
         return _layout("", "", left, right, _sizes(own, gradient.sizes), names)
-    if gradient.numerator == gradient.text:
+    turned = gradient.turned
+    if turned is None or turned.text == gradient.text:
         return _layout("", "in both layouts", left, right, _sizes(own, gradient.sizes), names)
-    turned = gradient.numerator_node
-    other = inner_mathml(turned) if turned is not None else text_to_mathml(gradient.numerator)
     shape = gradient.shape
     turned_own = size_text(shape[1], shape[0]) if len(shape) == 2 else own
-    sizes = _sizes(turned_own, size_line(turned)) if turned is not None else ""
     return _layout("shape", "shape layout", left, right, _sizes(own, gradient.sizes), names) + _layout(
-        "numerator", "numerator layout", left, other, sizes, names
+        "numerator", "numerator layout", left, inner_mathml(turned.tree), _sizes(turned_own, turned.size_line), names
     )
 
 
@@ -76,7 +74,7 @@ def _layout(kind: str, label: str, left: str, right: str, sizes: str, names: Nam
 """
 
 
-def _steps(gradient: Gradient, names: Names, explain: int) -> str:
+def _steps(gradient: Gradient, explain: int) -> str:
     if not explain:
         return ""
     steps = tuple(gradient.steps)
@@ -84,49 +82,67 @@ def _steps(gradient: Gradient, names: Names, explain: int) -> str:
         return ""
     count = f"{len(steps)} step{'s' if len(steps) > 1 else ''}"
     return f"""<details class="steps" open><summary>How it comes about <span class="count">{count}</span></summary>
-{_chain(steps, names, explain)}
+{_chain(steps, explain)}
 </details>"""
 
 
-def _chain(steps: Iterable[Step], names: Names, explain: int) -> str:
+def _chain(steps: Iterable[Step], explain: int) -> str:
     """A chain of equalities; the left-hand side is written again only where a new chain begins."""
-    out, before = [], None
+    out: list[str] = []
+    before: Formula | None = None
     for step in steps:
-        fresh = before is None or step.left.text != before.text
-        first = _line(step.left, "", "") if fresh else ""
-        out.append(f"{first}{_line(step.right, '=', _rule(step, names, explain))}")
+        if before is None or step.left.text != before.text:
+            out.append(_line(step.left, "", ""))
+        out.append(_line(step.right, "=", _rule(step), _details(step, explain)))
         before = step.right
     return f'<ol class="chain">\n{"".join(out)}</ol>'
 
 
-def _line(formula: Formula, sign: str, rule: str) -> str:
+def _line(formula: Formula, sign: str, rule: str, details: str = "") -> str:
     equals = f"<mo>{sign}</mo>" if sign else ""
     kind = "" if sign else ' class="start"'
     beside = f'<div class="rule">{rule}</div>' if rule else ""
-    return f'<li{kind}><div class="scroll"><math>{equals}{_inside(formula.mathml)}</math></div>{beside}</li>\n'
+    return f'<li{kind}><div class="scroll"><math>{equals}{_inside(formula.mathml)}</math></div>{beside}{details}</li>\n'
 
 
-def _rule(step: Step, names: Names, explain: int) -> str:
-    out = f'<span class="name">{escape(step.rule)}</span>'
+def _rule(step: Step) -> str:
+    """The rule's name, its identity in the book, the detail, and what is assumed and not said by the detail."""
+    numbered = step.identity == step.rule and step.rule[:1].isdigit()
+    out = f'<span class="name">{"identity " if numbered else ""}{escape(step.rule)}</span>'
     if step.identity and step.identity != step.rule:
         out += f' <span class="identity">{escape(step.identity)}</span>'
     if step.detail:
         out += f' <span class="detail">{escape(step.detail)}</span>'
     for condition in step.conditions:
-        out += f' <span class="condition">{escape(condition)}</span>'
+        if condition not in step.detail:
+            out += f' <span class="condition">{escape(condition)}</span>'
+    return out
+
+
+def _details(step: Step, explain: int) -> str:
+    """What folds open below a step: finer steps, the proof."""
+    out = ""
     if step.within:
         count = f"{len(step.within)} finer step{'s' if len(step.within) > 1 else ''}"
-        out += _folded("finer", count, _chain(step.within, names, explain), explain >= 2)
+        out += _folded("finer", count, _chain(step.within, explain), explain >= 2)
     if step.proof:
-        lines, before = [], None
-        for line in step.proof:
-            if line.left is not None:
-                lines.append(_line(line.left, "", ""))
-            lines.append(_line(line.right, "=" if line.left is not None or before else "", escape(line.rule)))
-            before = line
-        body = f'<ol class="chain">\n{"".join(lines)}</ol>'
-        out += _folded("proof", "proof in index notation", body, explain >= 3)
+        out += _folded("proof", "proof in index notation", _proof(step), explain >= 3)
     return out
+
+
+def _proof(step: Step) -> str:
+    """The lines of a proof. Where it is an identity's, its letters are its own, and what they are here is said."""
+    lines: list[str] = []
+    for line in step.proof:
+        if line.left is not None:
+            lines.append(_line(line.left, "", ""))
+        lines.append(_line(line.right, "=" if lines else "", escape(line.rule)))
+    body = f'<ol class="chain">\n{"".join(lines)}</ol>'
+    if not step.identity:
+        return body
+    here = ", ".join(f"{letter} is {meant}" for letter, meant in step.bindings.items() if letter != meant)
+    said = f"In the letters of identity {step.identity}" + (f"; here {here}" if here else "")
+    return f'<p class="here">{escape(said)}.</p>\n{unmarked(body)}'
 
 
 def _folded(kind: str, title: str, body: str, is_open: bool) -> str:

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import re
-from html import escape
+from html import escape, unescape
 from typing import TYPE_CHECKING
 
 from chainrule.algebra.program import is_anonymous
 from chainrule.dims import Dim, canonical_name, display_name, format_shape
-from chainrule.notation.mathml import inner_mathml, name_parts, name_to_mathml, partial_to_mathml, text_to_mathml
-from chainrule.notation.matrix import Irreducible
+from chainrule.notation.mathml import inner_mathml, name_parts, name_to_mathml, partial_to_mathml
+from chainrule.notation.tree import ATOM
 
 if TYPE_CHECKING:
     from chainrule.derivation import Derivation, Gradient
 
-__all__ = ["KINDS", "Names"]
+__all__ = ["KINDS", "Names", "unmarked"]
+
+_MARK = re.compile(r' data-name="([^"]*)"')
 
 KINDS = {"input": "input", "label": "label", "param": "parameter", "const": "constant", "value": "value"}
 
@@ -87,11 +89,14 @@ class Names:
 
     def described(self, name: str) -> str:
         """A name, or in brackets what an anonymous one stands for."""
-        if not is_anonymous(name):
-            return name_to_mathml(name)
-        variable, value = self._program.variables[name], self._program.expression(name)
-        try:
-            body = inner_mathml(self._derivation.notation.write(value or {}, variable.dims, variable.orientation))
-        except Irreducible:
-            body = text_to_mathml(self._derivation.describe(name)[1:-1])
-        return f'<mrow><mo form="prefix" stretchy="false">(</mo>{body}<mo form="postfix" stretchy="false">)</mo></mrow>'
+        return inner_mathml(self._derivation.describe_node(name), ATOM)
+
+    def only_known(self, page: str) -> str:
+        """The page with marks on the derivation's own names alone: a proof may have letters of its own."""
+        known = self.descriptions()
+        return _MARK.sub(lambda mark: mark.group() if unescape(mark.group(1)) in known else "", page)
+
+
+def unmarked(mathml: str) -> str:
+    """A formula whose letters are not the network's, though they may look alike: an identity's W is not this W."""
+    return _MARK.sub("", mathml)
