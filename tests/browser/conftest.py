@@ -23,6 +23,11 @@ ARGUMENTS = [
     "--disable-component-update", "--disable-sync",
 ]  # fmt: skip
 
+# what reaches beyond the right edge of the window, outside of boxes that scroll by themselves
+STICKING_OUT = """() => [...document.querySelectorAll("body *")].filter(
+  (e) => e.checkVisibility() && e.getBoundingClientRect().right > innerWidth + 0.5 && !e.closest(".scroll")
+).map((e) => e.outerHTML.slice(0, 80))"""
+
 
 @dataclass
 class Opened:

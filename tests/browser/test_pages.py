@@ -6,7 +6,7 @@ from pathlib import Path
 import axe_playwright_python
 import pytest
 
-from browser.conftest import SCREENSHOTS, Opened
+from browser.conftest import SCREENSHOTS, STICKING_OUT, Opened
 from networks import NAMES
 
 AXE = (Path(axe_playwright_python.__file__).parent / "axe.min.js").read_text(encoding="utf-8")
@@ -60,9 +60,6 @@ MISSING_GLYPHS = """() => {
 }"""
 
 
-STICKING_OUT = """() => [...document.querySelectorAll("body *")].filter(
-  (e) => e.checkVisibility() && e.getBoundingClientRect().right > innerWidth + 0.5 && !e.closest(".scroll")
-).map((e) => e.outerHTML.slice(0, 80))"""
 AXE_RUN = """(contrast) => axe.run(document, {
   resultTypes: ["violations"],
   rules: { "color-contrast": { enabled: contrast } },

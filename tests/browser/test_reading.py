@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
-from browser.conftest import Opened
+from browser.conftest import STICKING_OUT, Opened
 
 Visit = Callable[..., Opened]
 LIT = "[...document.querySelectorAll('.lit')].map(e => e.dataset.name)"
@@ -163,7 +163,7 @@ def test_print_unfolds_everything_and_leaves_the_switches_out(visit: Visit, page
     assert page.evaluate(UNFOLDED) == page.locator("details > :not(summary)").count() > 7
     assert not page.locator(".controls").is_visible()
     assert not page.locator(".hint").is_visible()
-    assert page.evaluate(GROUND) == visit(pages["one_layer"], scheme="light").page.evaluate(GROUND)
+    assert page.evaluate(GROUND) == "rgb(255, 255, 255)"
     page.emulate_media(media="screen")
     assert page.evaluate(UNFOLDED) == 0
 
@@ -192,6 +192,15 @@ def test_long_formulas_scroll_in_their_own_box_and_the_keyboard_gets_there(
     )
     assert len(boxes) > 3
     assert all(boxes)
+
+
+@pytest.mark.parametrize("name", ["one_layer", "layer_norm"])
+def test_nothing_sticks_out_when_all_is_unfolded_on_a_phone(visit: Visit, pages: dict[str, Path], name: str) -> None:
+    page = visit(pages[name], width=390).page
+    page.locator("#unfold").click()
+    assert page.locator("details.proof .chain").first.is_visible()
+    assert page.evaluate("document.documentElement.scrollWidth") == 390
+    assert page.evaluate(STICKING_OUT) == []
 
 
 # -- the picture

@@ -94,15 +94,20 @@
       }
     }
   };
-  addEventListener("resize", reachable);
+  let planned = 0;
+  const later = () => { // once for many events: everything may fold open together
+    cancelAnimationFrame(planned);
+    planned = requestAnimationFrame(reachable);
+  };
+  addEventListener("resize", later);
   addEventListener("load", reachable);
-  document.addEventListener("toggle", reachable, true);
+  document.addEventListener("toggle", later, true);
 
   // -- switches
   for (const radio of all('input[name="layout"]')) {
     radio.addEventListener("change", () => {
       document.body.dataset.layout = radio.value;
-      reachable();
+      later();
     });
   }
   const system = matchMedia("(prefers-color-scheme: dark)");
