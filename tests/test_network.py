@@ -120,9 +120,9 @@ def test_no_scalar_is_refused() -> None:
 def test_json_is_complete(net: Network) -> None:
     derivation = net.derive()
     data = json.loads(json.dumps(derivation.to_json(derivation.verify())))
-    assert set(data) == {"loss", "dims", "equations", "signals", "gradients", "verification"}
-    assert set(data["signals"][0]) == {"name", "of", "text", "latex", "shape", "steps"}
-    assert set(data["gradients"][0]) == {"wrt", "text", "latex", "numerator", "shape", "reason", "steps"}
+    assert {"loss", "dims", "equations", "signals", "gradients", "verification"} <= set(data)
+    assert {"name", "of", "text", "latex", "shape", "steps"} <= set(data["signals"][0])
+    assert {"wrt", "text", "latex", "numerator", "shape", "reason", "steps"} <= set(data["gradients"][0])
     assert data["verification"]["ok"] is True
 
 
