@@ -21,15 +21,15 @@ from chainrule.errors import (
 )
 
 if TYPE_CHECKING:
-    from chainrule.explanation.book import identities, register_identity
-    from chainrule.identities import Identity
+    from chainrule.book import Identity
+    from chainrule.explanation.entries import identities, register_identity
 
 __version__ = "0.1.0"
 
 LAZY = {  # what is imported when it is first asked for, and where it stands
-    "Identity": "chainrule.identities",
-    "identities": "chainrule.explanation.book",
-    "register_identity": "chainrule.explanation.book",
+    "Identity": "chainrule.book",
+    "identities": "chainrule.explanation.entries",
+    "register_identity": "chainrule.explanation.entries",
 }
 
 __all__ = [

@@ -3,7 +3,7 @@
 import itertools
 import random
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chainrule.picture.layers import Item, Layered, crossings, spread
@@ -11,6 +11,7 @@ from chainrule.picture.layers import Item, Layered, crossings, spread
 numbers = st.floats(-50, 50)
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(numbers, st.floats(0.1, 5), st.floats(0, 20)), min_size=1, max_size=6), st.integers(0, 999))
 def test_spread_keeps_distances_and_nothing_near_is_better(items: list[tuple[float, float, float]], seed: int) -> None:
     chance = random.Random(seed)
@@ -60,6 +61,7 @@ def test_what_can_be_drawn_without_crossings_is() -> None:
         assert max(xs) - min(xs) < 1
 
 
+@settings(deadline=None)
 @given(st.integers(0, 9999))
 def test_nothing_overlaps(seed: int) -> None:
     chance = random.Random(seed)

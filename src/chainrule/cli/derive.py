@@ -109,7 +109,7 @@ def derive(
     if document and form != "latex":
         raise ChainruleError(f"--document is for LaTeX, not for {form}", "--format latex --document")
     if book:
-        from chainrule.explanation.book import load_book
+        from chainrule.explanation.entries import load_book
 
         for path in book:
             load_book(path)

@@ -14,7 +14,7 @@ from chainrule.outputs.text import pad, text_width, title
 
 if TYPE_CHECKING:
     from chainrule.derivation import Derivation
-    from chainrule.explanation.book import Entry
+    from chainrule.explanation.entries import Entry
     from chainrule.outputs.text import Line
 
 __all__ = ["identities"]
@@ -102,8 +102,8 @@ def identities(name: str | None, file: str | None, form: str, book: tuple[Path, 
       chainrule identities
       chainrule identities 2.5 --in examples/one_layer.net
     """
-    from chainrule.explanation.book import entry, load_book
-    from chainrule.explanation.book import identities as book_of
+    from chainrule.explanation.entries import entry, load_book
+    from chainrule.explanation.entries import identities as book_of
 
     for path in book:
         load_book(path)

@@ -7,10 +7,10 @@ from functools import cache
 
 from chainrule.algebra.expr import Expr, atom_variables
 from chainrule.algebra.program import Program
+from chainrule.book import BOOK
 from chainrule.calculus.jacobian import jacobian
 from chainrule.explanation.pattern import Match, Pattern, pattern_of
 from chainrule.functions import FUNCTIONS
-from chainrule.identities import BOOK
 
 __all__ = ["Edge", "elementwise_head", "identities_for", "local_jacobian"]
 

@@ -8,6 +8,7 @@ from functools import partial
 
 from chainrule.algebra.expr import ONE, Expr, add, delta, multiply, rename
 from chainrule.algebra.program import Program, Variable, is_anonymous
+from chainrule.book import BOOK
 from chainrule.dims import display_name
 from chainrule.explanation.edges import elementwise_head, find_identities, local_jacobian
 from chainrule.explanation.graph import Graph
@@ -17,7 +18,6 @@ from chainrule.explanation.rules import describe_application
 from chainrule.explanation.steps import ProofLine
 from chainrule.explanation.writing import Writer, side_by_side, split_signs
 from chainrule.functions import FUNCTIONS
-from chainrule.identities import BOOK
 from chainrule.notation import tree
 from chainrule.notation.matrix import Irreducible
 from chainrule.notation.text import FUNCTION_TEXT

@@ -15,9 +15,10 @@ from functools import cache
 
 from chainrule.algebra.expr import Expr, Index, Monomial, Rational, atom_variables
 from chainrule.algebra.program import Program, Variable
+from chainrule.book import Identity
 from chainrule.calculus.reverse import relevant_equations
 from chainrule.dims import Dim
-from chainrule.identities import Identity
+from chainrule.errors import UnknownNameError
 from chainrule.language.elaborate import elaborate, known_functions
 from chainrule.language.parser import parse_program
 
@@ -240,5 +241,8 @@ def pattern_of(identity: Identity) -> Pattern:
     elaborated = elaborate(parse_program(identity.program, "whiteboard", known_functions()))
     program = elaborated.program
     of = identity.of or elaborated.user_equations[-1].name
+    for name in (of, identity.wrt):
+        if name not in program.variables:
+            raise UnknownNameError(f"the identity {identity.name} speaks of {name}, which its program does not have")
     between = relevant_equations(program, of, [identity.wrt])
     return Pattern(identity, program, of, identity.wrt, frozenset(between))

@@ -12,12 +12,12 @@ from functools import cache
 
 from chainrule.algebra.expr import Expr, Factor, Index, Monomial, Rational, add, monomial, multiply, rename, substitute
 from chainrule.algebra.program import Operation, Program, Variable, is_anonymous
+from chainrule.book import Identity
 from chainrule.calculus.partial import local_derivatives
 from chainrule.dims import Dim, display_name
 from chainrule.explanation.pattern import pattern_of
 from chainrule.explanation.rules import describe_application
 from chainrule.explanation.steps import Formula, ProofLine
-from chainrule.identities import Identity
 from chainrule.notation import tree
 from chainrule.notation.index import index_node, letters_for
 from chainrule.notation.matrix import Irreducible, MatrixNotation
@@ -26,7 +26,7 @@ from chainrule.simplify.engine import simplify
 from chainrule.simplify.factor import factored
 from chainrule.simplify.knowledge import Knowledge
 
-__all__ = ["proof_of", "prove"]
+__all__ = ["Proof", "proof_of", "provable", "prove", "symbol_of"]
 
 MARK = -50  # the indices of what one differentiates by are −50, −51, … while the proof runs
 
@@ -36,9 +36,14 @@ def prove(program: Program, of: str, wrt: str, between: set[str], upstream: str 
 
     between: `of`, `wrt` and the names on the way. Returns () where an operation has no equation in indices.
     """
-    if any(isinstance(program.equations[n].value, Operation) for n in between if n in program.equations and n != wrt):
-        return ()
-    return _Proof(program, of, wrt, between, upstream).lines()
+    return Proof(program, of, wrt, between, upstream).lines() if provable(program, wrt, between) else ()
+
+
+def provable(program: Program, wrt: str, between: set[str]) -> bool:
+    """True where every equation on the way is one in indices."""
+    return not any(
+        isinstance(program.equations[n].value, Operation) for n in (between - {wrt}) & program.equations.keys()
+    )
 
 
 @cache
@@ -48,7 +53,9 @@ def proof_of(identity: Identity) -> tuple[ProofLine, ...]:
     return prove(pattern.program, pattern.of, pattern.wrt, set(pattern.between), identity.upstream)
 
 
-class _Proof:
+class Proof:
+    """One proof: `work` is the program with a letter for each unnamed part, and a symbol for each derivative."""
+
     def __init__(self, program: Program, of: str, wrt: str, between: set[str], upstream: str) -> None:
         self.between = between
         self.upstream = upstream
@@ -70,7 +77,7 @@ class _Proof:
         self.found: dict[str, Expr] = {}
         for name in (*self.way, self.wrt):  # symbols such as ∂z[k]/∂W[i,j], shown as such
             dims = (*self.work.variables[name].dims, *self.below.dims)
-            self.work.define(Variable(_symbol(name, self.wrt), dims), Operation("partial", (self.wrt,)))
+            self.work.define(Variable(symbol_of(name, self.wrt), dims), Operation("partial", (self.wrt,)))
 
     def lines(self) -> tuple[ProofLine, ...]:
         out = [self._definition(name) for name in self.named]
@@ -102,7 +109,7 @@ class _Proof:
             if argument != self.wrt and argument not in self.found:
                 continue
             for coefficient, factors, bound, place in local_derivatives(self.work, equation, argument):
-                symbol = (("", _symbol(argument, self.wrt), (*place, *self.marks)), 1)
+                symbol = (("", symbol_of(argument, self.wrt), (*place, *self.marks)), 1)
                 symbols.append((((*factors, symbol), bound), coefficient))
                 used[argument] = None
                 if argument == self.wrt:
@@ -111,7 +118,7 @@ class _Proof:
                     total = add(total, monomial(coefficient, [*factors, *pairs], bound))
                 else:
                     term: Monomial = ((*factors, symbol), bound)
-                    put = substitute({term: coefficient}, _symbol(argument, self.wrt), self._placed(argument))
+                    put = substitute({term: coefficient}, symbol_of(argument, self.wrt), self._placed(argument))
                     deltas += list(put.items())
                     total = add(total, put)
         many = len(symbols) > 1
@@ -160,28 +167,27 @@ class _Proof:
         signal = Variable(self.upstream, own.dims, "row" if len(own.dims) == 1 else own.orientation, "signal")
         self.work.declare(signal)
         moved = {i: (800 + k, i[1]) for k, i in enumerate(own.indices)}
-        symbol = _symbol(self.of, self.wrt)
+        symbol = symbol_of(self.of, self.wrt)
         bound = tuple(moved.values())
         signal_here: Factor = (("", self.upstream, bound), 1)
         factors: tuple[Factor, ...] = (signal_here, (("", symbol, (*bound, *self.marks)), 1))
         below = self.below
-        letters = dict(zip(self.marks, self.inner, strict=True))
         left = Formula(tree.partial(tree.sym("J"), tree.at(self.wrt, self.inner)))
         term: Monomial = (factors, bound)
-        first = Formula(self._node({term: 1}, letters))
+        first = self._raw([(term, 1)], None)
         lines = [ProofLine(left, first, f"chain rule, {display_name(self.upstream)} = ∂J/∂{display_name(self.of)}")]
         known: Expr = {((signal_here,), ()): 1}
         put = multiply(known, rename(result, moved))
         raw = [(((*key[0],), (*key[1], *bound)), value) for key, value in put.items()]
-        lines = self._then(lines, Formula(self._raw_node(raw, letters)), f"∂{display_name(self.of)} as found above")
+        lines = self._then(lines, self._raw(raw, None), f"∂{display_name(self.of)} as found above")
         carried: Expr = {}
         for (fs, bs), value in raw:
             carried = add(carried, monomial(value, fs, bs))
         lines = self._then(
-            lines, Formula(self._node(carried, letters)), "a sum keeps the one term at which 1[ = ] is 1"
+            lines, self._raw(list(carried.items()), None), "a sum keeps the one term at which 1[ = ] is 1"
         )
         reduced = simplify(carried, self.knowledge)
-        lines = self._then(lines, Formula(self._node(reduced, letters)), "simplified")
+        lines = self._then(lines, self._raw(list(reduced.items()), None), "simplified")
         final = rename(reduced, {m: (-1 - k, m[1]) for k, m in enumerate(self.marks)})
         return self._matrix(final, below, lines, shape=True)
 
@@ -212,23 +218,22 @@ class _Proof:
         return tree.partial(tree.at(name, self.outer[:count]), tree.at(self.wrt, self.inner))
 
     def _index(self, value: Expr, own: Variable, marks: tuple[Index, ...]) -> Formula:
-        letters = dict(zip(own.indices, self.outer, strict=False)) | dict(zip(marks, self.inner, strict=False))
-        return Formula(self._node(value, letters))
+        return self._raw(list(value.items()), own, marks)
 
-    def _raw(self, terms: list[tuple[Monomial, Rational]], own: Variable) -> Formula:
-        letters = dict(zip(own.indices, self.outer, strict=False)) | dict(zip(self.marks, self.inner, strict=True))
-        return Formula(self._raw_node(terms, letters))
-
-    def _raw_node(self, terms: list[tuple[Monomial, Rational]], letters: dict[Index, str]) -> Node:
+    def _raw(
+        self, terms: list[tuple[Monomial, Rational]], own: Variable | None, marks: tuple[Index, ...] | None = None
+    ) -> Formula:
+        """Terms as they stand, over the indices of `own` (none: None) and those of what one differentiates by."""
+        marks = self.marks if marks is None else marks
+        letters = dict(zip(own.indices, self.outer, strict=False)) if own is not None else {}
+        letters |= dict(zip(marks, self.inner, strict=False))
         nodes: list[tuple[int, Node]] = []
         for key, coefficient in terms:
             size = coefficient if coefficient > 0 else -coefficient
-            node = self._node({key: size}, letters)
+            node = index_node(self.work, {key: size}, tuple(letters), list(letters.values()))
             nodes.append((1 if coefficient > 0 else -1, node))
-        return tree.sum_of(nodes) if nodes else tree.num(0)
-
-    def _node(self, value: Expr, letters: dict[Index, str]) -> Node:
-        return index_node(self.work, value, tuple(letters), list(letters.values()))
+        ordered = [n for n in nodes if n[0] > 0] + [n for n in nodes if n[0] < 0]
+        return Formula(tree.sum_of(ordered) if nodes else tree.num(0), entry=(tuple(terms), tuple(letters)))
 
     def _then(self, lines: list[ProofLine], formula: Formula, rule: str) -> list[ProofLine]:
         return lines if lines[-1].right.node == formula.node else [*lines, ProofLine(None, formula, rule)]
@@ -244,7 +249,8 @@ class _Proof:
         return f"{display_name(name)}{at} = {right}"
 
 
-def _symbol(name: str, wrt: str) -> str:
+def symbol_of(name: str, wrt: str) -> str:
+    """The name of ∂name/∂wrt in the program of a proof."""
     return f"∂{name}/∂{wrt}"
 
 

@@ -12,14 +12,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from chainrule.algebra.expr import Expr
+from chainrule.algebra.expr import Expr, Index, Monomial, Rational
 from chainrule.notation.latex import to_latex
 from chainrule.notation.mathml import to_mathml
 from chainrule.notation.sizes import size_line
 from chainrule.notation.text import to_text
 from chainrule.notation.tree import Node
 
-__all__ = ["Formula", "ProofLine", "State", "Step", "Term"]
+__all__ = ["Entry", "Formula", "ProofLine", "State", "Step", "Term"]
 
 
 @dataclass(frozen=True)
@@ -33,17 +33,21 @@ class Term:
 
 
 State = tuple[Term, ...]
+# Terms as they stand, deltas and sums not carried out, and the indices of the entry.
+Entry = tuple[tuple[tuple[Monomial, Rational], ...], tuple[Index, ...]]
 
 
 @dataclass(frozen=True)
 class Formula:
-    """A formula as a tree, with what it stands for: a sum of terms, so that it can be evaluated.
+    """A formula as a tree, with what it stands for, so that it can be evaluated: in a derivation a sum of terms, in a
+    proof one entry in index notation.
 
     text, latex, mathml: how it is written.  sizes: the size of each factor, (1×N_c)(N_c×D_h).
     """
 
     node: Node
     state: State = field(default=(), compare=False, repr=False)
+    entry: Entry | None = field(default=None, compare=False, repr=False)
 
     @cached_property
     def text(self) -> str:

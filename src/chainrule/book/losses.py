@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from chainrule.identities.record import Identity, register
+from chainrule.book.record import Identity, register
 
 __all__: list[str] = []
 

@@ -19,6 +19,8 @@ import numpy as np
 
 from chainrule.algebra.expr import Expr, add, delta, free, multiply, rename, scale, variable
 from chainrule.algebra.program import Program, Variable
+from chainrule.book import BOOK, Identity
+from chainrule.book import register as _register
 from chainrule.calculus.jacobian import jacobian
 from chainrule.dims import Dim, format_shape
 from chainrule.errors import ChainruleError, UnknownNameError
@@ -26,8 +28,6 @@ from chainrule.explanation.checking import jacobian_by_differences
 from chainrule.explanation.pattern import Pattern, pattern_of
 from chainrule.explanation.proof import proof_of
 from chainrule.explanation.steps import ProofLine, Step
-from chainrule.identities import BOOK, Identity
-from chainrule.identities import register as _register
 from chainrule.language.elaborate import elaborate_expression, known_functions
 from chainrule.language.parser import parse_expression
 from chainrule.reference import evaluate_expression, evaluate_program
@@ -81,7 +81,10 @@ def register_identity(identity: Identity | None = None, /, **fields: Any) -> Ide
     verdict = check(identity)
     if not verdict.ok:
         raise IdentityError(f"the identity {identity.name} is wrong: {verdict.counterexample}")
-    return _register(identity)
+    try:
+        return _register(identity)
+    except ValueError as error:
+        raise ChainruleError(str(error)) from None
 
 
 def load_book(path: str | os.PathLike[str]) -> list[Identity]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from chainrule.identities.record import NOTE, Identity, register
+from chainrule.book.record import NOTE, Identity, register
 
 __all__: list[str] = []
 
