@@ -68,7 +68,9 @@ def test_a_page_is_well_formed_and_fetches_nothing(name: str) -> None:
     text = derivation(name).html()
     page = Page(text)
     assert len(page.ids) == len(set(page.ids))
-    assert page.links == ["data:,"]
+    within = [link[1:] for link in page.links if link.startswith("#")]
+    assert page.links == ["data:,", *(f"#{anchor}" for anchor in within)]
+    assert within == re.findall(r'<h2 id="(\w+)"', text)
     assert page.headings[0] == 1
     assert all(b - a <= 1 for a, b in zip(page.headings, page.headings[1:], strict=False))
     assert not re.search(r"url\((?!#)|@import|https?://(?!www\.w3\.org/2000/svg)", text)

@@ -8,6 +8,7 @@ script, which adds the switches, the lighting up of symbols and the unfolding fo
 from __future__ import annotations
 
 import json
+import re
 from functools import cache
 from html import escape
 from importlib import resources
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 
 __all__ = ["derivation_html"]
 
+CONTENTS = "<!-- contents -->"
+_SECTION = re.compile(r'<h2 id="([\w-]+)">(.*?)</h2>')
 LAYOUTS = ("both", "shape", "numerator")
 
 
@@ -55,6 +58,7 @@ def derivation_html(
         css=_file("page.css") + picture_css() + names.signal_css(),
         script=_file("page.js"),
         layout=layout,
+        contents=CONTENTS,
         **{f"check_{name}": "checked" if name == layout else "" for name in LAYOUTS},
         declarations=declarations_table(network, names),
         equations=equations_table(network, names),
@@ -67,7 +71,13 @@ def derivation_html(
         verification=_verification(report),
         names=data,
     )
-    return names.only_known(page)
+    return names.only_known(page.replace(CONTENTS, _contents(page)))
+
+
+def _contents(page: str) -> str:
+    """Links to the sections that the page has."""
+    links = " ".join(f'<a href="#{anchor}">{title}</a>' for anchor, title in _SECTION.findall(page))
+    return f'<nav aria-label="On this page">{links}</nav>'
 
 
 def _signals(derivation: Derivation, names: Names, explain: int) -> str:

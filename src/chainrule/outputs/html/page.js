@@ -32,7 +32,7 @@
     const at = anchor.getBoundingClientRect();
     const { width, height } = note.getBoundingClientRect();
     const x = Math.min(at.left + at.width / 2 - width / 2, innerWidth - width - 4);
-    const y = at.bottom + 8 + height > innerHeight ? at.top - height - 8 : at.bottom + 8;
+    const y = at.top - height - 8 < 4 ? at.bottom + 8 : at.top - height - 8; // above: the sizes stand below
     note.style.transform = `translate(${Math.max(4, x)}px, ${Math.max(4, y)}px)`;
   };
   const show = (element) => {
