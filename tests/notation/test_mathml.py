@@ -68,7 +68,7 @@ def linear(e: ET.Element) -> str:
     if e.tag == "mo":
         return SIGNS.get(e.text or "", e.text or "")
     if e.tag == "mfrac":
-        return f"(({linear(parts[0])})/({linear(parts[1])}))"
+        return f"(({linear(parts[0])}) ./ ({linear(parts[1])}))"  # a scalar below divides every entry as well
     if e.tag == "msqrt":
         return f"sqrt({''.join(map(linear, parts))})"
     if e.tag == "msup":

@@ -63,7 +63,7 @@ def tree_to_node(node: ast.Expr, program: Program) -> Node:
             op = "had" if n.op == "∘" else "prod"
             return Node(op, (*(left.args if left.op == op else (left,)), right), None, rows, cols)
         if n.op in ("/", "./"):
-            return Node("div", (left, right), None, rows, cols)
+            return Node("div" if n.op == "/" else "ediv", (left, right), None, rows, cols)
         if n.op not in ("^", ".^"):
             return Node("rel", (left, right), n.op, rows, cols)
         value = number(n.right)

@@ -94,7 +94,7 @@ def to_latex(node: Node, at_least: int = 0) -> str:
 
 def _strength(node: Node) -> int:
     """As in text, but a fraction needs brackets only below an exponent, and Σ reaches as far as a product does."""
-    if node.op in ("div", "partial") or (node.op == "sym" and str(node.data).startswith("∂")):
+    if node.op in ("div", "ediv", "partial") or (node.op == "sym" and str(node.data).startswith("∂")):
         return NEGATION
     return HADAMARD if node.op == "sigma" else strength(node)
 
@@ -202,7 +202,7 @@ def _sym(node: Node) -> str:
 
 
 _WRITERS: dict[str, Callable[[Node], str]] = {
-    "sym": _sym, "num": _num, "sum": _sum, "prod": _prod, "div": _div, "pow": _pow, "T": _transposed,
+    "sym": _sym, "num": _num, "sum": _sum, "prod": _prod, "div": _div, "ediv": _div, "pow": _pow, "T": _transposed,
     "had": lambda n: r" \circ ".join(to_latex(a, PRODUCT) for a in n.args),
     "norm": lambda n: rf"\left\lVert {to_latex(n.args[0])} \right\rVert",
     "fn": _call, "call": _call,

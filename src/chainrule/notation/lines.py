@@ -31,7 +31,7 @@ class Piece:
 def width(node: Node) -> float:
     """About how many letters wide the formula is on paper; a fraction is as wide as its wider half."""
     op, args = node.op, node.args
-    if op == "div":
+    if op in ("div", "ediv"):
         return max(width(a) for a in args) + 0.5
     if op == "partial":
         return max(width(a) for a in args) + 1.5
@@ -204,6 +204,6 @@ def _partial(node: Node, limit: float) -> list[Piece]:
 
 
 _BREAKERS = {
-    "sum": _sum, "had": _had, "prod": _prod, "div": _div, "fn": _applied, "call": _applied, "diag": _applied,
+    "sum": _sum, "had": _had, "prod": _prod, "div": _div, "ediv": _div, "fn": _applied, "call": _applied, "diag": _applied,
     "T": _raised, "pow": _raised, "^": _raised, "sigma": _sigma, "partial": _partial, "norm": _norm,
 }  # fmt: skip

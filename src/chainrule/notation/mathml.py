@@ -133,7 +133,7 @@ def _fenced(body: str, tall: bool, left: str = "(", right: str = ")") -> str:
 def _is_fraction(node: Node) -> bool:
     if node.op in ("pow", "^"):
         return _is_reciprocal(node)
-    return node.op in ("div", "partial") or (node.op == "num" and "/" in number_text(Fraction(str(node.data))))
+    return node.op in ("div", "ediv", "partial") or (node.op == "num" and "/" in number_text(Fraction(str(node.data))))
 
 
 def _is_reciprocal(node: Node) -> bool:
@@ -265,6 +265,7 @@ _WRITERS: dict[str, Callable[[Node], str]] = {
     "sym": _sym, "sum": _sum, "prod": _prod, "had": _had, "pow": _pow, "T": _transposed, "diag": _diag, "ones": _ones,
     "num": lambda n: _number(Fraction(str(n.data))),
     "div": lambda n: _fraction(inner_mathml(n.args[0]), inner_mathml(n.args[1])),
+    "ediv": lambda n: _fraction(inner_mathml(n.args[0]), inner_mathml(n.args[1])),
     "norm": lambda n: _fenced(inner_mathml(n.args[0]), _is_tall(n), "‖", "‖"),
     "fn": _call, "call": _call,
     "at": _at, "sigma": _sigma, "iverson": _iverson, "^": _pow,

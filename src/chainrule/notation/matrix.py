@@ -489,7 +489,27 @@ def _same(node: Node) -> Vec:
 
 
 def _joined(parts: list[Node]) -> Node:
-    return tree.hadamard(sorted(parts, key=_rank))
+    """An elementwise product; what has a negative power stands behind ./ where the rest can stand by itself."""
+    below = [p for p in parts if _is_inverse(p)]
+    above = [p for p in parts if p not in below]
+    kinds = {_kind(p) for p in above}
+    if not below or (kinds >= {"row", "column"} and "matrix" not in kinds):
+        return tree.hadamard(sorted(parts, key=_rank))
+    bottom = tree.hadamard(sorted(map(_inverted, below), key=_rank))
+    return tree.quotient(tree.hadamard(sorted(above, key=_rank)) if above else tree.num(1), bottom)
+
+
+def _is_inverse(node: Node) -> bool:
+    """x.^(-1), or its transpose."""
+    if node.op == "T":
+        return _is_inverse(node.args[0])
+    return node.op == "pow" and not (node.rows == 1 == node.cols) and Fraction(str(node.data)) < 0
+
+
+def _inverted(node: Node) -> Node:
+    if node.op == "T":
+        return tree.transpose(_inverted(node.args[0]))
+    return tree.power(node.args[0], -Fraction(str(node.data)))
 
 
 def _cheapest(col: Node, row: Node) -> Vec:

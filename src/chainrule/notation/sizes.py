@@ -27,11 +27,13 @@ def size_line(node: Node) -> str:
         return out
     if node.op == "had":
         return " ∘ ".join(size_line(a) if a.op != "sum" else f"[{size_line(a)}]" for a in node.args)
+    if node.op == "ediv":
+        return " ./ ".join(size_line(a) if a.op not in ("sum", "had") else f"[{size_line(a)}]" for a in node.args)
     if node.op == "prod":
         parts = [a for a in node.args if a.op != "num" and not (a.rows == 1 == a.cols)]
         if not parts:
             return size_text(1, 1)
-        return "".join(size_line(a) if a.op not in ("sum", "had") else size_text(a.rows, a.cols) for a in parts)
+        return "".join(size_line(a) if a.op not in ("sum", "had", "ediv") else size_text(a.rows, a.cols) for a in parts)
     if node.op == "div":
         return size_line(node.args[0])
     if node.op == "T" and node.args[0].op == "prod":

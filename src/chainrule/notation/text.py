@@ -93,6 +93,12 @@ def _div(node: Node) -> str:
     return f"{to_text(top, PRODUCT)}/{_tight(bottom, POSTFIX)}"
 
 
+def _quotient(node: Node) -> str:
+    """top ./ bottom: as strong as a product, so that only a product may stand above without brackets."""
+    top, bottom = node.args
+    return f"{to_text(top, PRODUCT)} ./ {_tight(bottom, POSTFIX)}"
+
+
 def _pow(node: Node) -> str:
     base, exponent = node.args[0], Fraction(str(node.data))
     scalar = base.rows == 1 == base.cols
@@ -134,7 +140,7 @@ def _call(node: Node) -> str:
 
 
 _WRITERS: dict[str, Callable[[Node], str]] = {
-    "sym": _sym, "num": _num, "sum": _sum, "had": _had, "prod": _prod, "div": _div, "pow": _pow, "T": _transposed,
+    "sym": _sym, "num": _num, "sum": _sum, "had": _had, "prod": _prod, "div": _div, "ediv": _quotient, "pow": _pow, "T": _transposed,
     "norm": _norm, "fn": _fn, "call": _call,
     "diag": lambda n: f"diag({_write(n.args[0])})",
     "ones": lambda n: f"ones({n.rows})" if n.cols == 1 else f"ones({n.cols})ᵀ",

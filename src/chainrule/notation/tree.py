@@ -34,6 +34,7 @@ __all__ = [
     "partial",
     "power",
     "product",
+    "quotient",
     "sigma",
     "strength",
     "sum_of",
@@ -184,6 +185,13 @@ def divide(top: Node, bottom: Node) -> Node:
     return Node("div", (top, bottom), None, top.rows, top.cols)
 
 
+def quotient(top: Node, bottom: Node) -> Node:
+    """top ./ bottom, entry by entry; the smaller of the two is repeated."""
+    rows = top.rows if top.rows != 1 else bottom.rows
+    cols = top.cols if top.cols != 1 else bottom.cols
+    return Node("ediv", (top, bottom), None, rows, cols)
+
+
 def power(base: Node, exponent: int | Fraction) -> Node:
     """An elementwise power."""
     if exponent == 1:
@@ -218,7 +226,7 @@ def strength(node: Node) -> int:
         return SUM - 1
     if node.op == "sum":
         return SUM
-    if node.op == "had":
+    if node.op in ("had", "ediv"):
         return HADAMARD
     if node.op == "raised":
         return POSTFIX
@@ -240,6 +248,8 @@ def cost(node: Node) -> float:
            "partial": 0.4}.get(node.op, 0.0)  # fmt: skip
     if node.op == "at":
         own = 0.9 + 0.2 * len(names_in(node))
+    if node.op == "ediv":
+        own = 0.5
     if node.op in ("sum", "had"):
         own = 0.3 * (len(node.args) - 1) + 0.3 * (
             node.op == "sum" and isinstance(node.data, tuple) and node.data[:1] == (-1,)
