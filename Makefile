@@ -20,7 +20,7 @@ VENV_STAMP := $(VENV)/.stamp-venv
 DEMO_STAMP := $(VENV)/.stamp-demo
 SETUP_STAMP := $(VENV)/.stamp-setup
 
-.PHONY: help setup demo test test-long bench lint types imports format lock clean
+.PHONY: help setup demo test test-long bench docs lint types imports format lock clean
 .DEFAULT_GOAL := help
 
 help: ## show this list
@@ -39,6 +39,9 @@ test-long: $(SETUP_STAMP) ## the long tests
 
 bench: $(SETUP_STAMP) ## time the generated code against torch
 	$(BIN)/python benchmarks/run.py
+
+docs: $(SETUP_STAMP) ## write the pages that are made from commands (docs/*.md.in)
+	$(BIN)/python docs/make_pages.py
 
 lint: $(SETUP_STAMP) ## ruff: rules and format
 	$(BIN)/ruff check

@@ -169,6 +169,22 @@ def test_page(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
             run_console(block, str(path), tmp_path)
 
 
+@pytest.mark.parametrize("template", sorted((ROOT / "docs").glob("*.md.in")), ids=lambda path: path.name)
+def test_a_page_is_made_from_its_template(template: Path) -> None:
+    """The page without what its commands print is the template: nobody edits the page alone."""
+
+    def bare(text: str) -> list[str]:
+        lines, inside = [], False
+        for line in text.splitlines():
+            inside = line == "```console" or (inside and line != "```")
+            if not inside or line.startswith(("```", "$ ")):
+                lines.append(line)
+        return lines
+
+    page = template.with_suffix("").read_text(encoding="utf-8")
+    assert bare(page) == bare(template.read_text(encoding="utf-8")), "make docs writes it anew"
+
+
 def test_few_blocks_are_left_out() -> None:
     left_out = [
         f"{path.relative_to(ROOT)}:{block.line}"

@@ -44,7 +44,12 @@ def jacobian(file: str, wrt: str, of: str | None, hessian: bool, form: str, dial
     left, _, text = str(found).partition(" = ")
     lines = [[("  " + left, "cyan"), (" = ", ""), (text, "bold")]]
     size = format_shape(found.shape)
-    lines.append([("  " + " " * (len(left) + 3), ""), (f"{size}, {found.structure}", "dim")])
+    lines.append(
+        [
+            ("  " + " " * (len(left) + 3), ""),
+            (size if found.structure == "general" else f"{size}, {found.structure}", "dim"),
+        ]
+    )
     entry, written_out = found.entry, found.entries
     if entry.partition(" = ")[2] != text:
         lines.append([("  " + entry, "")])

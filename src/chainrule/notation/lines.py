@@ -204,6 +204,7 @@ def _partial(node: Node, limit: float) -> list[Piece]:
 
 
 _BREAKERS = {
-    "sum": _sum, "had": _had, "prod": _prod, "div": _div, "ediv": _div, "fn": _applied, "call": _applied, "diag": _applied,
+    "sum": _sum, "had": _had, "prod": _prod, "div": _div, "ediv": _div,
+    "fn": _applied, "call": _applied, "diag": _applied,
     "T": _raised, "pow": _raised, "^": _raised, "sigma": _sigma, "partial": _partial, "norm": _norm,
 }  # fmt: skip

@@ -140,7 +140,8 @@ def _call(node: Node) -> str:
 
 
 _WRITERS: dict[str, Callable[[Node], str]] = {
-    "sym": _sym, "num": _num, "sum": _sum, "had": _had, "prod": _prod, "div": _div, "ediv": _quotient, "pow": _pow, "T": _transposed,
+    "sym": _sym, "num": _num, "sum": _sum, "had": _had, "prod": _prod, "div": _div,
+    "ediv": _quotient, "pow": _pow, "T": _transposed,
     "norm": _norm, "fn": _fn, "call": _call,
     "diag": lambda n: f"diag({_write(n.args[0])})",
     "ones": lambda n: f"ones({n.rows})" if n.cols == 1 else f"ones({n.cols})ᵀ",
