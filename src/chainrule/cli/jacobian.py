@@ -43,13 +43,8 @@ def jacobian(file: str, wrt: str, of: str | None, hessian: bool, form: str, dial
         return
     left, _, text = str(found).partition(" = ")
     lines = [[("  " + left, "cyan"), (" = ", ""), (text, "bold")]]
-    size = format_shape(found.shape)
-    lines.append(
-        [
-            ("  " + " " * (len(left) + 3), ""),
-            (size if found.structure == "general" else f"{size}, {found.structure}", "dim"),
-        ]
-    )
+    structure = "" if found.structure == "general" else f", {found.structure}"
+    lines.append([("  " + " " * (len(left) + 3), ""), (format_shape(found.shape) + structure, "dim")])
     entry, written_out = found.entry, found.entries
     if entry.partition(" = ")[2] != text:
         lines.append([("  " + entry, "")])
