@@ -128,7 +128,7 @@ def _formula(derivation: Derivation, gradient: Gradient, explain: int, layout: s
     if gradient.of in derivation.backward.zero:
         return [*lines, [(f"    {gradient.reason}", "dim")]]
     indent = " " * (text_width(symbol) + 5)
-    told = chains(gradient.steps, explain)
+    told = chains(gradient.steps, explain) if explain else []
     ends_so = told and told[-1].lines[-1].right.text == main.written.text  # then its sizes stand at its end
     if main.written.node is not None and not ends_so:
         lines.append([(indent + sizes_said(size(main.written.shape), main.written.size_line), "dim")])
