@@ -163,6 +163,56 @@ NETWORKS = {
 }  # fmt: skip
 
 
+# G4: what composite functions must come out as; program, name, signals that the formula uses, formula.
+TEXTBOOK = {
+    "layer norm": (
+        "input X : N × D\nparam γ : 1 × D\nparam β : 1 × D\nconst G : N × D\nc = X − rowmean(X)\nv = rowmean(c.^2)\n"
+        "X̂ = c ./ sqrt(v + 1e-5)\nY = γ ∘ X̂ + β\nJ = sum(G ∘ tanh(Y))", "X", {"Δ₂": ("X̂", "Δ₁ ∘ γ")},
+        "(Δ₂ − X̂ ∘ rowmean(Δ₂ ∘ X̂) − rowmean(Δ₂)) ./ sqrt(v + 1e-5)",
+    ),
+    "batch norm": (
+        "input X : N × D\nparam γ : 1 × D\nparam β : 1 × D\nconst G : N × D\nc = X − colmean(X)\nv = colmean(c.^2)\n"
+        "X̂ = c ./ sqrt(v + 1e-5)\nY = γ ∘ X̂ + β\nJ = sum(G ∘ Y)", "X", {},
+        "(γ ∘ (G − X̂ ∘ colmean(G ∘ X̂) − colmean(G))) ./ sqrt(v + 1e-5)",
+    ),
+    "RMS norm": (
+        "input x : D\nparam g : D\nconst δ : D\nr = 1/sqrt(mean(x.^2) + 1e-5)\nx̂ = x r\nJ = δᵀ (g ∘ x̂)", "x", {},
+        "r (δ ∘ g − J x̂/D)",
+    ),
+    "softmax of rows": (
+        "input S : N × M\nconst G : N × M\nP = softmax(S)\nJ = sum(G ∘ P)", "S", {}, "P ∘ (G − rowsum(G ∘ P))",
+    ),
+    "attention": (
+        "input Q : N × d\ninput K : M × d\ninput V : M × e\nconst G : N × e\nP = softmax(Q Kᵀ / √d)\nO = P V\n"
+        "J = sum(G ∘ O)", "Q", {"Δ₁": ("P", "G Vᵀ")}, "Δ₂ K/sqrt(d)",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", TEXTBOOK)
+def test_textbook_form(name: str) -> None:
+    text, wrt, signals, wanted = TEXTBOOK[name]
+    derivation = cr.parse(text).derive()
+    assert_formula(derivation.gradients[wrt].text, wanted)
+    for signal, (of, formula) in signals.items():
+        assert derivation.signals[signal].of == of
+        assert_formula(derivation.signals[signal].text, formula)
+    assert derivation.verify().max_relative_error < 1e-8
+
+
+def test_an_lstm_step_has_each_gate_once() -> None:
+    gates = "".join(f"param W{g} : H × D\nparam U{g} : H × H\n" for g in "ifog")
+    lines = "".join(f"{g} = {'tanh' if g == 'g' else 'sigmoid'}(W{g} x + U{g} h0)\n" for g in "ifog")
+    text = f"input x : D\ninput h0 : H\ninput c0 : H\n{gates}const dh : H\nconst dc : H\n{lines}"
+    net = cr.parse(text + "c = f ∘ c0 + i ∘ g\nh = o ∘ tanh(c)\nJ = dhᵀ h + dcᵀ c")
+    derivation = net.derive()
+    signals = [s.text for s in derivation.signals.values()]
+    assert len(signals) == 5
+    assert_formula(signals[0], "(dh ∘ (o − h ∘ tanh(c)) + dc)ᵀ")  # dh ∘ o ∘ (1 − tanh²(c)) + dc
+    assert derivation.gradients["x"].text.count("W") == 4
+    assert derivation.verify().ok
+
+
 @pytest.mark.parametrize("name", SIGNALS)
 def test_signals(name: str) -> None:
     text, wanted = SIGNALS[name]

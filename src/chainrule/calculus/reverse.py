@@ -16,11 +16,12 @@ from chainrule.calculus.partial import contribution, local_derivatives
 from chainrule.dims import canonical_name
 from chainrule.simplify.engine import simplify
 from chainrule.simplify.factor import factored
-from chainrule.simplify.knowledge import Knowledge
+from chainrule.simplify.knowledge import LONGEST, Knowledge
 
 __all__ = ["Backward", "differentiate", "relevant_equations"]
 
 LARGE = 24  # factors: an adjoint above this gets a name by itself
+TRIES = 4  # names that are tried for being worth it
 
 
 @dataclass(slots=True)
@@ -54,9 +55,106 @@ def relevant_equations(program: Program, target: str, leaves: Iterable[str]) -> 
     return depends & needed
 
 
-def differentiate(program: Program, loss: str, wrt: list[str], knowledge: Knowledge | None = None) -> Backward:
-    """The backward pass of `loss` with respect to the variables `wrt`, as a program."""
-    knowledge = knowledge or Knowledge(program)
+def differentiate(program: Program, loss: str, wrt: list[str]) -> Backward:
+    """The backward pass of `loss` with respect to the variables `wrt`, as a program.
+
+    An adjoint that goes on in two ways from a station of its own (X̂ in a layer norm) gets a name where the whole is
+    shorter with it: both are worked out and compared, for the simplifier may need to see what the name would hide.
+    """
+    plain = _backward(program, loss, wrt, frozenset())
+    leaves = [v.name for v in program.variables.values() if v.kind in ("param", "input")]
+    forks = _forks(program, relevant_equations(program, loss, {*leaves, *wrt}), plain)
+    if not forks:
+        return plain
+    every = list(dict.fromkeys((*leaves, *wrt)))  # so that δ₁ is the same whatever is asked for
+    whole = plain if set(every) == set(wrt) else _backward(program, loss, every, frozenset())
+    chosen = _worth_naming(program, loss, every, forks, whole)
+    return _backward(program, loss, wrt, chosen) if chosen else plain
+
+
+def _forks(program: Program, on_path: set[str], plain: Backward) -> frozenset[str]:
+    """Unnamed stations from which the adjoint goes on in two ways, and is more than a name."""
+    named = set(plain.signals.values())
+    found = []
+    for equation in program:
+        name = equation.name
+        if name not in on_path or name in named or name in program.interior or name == plain.loss:
+            continue
+        adjoint = plain.adjoints.get(name, {})
+        compound = len(adjoint) > 1 or any(len([f for f in key[0] if f[0][2]]) > 1 for key in adjoint)
+        if compound and len(_stations(program, name, on_path)) > 1:
+            found.append(name)
+    return frozenset(found)
+
+
+def _stations(program: Program, name: str, on_path: set[str]) -> set[str]:
+    """What a name uses, looking through the inside of definitions."""
+    found: set[str] = set()
+    for argument in program.equations[name].arguments:
+        if argument in on_path:
+            found |= _stations(program, argument, on_path) if argument in program.interior else {argument}
+    return found
+
+
+def _worth_naming(
+    program: Program, loss: str, wrt: list[str], forks: frozenset[str], plain: Backward
+) -> frozenset[str]:
+    """Those of the forks whose names make the backward pass shorter as a whole: one after the other, the best first."""
+    least, chosen, left = _length(program, plain), frozenset[str](), set(forks)
+    for _ in range(TRIES):
+        best: tuple[float, str] | None = None
+        for fork in sorted(left)[:TRIES]:
+            found = _backward(program, loss, wrt, chosen | {fork})
+            uses = _uses(found)
+            if any(of == fork and uses.get(signal, 0) < 2 for signal, of in found.signals.items()):
+                continue
+            length = _length(program, found)
+            if length < least - 1e-9 and (best is None or length < best[0]):
+                best = (length, fork)
+        if best is None:
+            break
+        least, chosen = best[0], chosen | {best[1]}
+        left.discard(best[1])
+    return chosen
+
+
+def _uses(found: Backward) -> dict[str, int]:
+    """How often each signal stands in the formulas of a backward pass."""
+    counts: dict[str, int] = {}
+    for equation in found.program:
+        if isinstance(equation.value, dict):
+            for factors, _ in equation.value:
+                for atom, _ in factors:
+                    for name in atom_variables(atom):
+                        counts[name] = counts.get(name, 0) + 1
+    return counts
+
+
+def _length(program: Program, found: Backward) -> float:
+    """How much reading all formulas of a backward pass take."""
+    knowledge = Knowledge(program)
+    knowledge.program = found.program
+    names = (*found.signals, *found.gradients.values())
+    return sum(_written(found.program, knowledge, n) for n in names)
+
+
+def _written(program: Program, knowledge: Knowledge, name: str) -> float:
+    """The weight of a right-hand side with its brackets written out, however long they are."""
+    value = program.equations[name].value
+    if not isinstance(value, dict):
+        return 1.0
+    total = knowledge.cost(value)
+    for factors, _ in value:
+        for atom, _ in factors:
+            for inner in atom_variables(atom):
+                if is_anonymous(inner) and knowledge.name_weight(inner) >= LONGEST:
+                    total += _written(program, knowledge, inner) - knowledge.name_weight(inner)
+    return total
+
+
+def _backward(program: Program, loss: str, wrt: list[str], forks: frozenset[str]) -> Backward:
+    """One backward pass, in which the adjoints of `forks` have names too."""
+    knowledge = Knowledge(program)
     result = Backward(program.copy(), loss)
     out = result.program
     knowledge.program = out
@@ -75,7 +173,7 @@ def differentiate(program: Program, loss: str, wrt: list[str], knowledge: Knowle
         adjoint = simplify(raw, knowledge) if name != loss else raw
         result.raw[name] = raw
         own = program.variables[name]
-        if _deserves_name(adjoint, *named.get(name, (False, 1))):
+        if name in forks or _deserves_name(adjoint, *named.get(name, (False, 1))):
             counter += 1
             letter = "Δ" if len(own.dims) >= 2 else "δ"
             while canonical_name(f"{letter}{counter}") in taken:

@@ -149,10 +149,12 @@ class MatrixNotation:
                     squares[indices[0]] = self.vector_of(str(name)).col
                     continue
                 vec = self.vector_of(str(name))
-                base = vec.row if vec.col.op == "T" else vec.col
-                node = tree.power(self._applied(head, base), e)
-                turned = tree.transpose(node)
-                vec = Vec(turned, node) if vec.col.op == "T" else Vec(node, turned)
+                col, row = (tree.power(self._applied(head, v), e) for v in (vec.col, vec.row))
+                turned_col, turned_row = tree.transpose(col), tree.transpose(row)
+                vec = Vec(  # sgn(h)ᵀ rather than sgn(hᵀ), but sqrt(v + 1) of a row v
+                    col if tree.cost(col) < tree.cost(turned_row) else turned_row,
+                    row if tree.cost(row) < tree.cost(turned_col) else turned_col,
+                )
                 labels.setdefault(indices[0], []).append(vec)
             elif len(indices) == 2:
                 fwd, bwd = self.matrix_of(str(name))

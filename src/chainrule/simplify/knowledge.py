@@ -14,7 +14,10 @@ from chainrule.algebra.expr import Atom, Expr, Factor, Index, Rational, is_const
 from chainrule.algebra.program import Equation, Program, is_anonymous
 from chainrule.functions import FUNCTIONS
 
-__all__ = ["Application", "Knowledge", "Relation", "SumDefinition"]
+__all__ = ["LONGEST", "Application", "Knowledge", "Relation", "SumDefinition"]
+
+
+LONGEST = 8.0  # an unnamed sum weighs no more than this while rules compare terms
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +122,7 @@ class Knowledge:
             if spelled is not None and all(argument in self.program.variables for argument in spelled):
                 known = 0.6 + sum(self.name_weight(argument) for argument in spelled)  # read as a call: softmax(x)
             elif equation is not None and isinstance(equation.value, dict):
-                known = min(8.0, self.cost(equation.value))
+                known = min(LONGEST, self.cost(equation.value))
                 ((factors, _), coefficient) = next(iter(equation.value.items()), (((), ()), 0))
                 if len(equation.value) == len(factors) == coefficient == 1 and factors[0][1] == 1:
                     known = self.weight(factors[0][0]) - 0.1  # one spelling for exp(θ) and the name that it has
