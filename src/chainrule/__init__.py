@@ -6,6 +6,9 @@
 z xᵀ
 """
 
+import importlib
+from typing import TYPE_CHECKING, Any
+
 from chainrule.api import load, parse
 from chainrule.errors import (
     ArrayError,
@@ -16,6 +19,9 @@ from chainrule.errors import (
     UnknownNameError,
     UnsupportedError,
 )
+
+if TYPE_CHECKING:
+    from chainrule.check import check, check_function
 
 __version__ = "0.1.0"
 
@@ -28,6 +34,17 @@ __all__ = [
     "UnknownNameError",
     "UnsupportedError",
     "__version__",
+    "check",
+    "check_function",
     "load",
     "parse",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """What is imported when it is first asked for, so that `import chainrule` stays light."""
+    if name in ("check", "check_function"):
+        module = importlib.import_module("chainrule.check")
+        globals()[name] = getattr(module, name)
+        return globals()[name]
+    raise AttributeError(f"module 'chainrule' has no attribute {name!r}")
