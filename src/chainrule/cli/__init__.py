@@ -23,6 +23,7 @@ COMMANDS = {  # name -> module and attribute, in the order of the help page
     "derive": ("chainrule.cli.derive", "derive"),
     "compile": ("chainrule.cli.compile", "compile_command"),
     "verify": ("chainrule.cli.verify", "verify"),
+    "check": ("chainrule.cli.check", "check"),
     "train": ("chainrule.cli.train", "train"),
     "demo": ("chainrule.cli.train", "demo"),
 }
