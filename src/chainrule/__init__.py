@@ -22,12 +22,15 @@ from chainrule.errors import (
 
 if TYPE_CHECKING:
     from chainrule.book import Identity
+    from chainrule.check import check, check_function
     from chainrule.explanation.entries import identities, register_identity
 
 __version__ = "0.1.0"
 
 LAZY = {  # what is imported when it is first asked for, and where it stands
     "Identity": "chainrule.book",
+    "check": "chainrule.check",
+    "check_function": "chainrule.check",
     "identities": "chainrule.explanation.entries",
     "register_identity": "chainrule.explanation.entries",
 }
@@ -42,6 +45,8 @@ __all__ = [
     "UnknownNameError",
     "UnsupportedError",
     "__version__",
+    "check",
+    "check_function",
     "identities",
     "load",
     "parse",
@@ -50,6 +55,8 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
+    """What is imported when it is first asked for, so that `import chainrule` stays light."""
     if name in LAZY:
-        return getattr(importlib.import_module(LAZY[name]), name)
+        globals()[name] = getattr(importlib.import_module(LAZY[name]), name)
+        return globals()[name]
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -26,6 +26,7 @@ COMMANDS = {  # name -> module and attribute, in the order of the help page
     "verify": ("chainrule.cli.verify", "verify"),
     "picture": ("chainrule.cli.picture", "picture"),
     "identities": ("chainrule.cli.identities", "identities"),
+    "check": ("chainrule.cli.check", "check"),
     "train": ("chainrule.cli.train", "train"),
     "demo": ("chainrule.cli.train", "demo"),
 }

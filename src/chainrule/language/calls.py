@@ -52,6 +52,8 @@ class Calls(Expressions):
     def on_call(self, node: ast.Call) -> Value:
         name = {"ln": "log", "σ": "sigmoid", "sign": "sgn", "trace": "tr"}.get(node.function, node.function)
         key = canonical_name(name)
+        if node.primes and (key in self.definitions or name in BUILTINS or name in definition_names()):
+            raise UnsupportedError(f"{name}′ is not read: {name} is no primitive function", "its formula", node.span)
         if key in self.definitions:
             return self.call_definition(self.definitions[key], node)
         if name in self.program.functions:

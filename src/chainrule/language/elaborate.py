@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import contextlib
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
-from chainrule.algebra.expr import free, free_indices, single
+from chainrule.algebra.expr import Index, free, free_indices, single
 from chainrule.algebra.program import Program, Variable, is_anonymous
 from chainrule.dims import Dim, canonical_name
 from chainrule.errors import ChainruleError, DimensionError, LanguageError, UnknownNameError, UnsupportedError
@@ -41,9 +41,18 @@ def elaborate(tree: ast.Program) -> Elaborated:
     return _Elaborator(tree).run()
 
 
-def elaborate_expression(program: Program, node: ast.Expr, definitions: Iterable[ast.Definition] = ()) -> Value:
-    """The value of an expression in the names of `program`, to which anonymous equations may be added."""
+def elaborate_expression(
+    program: Program,
+    node: ast.Expr,
+    definitions: Iterable[ast.Definition] = (),
+    letters: Mapping[str, Index] | None = None,
+) -> Value:
+    """The value of an expression in the names of `program`, to which anonymous equations may be added.
+
+    letters: in index notation, the free indices by their letters.
+    """
     elaborator = _Elaborator(ast.Program(()))
+    elaborator.index_scope = dict(letters or {})
     elaborator.program = program
     for name, var in program.variables.items():
         elaborator.names[canonical_name(name)] = name
