@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import warnings
+from collections.abc import Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from chainrule.algebra.expr import Expr, free, rename
 from chainrule.algebra.program import Program, Variable, is_anonymous
 from chainrule.calculus.reverse import Backward, differentiate
-from chainrule.dims import Dim, display_name
-from chainrule.errors import ChainruleWarning
+from chainrule.dims import Dim, canonical_name, display_name
+from chainrule.errors import DimensionError
 from chainrule.explanation.chain import Explainer
 from chainrule.explanation.graph import Graph
 from chainrule.explanation.reasons import Target, layout_reason
@@ -190,18 +190,18 @@ class Gradient:
 class Derivation:
     """All gradients of a loss. `signals` and `gradients` are ordered mappings from names to `Gradient`."""
 
-    def __init__(self, network: Network, wrt: list[str]) -> None:
+    def __init__(self, network: Network, wrt: list[str], signal_names: Mapping[str, str] | None = None) -> None:
         self.network = network
         self.loss = network.scalar_loss()
         self.wrt = wrt
-        self.backward: Backward = differentiate(network.program, self.loss, wrt)
+        self.signal_names = dict(signal_names or {})  # the user's, by the variable that a signal belongs to
+        self.backward: Backward = differentiate(network.program, self.loss, wrt, signal_names=self.signal_names)
         self.program = self.backward.program
         self.notation = MatrixNotation(self.program)
         self._steps: dict[str, tuple[Step, ...]] = {}
-        for name in self.backward.zero:
-            warnings.warn(self._no_dependence(name), ChainruleWarning, stacklevel=3)
 
-    def _no_dependence(self, name: str) -> str:
+    def no_dependence(self, name: str) -> str:
+        """What is said of a name on which the loss does not depend."""
         return f"{display_name(self.loss)} does not depend on {display_name(name)}: its gradient is exactly 0"
 
     @cached_property
@@ -217,6 +217,20 @@ class Derivation:
         from chainrule.network import NameMap
 
         return NameMap({of: Gradient(self, g, of) for of, g in self.backward.gradients.items()})
+
+    def rename(self, names: Mapping[str, str]) -> Derivation:
+        """The same derivation under other names: {"δ₂": "e", "W": "A", "D_h": "H"} for signals, variables, sizes and
+        functions of the program's own; in every output, in the steps and in compiled code.
+
+        Any spelling of an old name will do. All are renamed at once, so {"a": "b", "b": "a"} swaps two.
+        Raises UnknownNameError for a name that there is not, and LanguageError for a new one that is no name, that is
+        in use, or that is a function's.
+        """
+        chosen = self.network.check_names(names, self.backward.signals)
+        here = {old: new for old, new in chosen.items() if old not in self.backward.signals}
+        signals = {here.get(of, of): chosen.get(s, s) for s, of in self.backward.signals.items()}
+        wrt = [here.get(name, name) for name in self.wrt]
+        return Derivation(self.network.renamed(here), wrt, signals)
 
     def describe(self, name: str) -> str:
         """A name as people read it; an anonymous one by what it stands for, in brackets."""
@@ -254,7 +268,7 @@ class Derivation:
     def reason(self, gradient: Gradient) -> str:
         """One line: where each transpose and each sum comes from, and how the two layouts are related."""
         if gradient.of in self.backward.zero:
-            return self._no_dependence(gradient.of)
+            return self.no_dependence(gradient.of)
         own = self.program.variables[gradient.of]
         graph = Graph(self.network.program, self.loss, gradient.of, set())
         users = tuple(map(self.describe, graph.users(gradient.of)))
@@ -350,6 +364,9 @@ class Derivation:
         from chainrule.compilation import compile_step
 
         if batch is not None and batch is not False:
-            lifted = self.network.lift("N" if batch is True else batch, reduction, rename=False)
-            return lifted.derive(self.wrt).compile(target, None, dtype, **options)
+            size = "N" if batch is True else batch
+            if isinstance(size, str) and canonical_name(size) in map(canonical_name, self.signal_names.values()):
+                raise DimensionError(f"{size} is the name of a signal already", "another name for the batch size")
+            lifted = self.network.lift(size, reduction, rename=False)
+            return Derivation(lifted, self.wrt, self.signal_names).compile(target, None, dtype, **options)
         return compile_step(target, self, dtype, **options)

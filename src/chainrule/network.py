@@ -7,16 +7,18 @@ without axes of size 1.
 from __future__ import annotations
 
 import keyword
-from collections.abc import Iterator, Mapping
+import warnings
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from chainrule.algebra.program import Equation, Program, is_anonymous
 from chainrule.calculus.lift import lift
 from chainrule.dims import Dim, canonical_name, display_name, format_shape
-from chainrule.errors import ArrayError, DimensionError, UnknownNameError
+from chainrule.errors import ArrayError, ChainruleWarning, DimensionError, UnknownNameError
 from chainrule.language.elaborate import Elaborated
 from chainrule.language.printer import print_expression, print_program
+from chainrule.language.renaming import bound_letters, check, known_names, renamed
 from chainrule.notation.index import index_node, letters_for
 from chainrule.notation.latex import entry_to_latex, name_to_latex, to_latex
 from chainrule.notation.matrix import Irreducible, MatrixNotation
@@ -191,6 +193,28 @@ class Network:
             raise UnknownNameError(f"the name {name} is not known", hint)
         return found
 
+    def rename(self, names: Mapping[str, str]) -> Network:
+        """The same network under other names: {"W": "A", "D_h": "H"} for variables, sizes and functions of its own.
+
+        Any spelling of an old name will do. All are renamed at once, so {"a": "b", "b": "a"} swaps two.
+        Raises UnknownNameError for a name that there is not, and LanguageError for a new one that is no name, that is
+        in use, or that is a function's.
+        """
+        return self.renamed(self.check_names(names))
+
+    def check_names(self, names: Mapping[str, str], signals: Iterable[str] = ()) -> dict[str, str]:
+        """A renaming in the program's own spelling, for what changes; `signals` are names too. Raises as `rename`."""
+        tree = self._elaborated.tree if self._elaborated is not None else None
+        known = known_names(self.program, tree) | dict.fromkeys(signals, "signal")
+        return check(names, known, bound_letters(tree))
+
+    def renamed(self, names: Mapping[str, str]) -> Network:
+        """The network under names that `check_names` gave."""
+        if not names:
+            return self
+        program, loss, elaborated = renamed(self.program, self.loss, self._elaborated, names)
+        return Network(program, loss, elaborated, self.title)
+
     # -- values ----------------------------------------------------------------------------------------------------
 
     def evaluate(self, **arrays: Any) -> dict[str, Any]:
@@ -271,7 +295,10 @@ class Network:
 
         names = [wrt] if isinstance(wrt, str) else wrt
         chosen = self._kind("param", "input") if names is None else [self.name(n) for n in names]
-        return Derivation(self, chosen)
+        derivation = Derivation(self, chosen)
+        for name in derivation.backward.zero:
+            warnings.warn(derivation.no_dependence(name), ChainruleWarning, stacklevel=2)
+        return derivation
 
     def jacobian(self, wrt: str, of: str | None = None) -> Jacobian:
         """∂of/∂wrt in numerator layout. `wrt` may name one entry: "W[i,j]". `of`: by default the last equation."""

@@ -7,7 +7,7 @@ the number of equations.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from chainrule.algebra.expr import ONE, Expr, Monomial, add, atom_variables, is_constant, single, variable
@@ -54,9 +54,16 @@ def relevant_equations(program: Program, target: str, leaves: Iterable[str]) -> 
     return depends & needed
 
 
-def differentiate(program: Program, loss: str, wrt: list[str], knowledge: Knowledge | None = None) -> Backward:
-    """The backward pass of `loss` with respect to the variables `wrt`, as a program."""
+def differentiate(
+    program: Program, loss: str, wrt: list[str], knowledge: Knowledge | None = None,
+    signal_names: Mapping[str, str] | None = None,
+) -> Backward:  # fmt: skip
+    """The backward pass of `loss` with respect to the variables `wrt`, as a program.
+
+    signal_names: what the signal at a variable is called, where it is not to be numbered; free in the program.
+    """
     knowledge = knowledge or Knowledge(program)
+    given = signal_names or {}
     result = Backward(program.copy(), loss)
     out = result.program
     knowledge.program = out
@@ -64,7 +71,7 @@ def differentiate(program: Program, loss: str, wrt: list[str], knowledge: Knowle
     on_path = relevant_equations(program, loss, wrt)
     named = _worth_a_name(program, relevant_equations(program, loss, {*leaves, *wrt}))
     pending: dict[str, Expr] = {loss: ONE}
-    taken = {canonical_name(n) for n in program.variables}
+    taken = {canonical_name(n) for n in (*program.variables, *given.values())}
     counter = 0
     wanted = set(wrt)
     for equation in reversed(program.equations.values()):
@@ -80,7 +87,7 @@ def differentiate(program: Program, loss: str, wrt: list[str], knowledge: Knowle
             letter = "Δ" if len(own.dims) >= 2 else "δ"
             while canonical_name(f"{letter}{counter}") in taken:
                 counter += 1
-            signal = f"{letter}{counter}"
+            signal = given.get(name, f"{letter}{counter}")
             orientation = "row" if len(own.dims) == 1 else own.orientation
             out.define(
                 Variable(signal, own.dims, orientation, "signal"),

@@ -12,6 +12,7 @@ from functools import cache
 
 from chainrule.algebra.expr import Expr, Factor, Index, Monomial, Rational, add, monomial, multiply, rename, substitute
 from chainrule.algebra.program import Operation, Program, Variable, is_anonymous
+from chainrule.algebra.renaming import Renaming, renamed_program
 from chainrule.book import Identity
 from chainrule.calculus.partial import local_derivatives
 from chainrule.dims import Dim, display_name
@@ -68,7 +69,7 @@ class Proof:
         self.marks: tuple[Index, ...] = tuple((MARK - k, d) for k, d in enumerate(self.below.dims))
         taken = {display_name(n) for n in self.work.variables} | {upstream}
         letters = letters_for(24, taken)
-        widest = max(len(self.work.variables[n].dims) for n in self.way)
+        widest = max(len(self.work.variables[n].dims) for n in (*self.way, *self.named))
         if len(self.marks) <= 1 and widest <= 1 and not upstream:  # ∂z[i]/∂x[j], but ∂z[k]/∂W[i,j]
             self.outer, self.inner = letters[:widest], letters[widest : widest + len(self.marks)]
         else:
@@ -264,29 +265,6 @@ def _with_letters(program: Program, between: set[str]) -> tuple[Program, dict[st
             pool = pools.get(len(program.variables[equation.name].dims), iter(()))
             letter = next((c for c in pool if c not in taken and c not in names.values()), None)
             names[equation.name] = letter or f"t{len(names)}"
-    out = program.copy()
-    out.variables = {names.get(n, n): replace(v, name=names.get(n, n)) for n, v in program.variables.items()}
-    out.equations = {}
-    for equation in program:
-        value = equation.value
-        name = names.get(equation.name, equation.name)
-        if isinstance(value, dict):
-            value = _renamed(value, names)
-        else:
-            value = replace(value, args=tuple(names.get(a, a) for a in value.args))
-        out.equations[name] = replace(equation, name=name, value=value, source=None)
+    out = renamed_program(program, Renaming(names))
+    out.equations = {name: replace(equation, source=None) for name, equation in out.equations.items()}
     return out, names
-
-
-def _renamed(value: Expr, names: dict[str, str]) -> Expr:
-    out: Expr = {}
-    for (factors, bound), coefficient in value.items():
-        moved = []
-        for (head, name, indices), exponent in factors:
-            if isinstance(name, tuple):
-                name = tuple((names.get(n, n), arity) for n, arity in name)
-            elif head not in ("δ", "#", "n"):
-                name = names.get(str(name), str(name))
-            moved.append(((head, name, indices), exponent))
-        out = add(out, monomial(coefficient, moved, bound))
-    return out

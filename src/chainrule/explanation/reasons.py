@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from chainrule.algebra.expr import Expr, Factor, Index, free
 from chainrule.algebra.program import Program, Variable, is_anonymous
 from chainrule.dims import display_name
-from chainrule.notation.index import index_text, letters_for, summed_letters
+from chainrule.notation.index import in_order, index_text, letters_for, summed_letters
 
 __all__ = ["Target", "layout_reason"]
 
@@ -82,7 +82,7 @@ def _sum(
     program: Program, factors: tuple[Factor, ...], index: Index, names: dict[Index, str], own: Variable
 ) -> list[str]:
     """What a summed letter joins, or that it is left over from a repetition."""
-    holders = [f[0] for f in factors if index in f[0][2]]
+    holders = [f[0] for f in in_order(program, factors) if index in f[0][2]]
     size = display_name(str(index[1]))
     letter = names.get(index, "k")
     if len(holders) == 1:

@@ -14,6 +14,7 @@ from chainrule.notation.tree import ATOM, HADAMARD, NEGATION, POSTFIX, PRODUCT, 
 __all__ = ["entry_to_latex", "function_to_latex", "letter_to_latex", "name_to_latex", "to_latex"]
 
 _CAPITALS = dict(zip("ΑΒΕΖΗΙΚΜΝΟΡΤΧ", "ABEZHIKMNOPTX", strict=True))  # Greek letters that LaTeX has as Roman ones
+_LETTER_FORMS = {"ε": "varepsilon", "φ": "varphi"}  # the forms that these letters have in text and in MathML
 _MARKS = {
     "\u0301": "acute", "\u0300": "grave", "\u0308": "ddot", "\u030c": "check", "\u0306": "breve", "\u030a": "mathring",
 } | ACCENT_NAMES  # fmt: skip
@@ -69,8 +70,7 @@ def _stem(stem: str) -> str:
     for char, accents in letters:
         piece = char
         if char in GREEK_NAMES:
-            greek = GREEK_NAMES[char]
-            piece = "\\" + greek if greek != "omicron" else "o"
+            piece = "\\" + _LETTER_FORMS.get(char, GREEK_NAMES[char])
         elif char in _CAPITALS:
             piece = rf"\mathrm{{{_CAPITALS[char]}}}"
         elif not char.isascii():  # an alien letter has no place in a formula font: its code, as in generated code
@@ -132,8 +132,9 @@ def _prod(node: Node) -> str:
         out.append(text)
     if any(t[0].isdigit() for t in out[1:]):
         return r" \, ".join(out)
-    for k in range(len(out) - 1, 0, -1):  # two derivatives side by side need air between their fraction lines
-        if node.args[k].op == "partial" == node.args[k - 1].op:
+    for k in range(len(out) - 1, 0, -1):
+        fractions = node.args[k].op == "partial" == node.args[k - 1].op  # their lines need air between them
+        if fractions or any(t.startswith(r"\mathrm{") for t in out[k - 1 : k + 1]):  # and so do words: h grad
             out.insert(k, r"\,")
     return " ".join(out)
 

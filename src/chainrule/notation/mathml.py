@@ -188,8 +188,16 @@ def _prod(node: Node) -> str:
     out = parts[0]
     for before, part, a in zip(node.args, parts[1:], node.args[1:], strict=False):
         wide = _is_fraction(before) or _is_fraction(a) or a.op in ("diag", "call", "fn", "sigma")
+        wide = wide or _is_word(before) or _is_word(a)
         out += (_op("·") if before.op == a.op == "num" else WIDE_TIMES if wide else TIMES) + part
     return _row(out)
+
+
+def _is_word(node: Node) -> bool:
+    """A name of several letters, or its transpose: it stands apart from its neighbours."""
+    if node.op == "T":
+        return _is_word(node.args[0])
+    return node.op == "sym" and len(name_parts(str(node.data))[0]) > 1 and str(node.data)[:1] != "∂"
 
 
 def _had(node: Node) -> str:
