@@ -15,9 +15,11 @@ from chainrule.explanation.chain import Explainer
 from chainrule.explanation.graph import Graph
 from chainrule.explanation.reasons import Target, layout_reason
 from chainrule.explanation.steps import Step
+from chainrule.notation import tree
 from chainrule.notation.index import index_node, letters_for
 from chainrule.notation.latex import name_to_latex, to_latex
 from chainrule.notation.matrix import Irreducible, MatrixNotation
+from chainrule.notation.sentence import joined, say
 from chainrule.notation.sizes import size_line
 from chainrule.notation.text import to_text
 from chainrule.notation.tree import ATOM, Node, at
@@ -186,6 +188,12 @@ class Gradient:
     def __repr__(self) -> str:
         return f"<Gradient {self}>"
 
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
+        """How a notebook shows it."""
+        from chainrule.outputs.notebook import gradient_bundle
+
+        return gradient_bundle(self._derivation, self)
+
 
 class Derivation:
     """All gradients of a loss. `signals` and `gradients` are ordered mappings from names to `Gradient`."""
@@ -271,18 +279,21 @@ class Derivation:
             return self.no_dependence(gradient.of)
         own = self.program.variables[gradient.of]
         graph = Graph(self.network.program, self.loss, gradient.of, set())
-        users = tuple(map(self.describe, graph.users(gradient.of)))
+        users = [self.describe_node(user) for user in graph.users(gradient.of)]
+        users = [n if n.op == "sym" else tree.bracketed(n) for n in users]
         if gradient.name in self.backward.signals:
             many = ": one term for each, summed" if len(users) > 1 else ""
-            return f"{self.describe(own.name)} reaches {display_name(self.loss)} through {' and '.join(users)}{many}"
-        target = Target(self.loss, own, gradient.text, gradient.numerator, users)
+            start = self.describe_node(own.name)
+            start = start if start.op == "sym" else tree.bracketed(start)
+            return say(start, " reaches ", tree.sym(self.loss), " through ", joined(" and ", users), many)
+        numerator = (gradient.turned or gradient.written).tree
+        target = Target(self.loss, own, numerator, tuple(users))
         return layout_reason(self.program, target, gradient.expression)
 
     @cached_property
     def explainer(self) -> Explainer:
         """What writes the steps."""
-        texts = {e.name: str(e) for e in self.network.equations}
-        return Explainer(self.network.program, self.backward, texts)
+        return Explainer(self.network.program, self.backward, {e.name: e.whole for e in self.network.equations})
 
     def steps(self, gradient: Gradient) -> tuple[Step, ...]:
         """The derivation of one formula, from the chain rule to its final form."""
@@ -298,6 +309,17 @@ class Derivation:
 
         steps = [step for g in (*self.signals.values(), *self.gradients.values()) for step in g.steps]
         return check_steps(self.network.program, self.explainer.work, self.loss, steps, seed)
+
+    def __repr__(self) -> str:
+        return (
+            f"<Derivation of {display_name(self.loss)}: {len(self.signals)} signals, {len(self.gradients)} gradients>"
+        )
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
+        """How a notebook shows it."""
+        from chainrule.outputs.notebook import derivation_bundle
+
+        return derivation_bundle(self)
 
     # -- outputs ---------------------------------------------------------------------------------------------------
 

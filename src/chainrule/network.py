@@ -19,6 +19,7 @@ from chainrule.errors import ArrayError, ChainruleWarning, DimensionError, Unkno
 from chainrule.language.elaborate import Elaborated
 from chainrule.language.printer import print_expression, print_program
 from chainrule.language.renaming import bound_letters, check, known_names, renamed
+from chainrule.notation import tree
 from chainrule.notation.index import index_node, letters_for
 from chainrule.notation.latex import entry_to_latex, name_to_latex, to_latex
 from chainrule.notation.matrix import Irreducible, MatrixNotation
@@ -83,6 +84,12 @@ class NamedEquation:
     def latex_name(self) -> str:
         """The left-hand side in LaTeX: z, or S_{ij}."""
         return entry_to_latex(self.name, self.indices[1:-1].split(",")) if self.indices else name_to_latex(self.name)
+
+    @property
+    def whole(self) -> Node:
+        """Both sides as a tree, which text writes as the user did."""
+        left = tree.at(self.name, self.indices[1:-1].split(",") if self.indices else ())
+        return tree.worded(tree.equal(left, self.node or Node("raw", (), self.text)), str(self))
 
     def __str__(self) -> str:
         return f"{display_name(self.name)}{self.indices} = {self.text}"
@@ -181,6 +188,12 @@ class Network:
 
     def __repr__(self) -> str:
         return f"<Network {self.title or self.loss}: {len(self.equations)} equations>"
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
+        """How a notebook shows it."""
+        from chainrule.outputs.notebook import network_bundle
+
+        return network_bundle(self)
 
     def name(self, name: str) -> str:
         """The program's spelling of a name. Raises UnknownNameError."""
