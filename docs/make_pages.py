@@ -1,7 +1,8 @@
 """Makes the pages that are written as templates: runs each command of `*.md.in` and sets what it prints below it.
 
-`make docs` writes the pages; `tests/test_docs.py` runs the pages again and compares, so that they stay true. Figures
-that differ from machine to machine are written as …, which stands for anything.
+`make docs` writes the pages, and runs the example notebook; `tests/test_docs.py` and `tests/test_notebook.py` run them
+again and compare, so that they stay true. Figures that differ from machine to machine are written as …, which stands for
+anything.
 """
 
 from __future__ import annotations
@@ -43,8 +44,21 @@ def filled(template: str, folder: Path) -> str:
     return BLOCK.sub(fill, template)
 
 
+def run_notebook(path: Path) -> None:
+    """Run a notebook and keep its outputs."""
+    import nbclient
+    import nbformat
+
+    notebook = nbformat.read(path, as_version=4)
+    nbclient.NotebookClient(notebook, timeout=60, resources={"metadata": {"path": str(path.parent)}}).execute()
+    for cell in notebook.cells:
+        cell.metadata.pop("execution", None)  # times, which differ
+    nbformat.write(notebook, path)
+    sys.stdout.write(f"ran {path.relative_to(DOCS.parent)}\n")
+
+
 def main() -> None:
-    """Write every page that has a template."""
+    """Write every page that has a template, and the outputs of the notebooks."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         shutil.copytree(DOCS.parent / "examples", folder / "examples")
@@ -52,6 +66,8 @@ def main() -> None:
             page = template.with_suffix("")
             page.write_text(filled(template.read_text(encoding="utf-8"), folder), encoding="utf-8")
             sys.stdout.write(f"wrote {page.relative_to(DOCS.parent)}\n")
+    for notebook in sorted((DOCS.parent / "examples").glob("*.ipynb")):
+        run_notebook(notebook)
 
 
 if __name__ == "__main__":

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-import warnings
+from collections.abc import Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from chainrule.algebra.expr import Expr, free, rename
 from chainrule.algebra.program import Program, Variable, is_anonymous
 from chainrule.calculus.reverse import Backward, differentiate
-from chainrule.dims import Dim, display_name
-from chainrule.errors import ChainruleWarning
+from chainrule.dims import Dim, canonical_name, display_name
+from chainrule.errors import DimensionError
 from chainrule.explanation.chain import Explainer
 from chainrule.explanation.graph import Graph
 from chainrule.explanation.reasons import Target, layout_reason
 from chainrule.explanation.steps import Step
+from chainrule.notation import tree
 from chainrule.notation.index import index_node, letters_for
 from chainrule.notation.latex import name_to_latex, to_latex
 from chainrule.notation.matrix import Irreducible, MatrixNotation
+from chainrule.notation.sentence import joined, say
 from chainrule.notation.sizes import size_line
 from chainrule.notation.text import to_text
 from chainrule.notation.tree import ATOM, Node, at
@@ -186,22 +188,28 @@ class Gradient:
     def __repr__(self) -> str:
         return f"<Gradient {self}>"
 
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
+        """How a notebook shows it."""
+        from chainrule.outputs.notebook import gradient_bundle
+
+        return gradient_bundle(self._derivation, self)
+
 
 class Derivation:
     """All gradients of a loss. `signals` and `gradients` are ordered mappings from names to `Gradient`."""
 
-    def __init__(self, network: Network, wrt: list[str]) -> None:
+    def __init__(self, network: Network, wrt: list[str], signal_names: Mapping[str, str] | None = None) -> None:
         self.network = network
         self.loss = network.scalar_loss()
         self.wrt = wrt
-        self.backward: Backward = differentiate(network.program, self.loss, wrt)
+        self.signal_names = dict(signal_names or {})  # the user's, by the variable that a signal belongs to
+        self.backward: Backward = differentiate(network.program, self.loss, wrt, signal_names=self.signal_names)
         self.program = self.backward.program
         self.notation = MatrixNotation(self.program)
         self._steps: dict[str, tuple[Step, ...]] = {}
-        for name in self.backward.zero:
-            warnings.warn(self._no_dependence(name), ChainruleWarning, stacklevel=3)
 
-    def _no_dependence(self, name: str) -> str:
+    def no_dependence(self, name: str) -> str:
+        """What is said of a name on which the loss does not depend."""
         return f"{display_name(self.loss)} does not depend on {display_name(name)}: its gradient is exactly 0"
 
     @cached_property
@@ -217,6 +225,20 @@ class Derivation:
         from chainrule.network import NameMap
 
         return NameMap({of: Gradient(self, g, of) for of, g in self.backward.gradients.items()})
+
+    def rename(self, names: Mapping[str, str]) -> Derivation:
+        """The same derivation under other names: {"δ₂": "e", "W": "A", "D_h": "H"} for signals, variables, sizes and
+        functions of the program's own; in every output, in the steps and in compiled code.
+
+        Any spelling of an old name will do. All are renamed at once, so {"a": "b", "b": "a"} swaps two.
+        Raises UnknownNameError for a name that there is not, and LanguageError for a new one that is no name, that is
+        in use, or that is a function's.
+        """
+        chosen = self.network.check_names(names, self.backward.signals)
+        here = {old: new for old, new in chosen.items() if old not in self.backward.signals}
+        signals = {here.get(of, of): chosen.get(s, s) for s, of in self.backward.signals.items()}
+        wrt = [here.get(name, name) for name in self.wrt]
+        return Derivation(self.network.renamed(here), wrt, signals)
 
     def describe(self, name: str) -> str:
         """A name as people read it; an anonymous one by what it stands for, in brackets."""
@@ -254,21 +276,24 @@ class Derivation:
     def reason(self, gradient: Gradient) -> str:
         """One line: where each transpose and each sum comes from, and how the two layouts are related."""
         if gradient.of in self.backward.zero:
-            return self._no_dependence(gradient.of)
+            return self.no_dependence(gradient.of)
         own = self.program.variables[gradient.of]
         graph = Graph(self.network.program, self.loss, gradient.of, set())
-        users = tuple(map(self.describe, graph.users(gradient.of)))
+        users = [self.describe_node(user) for user in graph.users(gradient.of)]
+        users = [n if n.op == "sym" else tree.bracketed(n) for n in users]
         if gradient.name in self.backward.signals:
             many = ": one term for each, summed" if len(users) > 1 else ""
-            return f"{self.describe(own.name)} reaches {display_name(self.loss)} through {' and '.join(users)}{many}"
-        target = Target(self.loss, own, gradient.text, gradient.numerator, users)
+            start = self.describe_node(own.name)
+            start = start if start.op == "sym" else tree.bracketed(start)
+            return say(start, " reaches ", tree.sym(self.loss), " through ", joined(" and ", users), many)
+        numerator = (gradient.turned or gradient.written).tree
+        target = Target(self.loss, own, numerator, tuple(users))
         return layout_reason(self.program, target, gradient.expression)
 
     @cached_property
     def explainer(self) -> Explainer:
         """What writes the steps."""
-        texts = {e.name: str(e) for e in self.network.equations}
-        return Explainer(self.network.program, self.backward, texts)
+        return Explainer(self.network.program, self.backward, {e.name: e.whole for e in self.network.equations})
 
     def steps(self, gradient: Gradient) -> tuple[Step, ...]:
         """The derivation of one formula, from the chain rule to its final form."""
@@ -284,6 +309,17 @@ class Derivation:
 
         steps = [step for g in (*self.signals.values(), *self.gradients.values()) for step in g.steps]
         return check_steps(self.network.program, self.explainer.work, self.loss, steps, seed)
+
+    def __repr__(self) -> str:
+        return (
+            f"<Derivation of {display_name(self.loss)}: {len(self.signals)} signals, {len(self.gradients)} gradients>"
+        )
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
+        """How a notebook shows it."""
+        from chainrule.outputs.notebook import derivation_bundle
+
+        return derivation_bundle(self)
 
     # -- outputs ---------------------------------------------------------------------------------------------------
 
@@ -350,6 +386,9 @@ class Derivation:
         from chainrule.compilation import compile_step
 
         if batch is not None and batch is not False:
-            lifted = self.network.lift("N" if batch is True else batch, reduction, rename=False)
-            return lifted.derive(self.wrt).compile(target, None, dtype, **options)
+            size = "N" if batch is True else batch
+            if isinstance(size, str) and canonical_name(size) in map(canonical_name, self.signal_names.values()):
+                raise DimensionError(f"{size} is the name of a signal already", "another name for the batch size")
+            lifted = self.network.lift(size, reduction, rename=False)
+            return Derivation(lifted, self.wrt, self.signal_names).compile(target, None, dtype, **options)
         return compile_step(target, self, dtype, **options)

@@ -100,4 +100,4 @@ def ascii_name(name: str) -> str:
 
 def format_shape(shape: tuple[Dim, ...]) -> str:
     """A shape as people write it: `D_h × D_x`, or `scalar`."""
-    return " × ".join(map(str, shape)) if shape else "scalar"
+    return " × ".join(display_name(d) if isinstance(d, str) else str(d) for d in shape) if shape else "scalar"

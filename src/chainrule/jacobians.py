@@ -13,8 +13,12 @@ from chainrule.calculus.reverse import differentiate
 from chainrule.derivation import Written
 from chainrule.dims import display_name
 from chainrule.errors import DimensionError
-from chainrule.notation.index import index_text
+from chainrule.notation import tree
+from chainrule.notation.index import index_node, index_text
 from chainrule.notation.matrix import MatrixNotation
+from chainrule.notation.sentence import say
+from chainrule.notation.text import to_text
+from chainrule.notation.tree import Node
 
 if TYPE_CHECKING:
     from chainrule.network import Network
@@ -80,14 +84,33 @@ class Jacobian:
         return outer[:count] + self.letters
 
     @cached_property
+    def entry_nodes(self) -> tuple[Node, Node]:
+        """One entry: both sides as trees."""
+        names = self._names
+        right = index_node(self.program, self.expression, free(self.dims), names)
+        count = len(self.program.variables[self.of].dims)
+        return self.left_node_at(names[:count], names[count:]), right
+
+    @cached_property
     def entry(self) -> str:
         """One entry: ∂z[k]/∂W[i,j] = 1[i = k] x[j]."""
-        count = len(self.program.variables[self.of].dims)
-        names = self._names
-        top = f"[{','.join(names[:count])}]" if count else ""
-        below = f"[{','.join(names[count:])}]" if names[count:] else ""
-        body = index_text(self.program, self.expression, free(self.dims), names)
-        return f"∂{display_name(self.of)}{top}/∂{display_name(self.wrt)}{below} = {body}"
+        left, right = self.entry_nodes
+        return f"{to_text(left)} = {to_text(right)}"
+
+    def left_node_at(self, outer: list[str], inner: list[str]) -> Node:
+        """The left-hand side for one entry, or (without letters) for the whole."""
+        return tree.partial(tree.at(self.of, outer), tree.at(self.wrt, inner))
+
+    @property
+    def left_node(self) -> Node:
+        """The left-hand side: ∂z/∂x, or ∂z/∂W[i,j]."""
+        return self.left_node_at([], self.letters)
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
+        """How a notebook shows it."""
+        from chainrule.outputs.notebook import jacobian_bundle
+
+        return jacobian_bundle(self)
 
     def _column_of_entry(self) -> str:
         """∂of/∂wrt[i,j] as a vector: where a delta fixes its place, all other entries are 0."""
@@ -100,10 +123,9 @@ class Jacobian:
             if len(deltas) == 1 and not any(own in a[2] for a, _ in rest):
                 other = next(i for i in deltas[0][2] if i != own)
                 names = dict(zip(free(self.dims), self._names, strict=True))
-                value = index_text(
-                    self.program, {(tuple(rest), bound): coefficient}, tuple(names), list(names.values())
-                )
-                return f"the vector with {value} at {names[other]} and 0 elsewhere"
+                term: Expr = {(tuple(rest), bound): coefficient}
+                value = index_node(self.program, term, tuple(names), list(names.values()))
+                return say("the vector with ", value, " at ", tree.sym(names[other]), " and 0 elsewhere")
         return self.entry.split(" = ", 1)[1]
 
     @cached_property
@@ -152,7 +174,10 @@ class Jacobian:
         return compile_value(target, self.program, self.name, dtype, **options)
 
     def __str__(self) -> str:
-        return f"∂{display_name(self.of)}/∂{display_name(self.wrt)} = {self.text}"
+        return f"{to_text(self.left_node)} = {self.text}"
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self}>"
 
 
 class Hessian(Jacobian):
@@ -170,8 +195,10 @@ class Hessian(Jacobian):
     def _names(self) -> list[str]:
         return list("ijklmnpqrst")[: len(self.dims)]
 
-    def __str__(self) -> str:
-        return f"∂²{display_name(self._network.scalar_loss())}/∂{display_name(self.wrt)}² = {self.text}"
+    def left_node_at(self, outer: list[str], inner: list[str]) -> Node:
+        """∂²J/∂w², or an entry of it: ∂²J/∂w[i]∂w[j]."""
+        loss = tree.sym(self._network.scalar_loss())
+        return Node("second", (loss, tree.at(self.wrt, outer), tree.at(self.wrt, inner)))
 
 
 def _rank_one(key: Any, i: Index, j: Index) -> bool:

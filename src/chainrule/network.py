@@ -7,16 +7,19 @@ without axes of size 1.
 from __future__ import annotations
 
 import keyword
-from collections.abc import Iterator, Mapping
+import warnings
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from chainrule.algebra.program import Equation, Program, is_anonymous
 from chainrule.calculus.lift import lift
 from chainrule.dims import Dim, canonical_name, display_name, format_shape
-from chainrule.errors import ArrayError, DimensionError, UnknownNameError
+from chainrule.errors import ArrayError, ChainruleWarning, DimensionError, UnknownNameError
 from chainrule.language.elaborate import Elaborated
 from chainrule.language.printer import print_expression, print_program
+from chainrule.language.renaming import bound_letters, check, known_names, renamed
+from chainrule.notation import tree
 from chainrule.notation.index import index_node, letters_for
 from chainrule.notation.latex import entry_to_latex, name_to_latex, to_latex
 from chainrule.notation.matrix import Irreducible, MatrixNotation
@@ -81,6 +84,12 @@ class NamedEquation:
     def latex_name(self) -> str:
         """The left-hand side in LaTeX: z, or S_{ij}."""
         return entry_to_latex(self.name, self.indices[1:-1].split(",")) if self.indices else name_to_latex(self.name)
+
+    @property
+    def whole(self) -> Node:
+        """Both sides as a tree, which text writes as the user did."""
+        left = tree.at(self.name, self.indices[1:-1].split(",") if self.indices else ())
+        return tree.worded(tree.equal(left, self.node or Node("raw", (), self.text)), str(self))
 
     def __str__(self) -> str:
         return f"{display_name(self.name)}{self.indices} = {self.text}"
@@ -180,6 +189,12 @@ class Network:
     def __repr__(self) -> str:
         return f"<Network {self.title or self.loss}: {len(self.equations)} equations>"
 
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
+        """How a notebook shows it."""
+        from chainrule.outputs.notebook import network_bundle
+
+        return network_bundle(self)
+
     def name(self, name: str) -> str:
         """The program's spelling of a name. Raises UnknownNameError."""
         found = self._canonical.get(canonical_name(name))
@@ -190,6 +205,28 @@ class Network:
             hint = f"{close[0]}?" if close else f"one of: {', '.join(map(display_name, self._canonical.values()))}"
             raise UnknownNameError(f"the name {name} is not known", hint)
         return found
+
+    def rename(self, names: Mapping[str, str]) -> Network:
+        """The same network under other names: {"W": "A", "D_h": "H"} for variables, sizes and functions of its own.
+
+        Any spelling of an old name will do. All are renamed at once, so {"a": "b", "b": "a"} swaps two.
+        Raises UnknownNameError for a name that there is not, and LanguageError for a new one that is no name, that is
+        in use, or that is a function's.
+        """
+        return self.renamed(self.check_names(names))
+
+    def check_names(self, names: Mapping[str, str], signals: Iterable[str] = ()) -> dict[str, str]:
+        """A renaming in the program's own spelling, for what changes; `signals` are names too. Raises as `rename`."""
+        tree = self._elaborated.tree if self._elaborated is not None else None
+        known = known_names(self.program, tree) | dict.fromkeys(signals, "signal")
+        return check(names, known, bound_letters(tree))
+
+    def renamed(self, names: Mapping[str, str]) -> Network:
+        """The network under names that `check_names` gave."""
+        if not names:
+            return self
+        program, loss, elaborated = renamed(self.program, self.loss, self._elaborated, names)
+        return Network(program, loss, elaborated, self.title)
 
     # -- values ----------------------------------------------------------------------------------------------------
 
@@ -271,7 +308,10 @@ class Network:
 
         names = [wrt] if isinstance(wrt, str) else wrt
         chosen = self._kind("param", "input") if names is None else [self.name(n) for n in names]
-        return Derivation(self, chosen)
+        derivation = Derivation(self, chosen)
+        for name in derivation.backward.zero:
+            warnings.warn(derivation.no_dependence(name), ChainruleWarning, stacklevel=2)
+        return derivation
 
     def jacobian(self, wrt: str, of: str | None = None) -> Jacobian:
         """∂of/∂wrt in numerator layout. `wrt` may name one entry: "W[i,j]". `of`: by default the last equation."""

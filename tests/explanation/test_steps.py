@@ -192,7 +192,7 @@ def test_deep_networks_are_explained_in_linear_time() -> None:
         ("one_layer", "U", ["in numerator layout it is the transpose, h δ₁"]),
         ("one_layer", "b1", ["in numerator layout it is the row δ₂"]),
         ("one_layer_rows", "b1", ["the sum over k = 1..N is there because b1 is used for each of them"]),
-        ("one_layer_rows", "W", ["row i runs over X's columns, so Xᵀ", "k = 1..N joins X (rows) and Δ₂ (rows)"]),
+        ("one_layer_rows", "W", ["row i runs over X's columns, so Xᵀ", "k = 1..N joins Δ₂ (rows) and X (rows)"]),
         ("tied weights", "W", ["W is used in k and (W x): one term for each use, summed"]),
     ],
 )

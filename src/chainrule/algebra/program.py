@@ -80,7 +80,7 @@ class Equation:
 class Program:
     """Variables and equations in order. Later equations may use earlier ones only."""
 
-    __slots__ = ("_counter", "equations", "functions", "interior", "variables")
+    __slots__ = ("_counter", "_places", "equations", "functions", "interior", "variables")
 
     def __init__(self) -> None:
         self.variables: dict[str, Variable] = {}
@@ -88,6 +88,7 @@ class Program:
         self.functions: dict[str, Any] = {}  # unknown functions that the program declares, by name
         self.interior: set[str] = set()  # anonymous names inside a definition that was expanded: exp(θ) in softmax(θ)
         self._counter = 0
+        self._places: tuple[tuple[int, str], dict[str, int]] = ((0, ""), {})
 
     def copy(self) -> Program:
         """An independent program with the same content."""
@@ -121,6 +122,19 @@ class Program:
         del self.variables[old]
         self.variables[variable.name] = variable
         self.equations[variable.name] = replace(equation, name=variable.name, span=span)
+
+    def places(self) -> dict[str, int]:
+        """Where each name, and each size, stands in a product: in the program's order, but constants in front."""
+        state = (len(self.variables), next(reversed(self.variables), ""))
+        if self._places[0] != state:  # a program may grow while it is written
+            count = len(self.variables)
+            found: dict[str, int] = {}
+            for position, known in enumerate(self.variables.values()):
+                for dim in known.dims:
+                    found.setdefault(str(dim), len(found))
+                found[known.name] = position - count * (known.kind == "const")
+            self._places = (state, found)
+        return self._places[1]
 
     def __iter__(self) -> Iterator[Equation]:
         return iter(self.equations.values())

@@ -7,7 +7,7 @@ the number of equations.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from chainrule.algebra.expr import ONE, Expr, Monomial, add, atom_variables, is_constant, single, variable
@@ -55,21 +55,25 @@ def relevant_equations(program: Program, target: str, leaves: Iterable[str]) -> 
     return depends & needed
 
 
-def differentiate(program: Program, loss: str, wrt: list[str]) -> Backward:
+def differentiate(
+    program: Program, loss: str, wrt: list[str], signal_names: Mapping[str, str] | None = None
+) -> Backward:
     """The backward pass of `loss` with respect to the variables `wrt`, as a program.
 
+    signal_names: what the signal at a variable is called, where it is not to be numbered; free in the program.
     An adjoint that goes on in two ways from a station of its own (X̂ in a layer norm) gets a name where the whole is
     shorter with it: both are worked out and compared, for the simplifier may need to see what the name would hide.
     """
-    plain = _backward(program, loss, wrt, frozenset())
+    given = signal_names or {}
+    plain = _backward(program, loss, wrt, frozenset(), given)
     leaves = [v.name for v in program.variables.values() if v.kind in ("param", "input")]
     forks = _forks(program, relevant_equations(program, loss, {*leaves, *wrt}), plain)
     if not forks:
         return plain
     every = list(dict.fromkeys((*leaves, *wrt)))  # so that δ₁ is the same whatever is asked for
-    whole = plain if set(every) == set(wrt) else _backward(program, loss, every, frozenset())
+    whole = plain if set(every) == set(wrt) else _backward(program, loss, every, frozenset(), {})
     chosen = _worth_naming(program, loss, every, forks, whole)
-    return _backward(program, loss, wrt, chosen) if chosen else plain
+    return _backward(program, loss, wrt, chosen, given) if chosen else plain
 
 
 def _forks(program: Program, on_path: set[str], plain: Backward) -> frozenset[str]:
@@ -103,8 +107,8 @@ def _worth_naming(
     least, chosen, left = _length(program, plain), frozenset[str](), set(forks)
     for _ in range(TRIES):
         best: tuple[float, str] | None = None
-        for fork in sorted(left)[:TRIES]:
-            found = _backward(program, loss, wrt, chosen | {fork})
+        for fork in [n for n in program.equations if n in left][:TRIES]:
+            found = _backward(program, loss, wrt, chosen | {fork}, {})
             uses = _uses(found)
             if any(of == fork and uses.get(signal, 0) < 2 for signal, of in found.signals.items()):
                 continue
@@ -152,7 +156,7 @@ def _written(program: Program, knowledge: Knowledge, name: str) -> float:
     return total
 
 
-def _backward(program: Program, loss: str, wrt: list[str], forks: frozenset[str]) -> Backward:
+def _backward(program: Program, loss: str, wrt: list[str], forks: frozenset[str], given: Mapping[str, str]) -> Backward:
     """One backward pass, in which the adjoints of `forks` have names too."""
     knowledge = Knowledge(program)
     result = Backward(program.copy(), loss)
@@ -162,7 +166,7 @@ def _backward(program: Program, loss: str, wrt: list[str], forks: frozenset[str]
     on_path = relevant_equations(program, loss, wrt)
     named = _worth_a_name(program, relevant_equations(program, loss, {*leaves, *wrt}))
     pending: dict[str, Expr] = {loss: ONE}
-    taken = {canonical_name(n) for n in program.variables}
+    taken = {canonical_name(n) for n in (*program.variables, *given.values())}
     counter = 0
     wanted = set(wrt)
     for equation in reversed(program.equations.values()):
@@ -178,7 +182,7 @@ def _backward(program: Program, loss: str, wrt: list[str], forks: frozenset[str]
             letter = "Δ" if len(own.dims) >= 2 else "δ"
             while canonical_name(f"{letter}{counter}") in taken:
                 counter += 1
-            signal = f"{letter}{counter}"
+            signal = given.get(name, f"{letter}{counter}")
             orientation = "row" if len(own.dims) == 1 else own.orientation
             out.define(
                 Variable(signal, own.dims, orientation, "signal"),

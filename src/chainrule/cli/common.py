@@ -46,6 +46,10 @@ book_option = click.option(
     "--book", multiple=True, metavar="FILE", type=click.Path(path_type=Path),
     help="Identities of your own, a TOML file; each is checked first. Repeatable.",
 )  # fmt: skip
+rename_option = click.option(
+    "--rename", multiple=True, metavar="OLD=NEW",
+    help="Another name for a signal, a variable, a size or a function of the network: δ₂=e. Repeatable.",
+)  # fmt: skip
 seed_option = click.option(
     "--seed", default=0, show_default=True, type=click.IntRange(min=0), help="Seed of the random numbers."
 )
@@ -111,6 +115,19 @@ def report_line(report: Report) -> Line:
 def batch_size(text: str) -> str | int:
     """A symbol, or a whole number."""
     return int(text) if text.lstrip("-").isdecimal() else text
+
+
+def names_of(given: tuple[str, ...]) -> dict[str, str]:
+    """`--rename δ₂=e` as a mapping. Raises ChainruleError."""
+    names: dict[str, str] = {}
+    for text in given:
+        old, sign, new = (part.strip() for part in text.partition("="))
+        if not (old and sign and new):
+            raise ChainruleError(f"--rename {text} does not say what becomes what", "--rename δ₂=e")
+        if old in names:
+            raise ChainruleError(f"{old} is renamed twice", f"--rename {old}={new} alone")
+        names[old] = new
+    return names
 
 
 def sizes_of(given: tuple[str, ...]) -> dict[str, int]:

@@ -6,7 +6,17 @@ from pathlib import Path
 
 import click
 
-from chainrule.cli.common import batch_option, batch_size, dialect_option, file_argument, load, write_output, wrt_option
+from chainrule.cli.common import (
+    batch_option,
+    batch_size,
+    dialect_option,
+    file_argument,
+    load,
+    names_of,
+    rename_option,
+    write_output,
+    wrt_option,
+)
 
 __all__ = ["compile_command"]
 
@@ -28,6 +38,7 @@ __all__ = ["compile_command"]
 @wrt_option("all parameters")
 @click.option("--mean", is_flag=True, help="With --batch: the loss is the mean over samples, not the sum.")
 @click.option("--plain", is_flag=True, help="Without reused buffers: for reading.")
+@rename_option
 @dialect_option
 def compile_command(
     file: str,
@@ -38,6 +49,7 @@ def compile_command(
     wrt: tuple[str, ...],
     mean: bool,
     plain: bool,
+    rename: tuple[str, ...],
     dialect: str,
 ) -> None:
     """Write loss and gradients as code that needs NumPy alone.
@@ -47,7 +59,7 @@ def compile_command(
       chainrule compile examples/one_layer_rows.net --target numpy -o step.py
     """
     net = load(file, dialect)
-    derivation = net.derive(list(wrt) or net.parameters or None)
+    derivation = net.derive(list(wrt) or net.parameters or None).rename(names_of(rename))
     size = None if batch is None else batch_size(batch)
     step = derivation.compile(target, batch=size, dtype=dtype, reduction="mean" if mean else "sum", plain=plain)
     write_output(output, step.source, "step.py")

@@ -15,6 +15,8 @@ from chainrule.cli.common import (
     dialect_option,
     file_argument,
     load,
+    names_of,
+    rename_option,
     report_line,
     seed_option,
     show,
@@ -88,6 +90,7 @@ def written(derivation: Derivation, form: str, explain: int, layout: str, docume
 )
 @click.option("--document", is_flag=True, help="LaTeX: a whole document instead of a block to paste.")
 @batch_option
+@rename_option
 @dialect_option
 @book_option
 @click.option(
@@ -96,7 +99,7 @@ def written(derivation: Derivation, form: str, explain: int, layout: str, docume
 @seed_option
 def derive(
     file: str, wrt: tuple[str, ...], form: str, output: Path | None, explain: int, layout: str, document: bool,
-    batch: str | None, dialect: str, book: tuple[Path, ...], verify: bool, seed: int,
+    batch: str | None, rename: tuple[str, ...], dialect: str, book: tuple[Path, ...], verify: bool, seed: int,
 ) -> None:  # fmt: skip
     """Derive every gradient of a network's loss.
 
@@ -104,6 +107,7 @@ def derive(
     Example:
       chainrule derive examples/one_layer.net
       chainrule derive examples/one_layer.net --explain 1
+      chainrule derive examples/one_layer.net --rename δ₂=e --rename W=A
       chainrule derive examples/one_layer.net --format latex --document -o one_layer.tex
     """
     if document and form != "latex":
@@ -116,7 +120,7 @@ def derive(
     net = load(file, dialect)
     if batch is not None:
         net = net.lift(batch_size(batch))
-    derivation = net.derive(list(wrt) or None)
+    derivation = net.derive(list(wrt) or None).rename(names_of(rename))
     report = derivation.verify(seed) if verify else None
     steps = derivation.check_steps(seed) if verify and explain else None
     if form == "text":

@@ -15,23 +15,27 @@ from itertools import pairwise
 from chainrule.algebra.expr import ONE, add, variable
 from chainrule.algebra.program import Program
 from chainrule.calculus.reverse import Backward
-from chainrule.dims import display_name
 from chainrule.explanation.edges import find_identities
 from chainrule.explanation.graph import Graph, Path
 from chainrule.explanation.links import Links, Stage, bindings_of, conditions_of
 from chainrule.explanation.pattern import Match
 from chainrule.explanation.proof import proof_of
+from chainrule.explanation.stated import statement
 from chainrule.explanation.steps import Formula, State, Step, Term
 from chainrule.explanation.writing import Writer
+from chainrule.notation import tree
+from chainrule.notation.sentence import joined, say
+from chainrule.notation.text import to_text
+from chainrule.notation.tree import Node
 from chainrule.simplify.knowledge import Knowledge
 
 __all__ = ["Explainer"]
 
 
 class Explainer:
-    """Writes derivations of one backward pass. `equations`: the text of each equation, for the reasons."""
+    """Writes derivations of one backward pass. `equations`: the user's, for the reasons."""
 
-    def __init__(self, forward: Program, backward: Backward, equations: Mapping[str, str]) -> None:
+    def __init__(self, forward: Program, backward: Backward, equations: Mapping[str, Node]) -> None:
         self.forward = forward
         self.backward = backward
         self.loss = backward.loss
@@ -56,7 +60,7 @@ class Explainer:
         value = variable(signal, self.work.variables[signal].indices)
         start = self.writer.formula((Term(None, of, ()),), of)
         here = self.writer.formula((Term(value, of, ()),), of)
-        steps = [Step(start, here, f"{display_name(signal)} is known", {}, start.text, self._known(of))]
+        steps = [Step(start, here, say(tree.sym(signal), " is known"), {}, start.text, self._known(of))]
         return self._finish(steps, here, name, of)
 
     def _derive(self, name: str, of: str, graph: Graph) -> tuple[Step, ...]:
@@ -75,11 +79,11 @@ class Explainer:
         if known != state:
             anchors = [a for a in dict.fromkeys(t.at for t in state) if a != self.loss]
             names = [
-                display_name(self.signals[a]) if a in graph.signals else self.writer.partial(self.loss, a)
+                tree.sym(self.signals[a]) if a in graph.signals else self.writer.partial_node(self.loss, a)
                 for a in anchors
             ]
-            rule = f"{', '.join(names)} {'is' if len(names) == 1 else 'are'} known"
-            detail = "; ".join(self._known(a) for a in anchors if a in graph.signals)
+            rule = say(joined(", ", names), " is known" if len(names) == 1 else " are known")
+            detail = joined("; ", (self._known(a) for a in anchors if a in graph.signals))
             now = self._push(steps, now, known, of, Stage({}, rule, detail))
         state = known
         for position in range(len(state)):
@@ -107,7 +111,7 @@ class Explainer:
         return replace(term, value=self.backward.adjoints.get(term.at, {}))  # {}: it is exactly 0
 
     def _known(self, of: str) -> str:
-        return f"{display_name(self.signals[of])} = {self.writer.partial(self.loss, of)}"
+        return say(tree.equal(tree.sym(self.signals[of]), self.writer.partial_node(self.loss, of)))
 
     def _chain_detail(self, paths: list[Path]) -> str:
         return "one term for each way to the loss, summed" if len(paths) > 1 else ""
@@ -145,11 +149,11 @@ class Explainer:
 
     def _cited(self, fine: list[Step], match: Match, term: Term, length: int) -> Step:
         stations = (term.at, *term.rest)[: length + 1]
-        place = " ".join(self.writer.partial(a, b) for a, b in pairwise(stations))
+        place = " ".join(to_text(self.writer.partial_node(a, b)) for a, b in pairwise(stations))
         found = tuple(dict.fromkeys(c for s in fine for c in s.conditions))
         conditions = found or conditions_of(match, self.links.facts(match))
         return Step(
-            fine[0].left, fine[-1].right, match.identity.name, bindings_of(match), place, self.links.stated(match),
+            fine[0].left, fine[-1].right, match.identity.name, bindings_of(match), place, statement(match.identity),
             match.identity.name, conditions, tuple(fine), lambda: proof_of(match.identity),
         )  # fmt: skip
 
@@ -159,7 +163,7 @@ class Explainer:
         term = state[position]
         assert term.value is not None
         wrt, *rest = term.rest
-        place = self.writer.partial(term.at, wrt)
+        place = to_text(self.writer.partial_node(term.at, wrt))
         for stage in self.links.stages_of(term.at, wrt, term.value, graph):
             new = Term(stage.value, wrt, tuple(rest), stage.shown)
             state = (*state[:position], new, *state[position + 1 :])

@@ -12,6 +12,7 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from functools import cached_property
+from html import escape
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -27,9 +28,13 @@ from chainrule.errors import ChainruleError, UnknownNameError
 from chainrule.explanation.checking import jacobian_by_differences
 from chainrule.explanation.pattern import Pattern, pattern_of
 from chainrule.explanation.proof import proof_of
-from chainrule.explanation.steps import ProofLine, Step
+from chainrule.explanation.stated import answer_node, equation_nodes, given_node
+from chainrule.explanation.steps import ProofLine, Step, proof_table
 from chainrule.language.elaborate import elaborate_expression, known_functions
 from chainrule.language.parser import parse_expression
+from chainrule.notation.display import aligned, bundle, details, heading, math, quiet, table
+from chainrule.notation.latex import to_latex
+from chainrule.notation.mathml import inner_mathml
 from chainrule.reference import evaluate_expression, evaluate_program
 from chainrule.simplify.engine import simplify
 from chainrule.simplify.expand import expanded
@@ -180,6 +185,26 @@ class Entry:
         given = f", for {self.given}" if self.given else ""
         answers = "; ".join(f"{text} ({layout} layout{given})" for layout, text in self.statement.items())
         return f"{self.name}  {self.identity.title}: {', '.join(self.equations)} gives {answers}"
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
+        """How a notebook shows it."""
+        identity = self.identity
+        rows = [["", math(inner_mathml(node)), ""] for node in equation_nodes(identity)]
+        for layout in self.statement:
+            given = math(inner_mathml(given_node(identity))) if identity.upstream else ""
+            answer = math(inner_mathml(answer_node(identity, layout)))
+            rows.append([quiet("gives"), answer, quiet(f"{layout} layout{', for ' if given else ''}{given}")])
+        rows += [[quiet("if"), escape(condition), ""] for condition in identity.conditions]
+        html = heading(escape(self.name), identity.title) + table(rows)
+        if self.proof:
+            html += details("Proof in index notation", table(proof_table(self.proof)))
+        source = f"<div>{quiet(escape('Source: ' + identity.source))}</div>" if identity.source else ""
+        answers = [answer_node(identity, layout) for layout in self.statement]
+        latex = aligned(
+            (to_latex(a.args[0]), to_latex(a.args[1]))
+            for a in (*(n.args[0] for n in equation_nodes(identity)), *answers)
+        )
+        return bundle(str(self), html + source, latex)
 
 
 def identities() -> dict[str, Entry]:

@@ -12,15 +12,17 @@ from chainrule.book import BOOK
 from chainrule.dims import display_name
 from chainrule.explanation.edges import elementwise_head, find_identities, local_jacobian
 from chainrule.explanation.graph import Graph
-from chainrule.explanation.pattern import Match, pattern_of
+from chainrule.explanation.pattern import Match
 from chainrule.explanation.proof import proof_of, prove
 from chainrule.explanation.rules import describe_application
+from chainrule.explanation.stated import statement
 from chainrule.explanation.steps import ProofLine
 from chainrule.explanation.writing import Writer, side_by_side, split_signs
 from chainrule.functions import FUNCTIONS
 from chainrule.notation import tree
 from chainrule.notation.matrix import Irreducible
-from chainrule.notation.text import FUNCTION_TEXT
+from chainrule.notation.sentence import joined, say
+from chainrule.notation.text import FUNCTION_TEXT, to_text
 from chainrule.notation.tree import Node
 from chainrule.simplify.engine import simplify
 from chainrule.simplify.knowledge import Knowledge
@@ -90,28 +92,29 @@ class Links:
             (i,) = own.indices
             diagonal = multiply(slope, delta(i, (-2, i[1])))
             shown = self._product_node(value, own, diagonal, own)
-            said = f"{self.writer.partial(of, wrt)} = diag({self._slope_text(head, wrt)})"
-            detail = f"{self.writer.equation(of)} gives {said}"
+            said = tree.equal(self.writer.partial_node(of, wrt), tree.diag(self._slope(head, wrt)))
+            detail = say(self.writer.equation(of), " gives ", said)
             stages.append(replace(first, value=multiply(value, slope), shown=shown, detail=detail))
             rule = "diagonal product"
-            detail = "a diagonal matrix on the right is an elementwise product with its diagonal"
+            detail = say("a diagonal matrix on the right is an elementwise product with its diagonal")
             stages.append(Stage(multiply(value, slope), rule, detail))
         else:
             stages.append(replace(first, value=multiply(value, slope)))
         record = FUNCTIONS.get(head)
         if record is not None:
             found = self._jacobian_terms(head, of, wrt)
-            text = self.writer.write(found, own.dims, own.orientation)
+            slope_is = tree.equal(self._slope(head, wrt), self.writer.value(found, own.dims, own.orientation))
             condition = (record.at_kink,) if record.at_kink else ()
-            said = f"{self._slope_text(head, wrt)} = {text}" + (f"; {record.at_kink}" if record.at_kink else "")
+            detail = say(slope_is, f"; {record.at_kink}" if record.at_kink else "")
             raw = multiply(value, found)
             shown_head = f"derivative of {FUNCTION_TEXT.get(head, head)}"
-            stages.append(Stage(raw, shown_head, said, conditions=condition))
+            stages.append(Stage(raw, shown_head, detail, conditions=condition))
             stages.extend(self._simplification(raw))
         return stages
 
-    def _slope_text(self, head: str, wrt: str) -> str:
-        return f"{FUNCTION_TEXT.get(head, head)}′({self.writer.text(wrt)})"
+    def _slope(self, head: str, wrt: str) -> Node:
+        inner = self.writer.node(wrt)
+        return Node("fn", (inner,), head + "'", inner.rows, inner.cols)
 
     def _jacobian_terms(self, head: str, of: str, wrt: str) -> Expr:
         """f′ as its record has it, in terms of the output where that is shorter."""
@@ -170,20 +173,20 @@ class Links:
         finally:
             self.knowledge.record = None
         within = tuple(
-            (a.after, *describe_application(a, self.work, self.writer.text, self.writer.equation)) for a in applications
+            (a.after, *describe_application(a, self.work, self.writer.node, self.writer.equation)) for a in applications
         )
         conditions = tuple(dict.fromkeys(c for *_, cs in within for c in cs))
         told = tuple(dict.fromkeys(detail for _, _, detail, _ in within))
-        return Stage(value, "simplified", "; ".join(told), conditions=conditions, within=within)
+        return Stage(value, "simplified", joined("; ", told), conditions=conditions, within=within)
 
     def _reason(self, of: str, wrt: str, matches: tuple[Match, ...], graph: Graph) -> Stage:
         if not matches:
-            detail = f"{self.writer.equation(of)}, differentiated by {self.writer.text(wrt)}"
+            detail = say(self.writer.equation(of), ", differentiated by ", self.writer.node(wrt))
             local = partial(prove, self.forward, of, wrt, graph.between(of, wrt))
             return Stage({}, self._general_rule(of, wrt), detail, prover=local)
         names = list(dict.fromkeys(m.identity.name for m in matches))
         conditions = tuple(dict.fromkeys(c for m in matches for c in conditions_of(m, self.facts(m))))
-        detail = "; ".join((self.writer.equation(of), *dict.fromkeys(self.stated(m) for m in matches)))
+        detail = joined("; ", (self.writer.equation(of), *dict.fromkeys(statement(m.identity) for m in matches)))
         cited = ", ".join(names)
 
         def prover() -> tuple[ProofLine, ...]:
@@ -200,29 +203,19 @@ class Links:
         uses = [[(a, e) for a, e in key[0] if a[1] == wrt] for key in value]
         used = [u for u in uses if u]
         if not used:  # it is used inside of a definition
-            return f"derivative of {getattr(equation.source, 'function', self.writer.text(of))}"
+            return f"derivative of {getattr(equation.source, 'function', to_text(self.writer.node(of)))}"
         if all(len(u) == 1 and u[0][1] == 1 and u[0][0][0] == "" for u in used):
             return "linear"
         return "power rule" if len(used) == 1 and len(used[0]) == 1 else "product rule"
 
     def facts(self, match: Match) -> Callable[[str], str]:
-        return lambda letter: self.writer.text(match.names[letter]) if letter in match.names else letter
-
-    def stated(self, match: Match) -> str:
-        """The identity as the book has it."""
-        identity, pattern = match.identity, pattern_of(match.identity)
-        said = [line for line in identity.program.splitlines() if " = " in line]
-        if identity.upstream:
-            answer = f"∂J/∂{identity.wrt} = {identity.shape} for {identity.upstream} = ∂J/∂{pattern.of}"
-        else:
-            answer = f"∂{pattern.of}/∂{identity.wrt} = {identity.numerator}"
-        return f"{', '.join(said)} gives {answer}"
+        return lambda letter: to_text(self.writer.node(match.names[letter])) if letter in match.names else letter
 
     def _says(self, of: str, wrt: str, found: Expr, own: Variable, other: Variable) -> str:
         dims = (*own.dims, *other.dims)
         orientation = "matrix" if len(dims) == 2 else "scalar" if not dims else "column" if own.dims else "row"
-        answer = self.writer.write(found, dims, orientation)
-        return f"{self.writer.equation(of)} gives {self.writer.partial(of, wrt)} = {answer}"
+        answer = tree.equal(self.writer.partial_node(of, wrt), self.writer.value(found, dims, orientation))
+        return say(self.writer.equation(of), " gives ", answer)
 
 
 def bindings_of(match: Match) -> dict[str, str]:

@@ -12,6 +12,7 @@ from functools import cache
 
 from chainrule.algebra.expr import Expr, Factor, Index, Monomial, Rational, add, monomial, multiply, rename, substitute
 from chainrule.algebra.program import Operation, Program, Variable, is_anonymous
+from chainrule.algebra.renaming import Renaming, renamed_program
 from chainrule.book import Identity
 from chainrule.calculus.partial import local_derivatives
 from chainrule.dims import Dim, display_name
@@ -21,6 +22,7 @@ from chainrule.explanation.steps import Formula, ProofLine
 from chainrule.notation import tree
 from chainrule.notation.index import index_node, letters_for
 from chainrule.notation.matrix import Irreducible, MatrixNotation
+from chainrule.notation.sentence import Sentence, joined, say
 from chainrule.notation.tree import Node
 from chainrule.simplify.engine import simplify
 from chainrule.simplify.factor import factored
@@ -28,6 +30,7 @@ from chainrule.simplify.knowledge import Knowledge
 
 __all__ = ["Proof", "proof_of", "provable", "prove", "symbol_of"]
 
+ONE_TERM = "of the sum, only the term with equal indices is left"
 MARK = -50  # the indices of what one differentiates by are −50, −51, … while the proof runs
 
 
@@ -68,7 +71,7 @@ class Proof:
         self.marks: tuple[Index, ...] = tuple((MARK - k, d) for k, d in enumerate(self.below.dims))
         taken = {display_name(n) for n in self.work.variables} | {upstream}
         letters = letters_for(24, taken)
-        widest = max(len(self.work.variables[n].dims) for n in self.way)
+        widest = max(len(self.work.variables[n].dims) for n in (*self.way, *self.named))
         if len(self.marks) <= 1 and widest <= 1 and not upstream:  # ∂z[i]/∂x[j], but ∂z[k]/∂W[i,j]
             self.outer, self.inner = letters[:widest], letters[widest : widest + len(self.marks)]
         else:
@@ -99,8 +102,8 @@ class Proof:
         left = Formula(self._entry_of(name))
         right = self._index(equation.value, own, ())
         below = tree.at(self.wrt, self.inner)
-        text = f"{display_name(name)} by its equation"
-        lines = [ProofLine(left, Formula(tree.partial(tree.group(right.node), below)), text)]
+        said = say(tree.sym(name), " by its equation")
+        lines = [ProofLine(left, Formula(tree.partial(tree.group(right.node), below)), said)]
         symbols: list[tuple[Monomial, Rational]] = []
         deltas: list[tuple[Monomial, Rational]] = []
         total: Expr = {}
@@ -124,14 +127,14 @@ class Proof:
         many = len(symbols) > 1
         rule = "sum, product and chain rule" if many else "linearity and the chain rule"
         lines = self._then(lines, self._raw(symbols, own), rule)
-        said = [self._fact(n) for n in used]
-        lines = self._then(lines, self._raw(deltas, own), "; ".join(s for s in said if s))
-        lines = self._then(lines, self._index(total, own, self.marks), "a sum keeps the one term at which 1[ = ] is 1")
+        facts = [self._fact(n) for n in used]
+        lines = self._then(lines, self._raw(deltas, own), joined("; ", facts))
+        lines = self._then(lines, self._index(total, own, self.marks), ONE_TERM)
         self.knowledge.record = []
         result = simplify(total, self.knowledge)
         record, self.knowledge.record = self.knowledge.record, None
         for application in record:
-            rule_, detail, _ = describe_application(application, self.work, display_name, self._said)
+            rule_, detail, _ = describe_application(application, self.work, tree.sym, self._said)
             lines = self._then(lines, self._index(application.after, own, self.marks), detail or rule_)
         lines = self._then(lines, self._index(result, own, self.marks), "simplified")
         self.found[name] = result
@@ -147,16 +150,20 @@ class Proof:
 
         return place
 
-    def _fact(self, argument: str) -> str:
+    def _fact(self, argument: str) -> Sentence:
         if argument != self.wrt:
-            return f"∂{display_name(argument)} as found above"
+            return self._found(argument)
         count = len(self.marks)
         if not count:
-            return f"∂{display_name(argument)}/∂{display_name(argument)} = 1"
+            return say(tree.equal(tree.partial(tree.sym(argument), tree.sym(argument)), tree.num(1)))
         pool = [c for c in "klmnpq" if c not in self.inner][:count]
-        shown = display_name(argument)
-        deltas = " ".join(f"1[{a} = {b}]" for a, b in zip(pool, self.inner, strict=True))
-        return f"∂{shown}[{','.join(pool)}]/∂{shown}[{','.join(self.inner)}] = {deltas}"
+        deltas = [tree.iverson(a, b) for a, b in zip(pool, self.inner, strict=True)]
+        return say(
+            tree.equal(tree.partial(tree.at(argument, pool), tree.at(argument, self.inner)), tree.product(deltas))
+        )
+
+    def _found(self, name: str) -> Sentence:
+        return say(tree.partial(tree.sym(name), tree.sym(self.wrt)), " as found above")
 
     # -- the answer ------------------------------------------------------------------------------------------------
 
@@ -175,17 +182,16 @@ class Proof:
         left = Formula(tree.partial(tree.sym("J"), tree.at(self.wrt, self.inner)))
         term: Monomial = (factors, bound)
         first = self._raw([(term, 1)], None)
-        lines = [ProofLine(left, first, f"chain rule, {display_name(self.upstream)} = ∂J/∂{display_name(self.of)}")]
+        given = tree.equal(tree.sym(self.upstream), tree.partial(tree.sym("J"), tree.sym(self.of)))
+        lines = [ProofLine(left, first, say("chain rule, ", given))]
         known: Expr = {((signal_here,), ()): 1}
         put = multiply(known, rename(result, moved))
         raw = [(((*key[0],), (*key[1], *bound)), value) for key, value in put.items()]
-        lines = self._then(lines, self._raw(raw, None), f"∂{display_name(self.of)} as found above")
+        lines = self._then(lines, self._raw(raw, None), self._found(self.of))
         carried: Expr = {}
         for (fs, bs), value in raw:
             carried = add(carried, monomial(value, fs, bs))
-        lines = self._then(
-            lines, self._raw(list(carried.items()), None), "a sum keeps the one term at which 1[ = ] is 1"
-        )
+        lines = self._then(lines, self._raw(list(carried.items()), None), ONE_TERM)
         reduced = simplify(carried, self.knowledge)
         lines = self._then(lines, self._raw(list(reduced.items()), None), "simplified")
         final = rename(reduced, {m: (-1 - k, m[1]) for k, m in enumerate(self.marks)})
@@ -208,8 +214,8 @@ class Proof:
         letters = self.inner if shape else [*self.outer[: len(own.dims)], *self.inner]
         top = tree.sym("J") if shape else tree.sym(self.of)
         left = Formula(tree.partial(top, tree.sym(self.wrt)))
-        where = f"entry [{','.join(letters)}]" if letters else "the entry"
-        return [*lines, ProofLine(left, Formula(node), f"{where} of it stands above")]
+        where = say("entry ", joined(", ", map(tree.sym, letters))) if letters else say("the entry")
+        return [*lines, ProofLine(left, Formula(node), say(where, " of it stands above"))]
 
     # -- writing ---------------------------------------------------------------------------------------------------
 
@@ -238,15 +244,12 @@ class Proof:
     def _then(self, lines: list[ProofLine], formula: Formula, rule: str) -> list[ProofLine]:
         return lines if lines[-1].right.node == formula.node else [*lines, ProofLine(None, formula, rule)]
 
-    def _said(self, name: str) -> str:
+    def _said(self, name: str) -> Node:
         value, own = self.work.expression(name), self.work.variables.get(name)
         if value is None or own is None:
-            return display_name(name)
-        right = self._index(value, own, ()).text
-        if is_anonymous(name):
-            return right
-        at = f"[{','.join(self.outer[: len(own.dims)])}]" if own.dims else ""
-        return f"{display_name(name)}{at} = {right}"
+            return tree.sym(name)
+        right = self._index(value, own, ()).node
+        return right if is_anonymous(name) else tree.equal(tree.at(name, self.outer[: len(own.dims)]), right)
 
 
 def symbol_of(name: str, wrt: str) -> str:
@@ -264,29 +267,6 @@ def _with_letters(program: Program, between: set[str]) -> tuple[Program, dict[st
             pool = pools.get(len(program.variables[equation.name].dims), iter(()))
             letter = next((c for c in pool if c not in taken and c not in names.values()), None)
             names[equation.name] = letter or f"t{len(names)}"
-    out = program.copy()
-    out.variables = {names.get(n, n): replace(v, name=names.get(n, n)) for n, v in program.variables.items()}
-    out.equations = {}
-    for equation in program:
-        value = equation.value
-        name = names.get(equation.name, equation.name)
-        if isinstance(value, dict):
-            value = _renamed(value, names)
-        else:
-            value = replace(value, args=tuple(names.get(a, a) for a in value.args))
-        out.equations[name] = replace(equation, name=name, value=value, source=None)
+    out = renamed_program(program, Renaming(names))
+    out.equations = {name: replace(equation, source=None) for name, equation in out.equations.items()}
     return out, names
-
-
-def _renamed(value: Expr, names: dict[str, str]) -> Expr:
-    out: Expr = {}
-    for (factors, bound), coefficient in value.items():
-        moved = []
-        for (head, name, indices), exponent in factors:
-            if isinstance(name, tuple):
-                name = tuple((names.get(n, n), arity) for n, arity in name)
-            elif head not in ("δ", "#", "n"):
-                name = names.get(str(name), str(name))
-            moved.append(((head, name, indices), exponent))
-        out = add(out, monomial(coefficient, moved, bound))
-    return out

@@ -11,7 +11,10 @@ from dataclasses import dataclass
 from chainrule.algebra.expr import Expr, Factor, Index, free
 from chainrule.algebra.program import Program, Variable, is_anonymous
 from chainrule.dims import display_name
-from chainrule.notation.index import index_text, letters_for, summed_letters
+from chainrule.notation import tree
+from chainrule.notation.index import in_order, index_node, letters_for, summed_letters
+from chainrule.notation.sentence import Sentence, joined, say
+from chainrule.notation.tree import Node, sym
 
 __all__ = ["Target", "layout_reason"]
 
@@ -24,21 +27,19 @@ class Target:
 
     loss: str
     variable: Variable
-    shape: str
-    numerator: str
-    users: tuple[str, ...]
+    numerator: Node
+    users: tuple[Node, ...]
 
 
-def layout_reason(program: Program, target: Target, expression: Expr) -> str:
+def layout_reason(program: Program, target: Target, expression: Expr) -> Sentence:
     """One line: the entry, where each transpose and each sum comes from, and what the other layout has."""
     own = target.variable
     taken = {display_name(n) for n in program.variables}
     letters = letters_for(len(own.dims), taken)
     indices = free(own.dims)
-    at = f"[{','.join(letters)}]" if letters else ""
-    entry = index_text(program, expression, indices, letters)
-    said = f"∂{display_name(target.loss)}/∂{display_name(own.name)}{at} = {entry}"
-    told: list[str] = []
+    entry = index_node(program, expression, indices, letters)
+    said = tree.equal(tree.partial(sym(target.loss), tree.at(own.name, letters)), entry)
+    told: list[Sentence] = []
     if len(expression) == 1:
         ((factors, bound), _) = next(iter(expression.items()))
         names = dict(zip(indices, letters, strict=True))
@@ -48,14 +49,15 @@ def layout_reason(program: Program, target: Target, expression: Expr) -> str:
         for index in bound:
             told += _sum(program, factors, index, names, own)
     if len(target.users) > 1:
-        told.append(f"{display_name(own.name)} is used in {' and '.join(target.users)}: one term for each use, summed")
+        used = joined(" and ", target.users)
+        told.append(say(sym(own.name), " is used in ", used, ": one term for each use, summed"))
     told += _relation(target)
-    return f"{said}: {'; '.join(told)}" if told else said
+    return say(said, ": ", joined("; ", told)) if told else say(said)
 
 
 def _place(
     program: Program, factors: tuple[Factor, ...], index: Index, position: int, names: dict[Index, str], own: Variable
-) -> list[str]:
+) -> list[Sentence]:
     """Which factor has a free index, and whether it must be turned for that."""
     holders = [f[0] for f in factors if index in f[0][2] and f[0][0] not in ("δ", "#")]
     named = [a for a in holders if isinstance(a[1], str) and not is_anonymous(a[1])]
@@ -63,47 +65,48 @@ def _place(
         return []
     head, name, mine = named[0]
     variable = program.variables[str(name)]
-    shown = display_name(str(name))
-    role = f"{('row', 'column')[position]} {names[index]}" if len(own.dims) == 2 else names[index]
+    letter = sym(names[index])
+    role = say(("row ", "column ")[position], letter) if len(own.dims) == 2 else say(letter)
     if len(mine) == 2 and mine[0] != mine[1]:
         side = mine.index(index)
-        if len(own.dims) == 2:
-            turned = f", so {shown}ᵀ" if side != position else ""
-            return [f"{role} runs over {shown}'s {SIDES[side]}{turned}"]
-        return [f"{role} runs over {shown}'s {SIDES[side]}"]
+        turned: list[str | Node] = [", so ", _turned(variable)] if len(own.dims) == 2 and side != position else []
+        return [say(role, " runs over ", sym(variable.name), f"'s {SIDES[side]}", *turned)]
     if len(mine) == 1 and len(own.dims) == 2 and not head:
         wanted = ("column", "row")[position]
-        turned = f", a {variable.orientation}, so {shown}ᵀ" if variable.orientation != wanted else ""
-        return [f"{role} is {shown}'s{turned}"]
+        turned = [f", a {variable.orientation}, so ", _turned(variable)] if variable.orientation != wanted else []
+        return [say(role, " is ", sym(variable.name), "'s", *turned)]
     return []
+
+
+def _turned(variable: Variable) -> Node:
+    shape = variable.shape if len(variable.shape) == 2 else (2, 2)
+    return tree.transpose(sym(variable.name, *shape))
 
 
 def _sum(
     program: Program, factors: tuple[Factor, ...], index: Index, names: dict[Index, str], own: Variable
-) -> list[str]:
+) -> list[Sentence]:
     """What a summed letter joins, or that it is left over from a repetition."""
-    holders = [f[0] for f in factors if index in f[0][2]]
-    size = display_name(str(index[1]))
-    letter = names.get(index, "k")
+    holders = [f[0] for f in in_order(program, factors) if index in f[0][2]]
+    total = say("the sum over ", tree.run_over(names.get(index, "k"), index[1]))
     if len(holders) == 1:
-        return [f"the sum over {letter} = 1..{size} is there because {display_name(own.name)} is used for each of them"]
+        return [say(total, " is there because ", sym(own.name), " is used for each of them")]
     parts = []
     for _, name, mine in holders:
         if not isinstance(name, str) or is_anonymous(name):
-            return [f"the sum over {letter} = 1..{size} is a product's"]
-        side = f" ({SIDES[mine.index(index)]})" if len(mine) == 2 else ""
-        parts.append(f"{display_name(name)}{side}")
-    return [f"the sum over {letter} = 1..{size} joins {' and '.join(parts)}"]
+            return [say(total, " is a product's")]
+        parts.append(say(sym(name), f" ({SIDES[mine.index(index)]})" if len(mine) == 2 else ""))
+    return [say(total, " joins ", joined(" and ", parts))]
 
 
-def _relation(target: Target) -> list[str]:
+def _relation(target: Target) -> list[Sentence]:
     """What numerator layout has instead."""
     own = target.variable
     if len(own.dims) == 2:
-        return [f"in numerator layout it is the transpose, {target.numerator}"]
+        return [say("in numerator layout it is the transpose, ", target.numerator)]
     if own.orientation == "column":
-        shown = display_name(own.name)
-        return [f"in numerator layout it is the row {target.numerator}; turned, it has the shape of {shown}"]
+        shape = say("; turned, it has the shape of ", sym(own.name))
+        return [say("in numerator layout it is the row ", target.numerator, shape)]
     if own.orientation == "row":
-        return ["a row in both layouts"]
+        return [say("a row in both layouts")]
     return []

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from chainrule.algebra.program import Program, is_anonymous
+from chainrule.algebra.program import Program
+from chainrule.notation.sentence import joined, say
+from chainrule.notation.tree import Node
 from chainrule.simplify.engine import RULES
 from chainrule.simplify.knowledge import Application
 
@@ -16,30 +18,27 @@ STATEMENTS = {rule.name: rule.statement for rule in RULES} | {
 
 
 def describe_application(
-    application: Application, program: Program, text: Callable[[str], str], equation: Callable[[str], str]
+    application: Application, program: Program, text: Callable[[str], Node], equation: Callable[[str], Node]
 ) -> tuple[str, str, tuple[str, ...]]:
     """(rule, detail, conditions) of one application."""
     subject = application.subject
     if application.rule == "constant sum":
         return _constant_sum(subject, program, text)
     if application.rule == "substitution":
-        used = [equation(name) for name in subject.split(" ")]
-        return application.rule, "; ".join(used), ()
+        return application.rule, joined("; ", map(equation, subject.split(" "))), ()
     if subject in program.variables:
-        said = equation(subject)
-        return application.rule, said if not is_anonymous(subject) else f"{said}", ()
+        return application.rule, say(equation(subject)), ()
     return application.rule, STATEMENTS.get(application.rule, ""), ()
 
 
-def _constant_sum(name: str, program: Program, text: Callable[[str], str]) -> tuple[str, str, tuple[str, ...]]:
+def _constant_sum(name: str, program: Program, text: Callable[[str], Node]) -> tuple[str, str, tuple[str, ...]]:
     variable = program.variables[name]
     shown = text(name)
     facts = [f for f in variable.facts if f in ("one-hot", "rows sum to 1")]
     many = "each row of " if len(variable.dims) > 1 else "the entries of "
     sums = "sums" if len(variable.dims) > 1 else "sum"
+    said = say(many, shown, f" {sums} to ")
     if facts:
-        condition = (
-            f"{shown} is one-hot: {many}{shown} {sums} to 1" if facts == ["one-hot"] else f"{many}{shown} {sums} to 1"
-        )
-        return "constant sum", f"{many}{shown} {sums} to 1", (condition,)
-    return "constant sum", f"{many}{shown} {sums} to a constant, as its equation shows", ()
+        condition = say(shown, " is one-hot: ", said, "1") if facts == ["one-hot"] else say(said, "1")
+        return "constant sum", say(said, "1"), (condition,)
+    return "constant sum", say(said, "a constant, as its equation shows"), ()

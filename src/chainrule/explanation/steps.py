@@ -8,18 +8,21 @@ by the engine (`explanation.chain`), never by hand; outputs only choose among th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 from chainrule.algebra.expr import Expr, Index, Monomial, Rational
+from chainrule.notation.display import aligned, bundle, details, math, quiet, table
 from chainrule.notation.latex import to_latex
-from chainrule.notation.mathml import to_mathml
+from chainrule.notation.mathml import inner_mathml, to_mathml
+from chainrule.notation.sentence import sentence_to_html
 from chainrule.notation.sizes import size_line
 from chainrule.notation.text import to_text
 from chainrule.notation.tree import Node
 
-__all__ = ["Entry", "Formula", "ProofLine", "State", "Step", "Term"]
+__all__ = ["Entry", "Formula", "ProofLine", "State", "Step", "Term", "proof_table", "step_rows"]
 
 
 @dataclass(frozen=True)
@@ -37,7 +40,7 @@ State = tuple[Term, ...]
 Entry = tuple[tuple[tuple[Monomial, Rational], ...], tuple[Index, ...]]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Formula:
     """A formula as a tree, with what it stands for, so that it can be evaluated: in a derivation a sum of terms, in a
     proof one entry in index notation.
@@ -69,8 +72,11 @@ class Formula:
         """The dimension line."""
         return size_line(self.node)
 
+    def __repr__(self) -> str:
+        return f"<Formula {self.text}>"
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, repr=False)
 class ProofLine:
     """One line of a proof in index notation: `left` (only where it changes) = `right`, because of `rule`."""
 
@@ -78,8 +84,12 @@ class ProofLine:
     right: Formula
     rule: str
 
+    def __repr__(self) -> str:
+        left = f"{self.left.text} " if self.left is not None else ""
+        return f"<ProofLine {left}= {self.right.text}   {self.rule}>"
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, repr=False)
 class Step:
     """One step: what stood there, what stands there now, and the rule that allows it.
 
@@ -114,8 +124,49 @@ class Step:
         """The right side as text."""
         return self.right.text
 
+    def __str__(self) -> str:
+        return f"{self.before} = {self.after}   {self.rule}" + (f"  ({self.detail})" if self.detail else "")
+
+    def __repr__(self) -> str:
+        return f"<Step {self}>"
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
+        """How a notebook shows it."""
+        html = table(step_rows([self]))
+        if self.within:
+            html += details(f"{len(self.within)} finer steps", table(step_rows(self.within)))
+        latex = aligned([(self.left.latex, self.right.latex)])
+        return bundle(str(self), html, latex)
+
     @cached_property
     def proof(self) -> tuple[ProofLine, ...]:
         """The proof in index notation from the definition of the derivative: of the identity in its own letters, or,
         where none is cited, of this step's Jacobian. Empty for a step of algebra."""
         return self.prover() if self.prover is not None else ()
+
+
+def step_rows(steps: Iterable[Step]) -> list[list[str]]:
+    """For a notebook: left = right, rule, detail; the left side only where it is not what stood before."""
+    rows: list[list[str]] = []
+    before: Formula | None = None
+    for step in steps:
+        left = math(inner_mathml(step.left.node)) if before is None or before != step.left else ""
+        said = sentence_to_html(step.rule)
+        if step.detail:
+            said += " " + quiet(sentence_to_html(step.detail))
+        said += "".join(f" {quiet(sentence_to_html(c))}" for c in step.conditions if c not in step.detail)
+        rows.append([left, math("<mo>=</mo>", inner_mathml(step.right.node)), said])
+        before = step.right
+    return rows
+
+
+def proof_table(lines: Iterable[ProofLine]) -> list[list[str]]:
+    """For a notebook: the lines of a proof with their reasons."""
+    return [
+        [
+            math(inner_mathml(x.left.node)) if x.left is not None else "",
+            math("<mo>=</mo>", inner_mathml(x.right.node)),
+            quiet(sentence_to_html(x.rule)),
+        ]
+        for x in lines
+    ]

@@ -20,29 +20,20 @@ __all__ = ["Writer", "side_by_side", "split_signs"]
 
 
 class Writer:
-    """Writes in the names of one program, `work`. `equations`: the text of each of the user's equations."""
+    """Writes in the names of one program, `work`. `equations`: each of the user's equations."""
 
-    def __init__(self, work: Program, knowledge: Knowledge, loss: str, equations: Mapping[str, str]) -> None:
+    def __init__(self, work: Program, knowledge: Knowledge, loss: str, equations: Mapping[str, Node]) -> None:
         self.work = work
         self.knowledge = knowledge
         self.loss = loss
         self.equations = equations
         self.notation = MatrixNotation(work)
 
-    def equation(self, name: str) -> str:
-        if name in self.equations:
-            return self.equations[name]
-        return self.text(name)
+    def equation(self, name: str) -> Node:
+        return self.equations[name] if name in self.equations else self.node(name)
 
-    def partial(self, of: str, wrt: str) -> str:
-        return Formula(self.partial_node(of, wrt)).text
-
-    def text(self, name: str) -> str:
-        return Formula(self.node(name)).text
-
-    def write(self, value: Expr, dims: tuple[Dim, ...], orientation: str) -> str:
-        shown = factored(value, free(dims), self.knowledge, self.work, orientation)
-        return Formula(self.value_node(shown, dims, orientation)).text
+    def value(self, value: Expr, dims: tuple[Dim, ...], orientation: str) -> Node:
+        return self.value_node(factored(value, free(dims), self.knowledge, self.work, orientation), dims, orientation)
 
     def formula(self, state: State, of: str) -> Formula:
         nodes: list[tuple[int, Node]] = []

@@ -47,6 +47,8 @@ def tree_to_node(node: ast.Expr, program: Program) -> Node:
         if isinstance(n, ast.Negate):
             return Node("sum", (visit(n.operand),), (-1,))
         if isinstance(n, ast.Transpose):
+            if n.operand == ast.Number(Fraction(1)):
+                return tree.ones(1, "n")  # as long as what follows
             inner = visit(n.operand)
             return Node("T", (inner,), None, inner.cols, inner.rows)
         if isinstance(n, ast.Call):
@@ -79,6 +81,8 @@ def tree_to_node(node: ast.Expr, program: Program) -> Node:
         args = tuple(visit(a) for a in n.args)
         if n.function == "indicator" and args[0].op == "rel":
             return Node("bracket", args)
+        if n.function == "ones" and len(args) == 1:
+            return tree.ones(n.args[0].name if isinstance(n.args[0], ast.Name) else "n", 1)
         if n.function == "sqrt" and len(args) == 1:
             return Node("pow", args, Fraction(1, 2), args[0].rows, args[0].cols)
         if n.function == "norm" and len(args) == 1:

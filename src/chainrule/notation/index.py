@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from fractions import Fraction
 
-from chainrule.algebra.expr import Atom, Expr, Index, Monomial, rename
+from chainrule.algebra.expr import Atom, Expr, Factor, Index, Monomial, rename
 from chainrule.algebra.program import Operation, Program, is_anonymous
 from chainrule.dims import display_name
 from chainrule.notation import tree
 from chainrule.notation.text import number_text, to_text
 from chainrule.notation.tree import Node
 
-__all__ = ["index_node", "index_text", "letters_for", "summed_letters"]
+__all__ = ["in_order", "index_node", "index_text", "letters_for", "summed_letters"]
 
 LETTERS = "ijklmnpqrstuvwabcdefgh"
 
@@ -55,7 +55,7 @@ def _term(program: Program, key: Monomial, coefficient: Fraction, names: dict[In
     used = taken | set(inner.values())
     parts: list[Node] = []
     below: list[Node] = []
-    for atom, exponent in sorted(factors, key=lambda f: _rank(program, f[0])):
+    for atom, exponent in in_order(program, factors):
         node, compound = _atom(program, atom, inner, used)
         node = tree.group(node) if compound else node
         if exponent == -1:
@@ -78,17 +78,27 @@ def _product(parts: list[Node]) -> Node:
     return parts[0] if len(parts) == 1 else Node("prod", tuple(parts))
 
 
-def _rank(program: Program, atom: Atom) -> tuple[int, int]:
-    """Deltas and signals first, then Jacobians of unknown functions in the chain rule's order, then the rest."""
-    if atom[0] == "δ":
-        return (-1, 0)
-    name = atom[1] if isinstance(atom[1], str) else ""
-    variable = program.variables.get(name)
-    if variable is not None and variable.kind == "signal":
-        return (0, 0)
-    if name.startswith("∂"):
-        return (1, list(program.variables).index(name) if variable is not None else 0)
-    return (2, 0)
+def in_order(program: Program, factors: Iterable[Factor]) -> list[Factor]:
+    """Factors as they are written: deltas and signals, Jacobians of unknown functions in the chain rule's order, names,
+    sizes, functions; names in the order of the program, whatever they are called."""
+    place = program.places()
+
+    def rank(factor: Factor) -> tuple[int, int]:
+        (head, name, _), _ = factor
+        if head == "δ":
+            return (0, 0)
+        first = str(name[0][0] if isinstance(name, tuple) else name)
+        position = place.get(first, 0)
+        if head in ("#", "n"):
+            return (4, position)
+        if head or isinstance(name, tuple):
+            return (5, position)
+        known = program.variables.get(first)
+        if known is not None and known.kind == "signal":
+            return (1, position)
+        return (2 if first.startswith("∂") else 3, position)
+
+    return sorted(factors, key=rank)
 
 
 def _atom(program: Program, atom: Atom, names: dict[Index, str], taken: set[str]) -> tuple[Node, bool]:

@@ -9,17 +9,18 @@ from fractions import Fraction
 from chainrule.dims import ACCENT_NAMES, GREEK_NAMES, canonical_name
 from chainrule.functions import FUNCTIONS
 from chainrule.notation.text import number_text
-from chainrule.notation.tree import ATOM, HADAMARD, NEGATION, POSTFIX, PRODUCT, Node, names_in, strength
+from chainrule.notation.tree import ATOM, HADAMARD, NEGATION, POSTFIX, PRODUCT, SUM, Node, names_in, strength
 
 __all__ = ["entry_to_latex", "function_to_latex", "letter_to_latex", "name_to_latex", "to_latex"]
 
 _CAPITALS = dict(zip("ΑΒΕΖΗΙΚΜΝΟΡΤΧ", "ABEZHIKMNOPTX", strict=True))  # Greek letters that LaTeX has as Roman ones
+_LETTER_FORMS = {"ε": "varepsilon", "φ": "varphi"}  # the forms that these letters have in text and in MathML
 _MARKS = {
     "\u0301": "acute", "\u0300": "grave", "\u0308": "ddot", "\u030c": "check", "\u0306": "breve", "\u030a": "mathring",
 } | ACCENT_NAMES  # fmt: skip
 
 
-RELATIONS = {"<": "<", "<=": r"\le", ">": ">", ">=": r"\ge", "==": "="}
+RELATIONS = {"=": "=", "<": "<", "<=": r"\le", ">": ">", ">=": r"\ge", "==": "="}
 
 
 def name_to_latex(name: str) -> str:
@@ -69,8 +70,7 @@ def _stem(stem: str) -> str:
     for char, accents in letters:
         piece = char
         if char in GREEK_NAMES:
-            greek = GREEK_NAMES[char]
-            piece = "\\" + greek if greek != "omicron" else "o"
+            piece = "\\" + _LETTER_FORMS.get(char, GREEK_NAMES[char])
         elif char in _CAPITALS:
             piece = rf"\mathrm{{{_CAPITALS[char]}}}"
         elif not char.isascii():  # an alien letter has no place in a formula font: its code, as in generated code
@@ -94,6 +94,8 @@ def to_latex(node: Node, at_least: int = 0) -> str:
 
 def _strength(node: Node) -> int:
     """As in text, but a fraction needs brackets only below an exponent, and Σ reaches as far as a product does."""
+    if node.op == "partial" and node.data == "/":
+        return PRODUCT
     if node.op in ("div", "ediv", "partial") or (node.op == "sym" and str(node.data).startswith("∂")):
         return NEGATION
     return HADAMARD if node.op == "sigma" else strength(node)
@@ -132,8 +134,9 @@ def _prod(node: Node) -> str:
         out.append(text)
     if any(t[0].isdigit() for t in out[1:]):
         return r" \, ".join(out)
-    for k in range(len(out) - 1, 0, -1):  # two derivatives side by side need air between their fraction lines
-        if node.args[k].op == "partial" == node.args[k - 1].op:
+    for k in range(len(out) - 1, 0, -1):
+        fractions = node.args[k].op == "partial" == node.args[k - 1].op  # their lines need air between them
+        if fractions or any(t.startswith(r"\mathrm{") for t in out[k - 1 : k + 1]):  # and so do words: h grad
             out.insert(k, r"\,")
     return " ".join(out)
 
@@ -161,6 +164,19 @@ def _exponent(node: Node) -> str:
 def _transposed(node: Node) -> str:
     inner = node.args[0]
     return to_latex(inner, ATOM if inner.op in ("T", "pow", "^", "raised") else POSTFIX) + r"^\top"
+
+
+def _partial(node: Node) -> str:
+    top, bottom = (to_latex(a, ATOM) for a in node.args)
+    if node.data == "/":
+        return rf"\partial {top}/\partial {bottom}"
+    return rf"\frac{{\partial {top}}}{{\partial {bottom}}}"
+
+
+def _second(node: Node) -> str:
+    top, first, second = (to_latex(a, ATOM) for a in node.args)
+    below = rf"\partial {first}^2" if first == second else rf"\partial {first}\,\partial {second}"
+    return rf"\frac{{\partial^2 {top}}}{{{below}}}"
 
 
 def function_to_latex(name: str) -> str:
@@ -209,13 +225,16 @@ _WRITERS: dict[str, Callable[[Node], str]] = {
     "diag": lambda n: rf"\operatorname{{diag}}\!\left({to_latex(n.args[0])}\right)",
     "ones": lambda n: r"\mathbf{1}" if n.cols == 1 else r"\mathbf{1}^\top",
     "eye": lambda n: "I",
-    "raw": _raw,
+    "raw": _raw, "second": _second, "worded": lambda n: to_latex(n.args[0]),
+    "foreign": lambda n: to_latex(n.args[0]),
+    "bracketed": lambda n: rf"({to_latex(n.args[0])})",
+    "range": lambda n: rf"{letter_to_latex(names_in(n)[0])} = 1, \dots, {letter_to_latex(names_in(n)[1])}",
     "at": lambda n: entry_to_latex(names_in(n)[0], names_in(n)[1:]),
     "^": lambda n: rf"{to_latex(n.args[0], ATOM)}^{{{_exponent(n)}}}",
     "raised": lambda n: rf"{to_latex(n.args[0], ATOM)}^{{{n.data or ''}{to_latex(n.args[1])}}}",
     "bracket": lambda n: rf"\mathbf{{1}}[{to_latex(n.args[0])}]",
-    "rel": lambda n: f"{to_latex(n.args[0], HADAMARD)} {RELATIONS[str(n.data)]} {to_latex(n.args[1], HADAMARD)}",
+    "rel": lambda n: f"{to_latex(n.args[0], SUM)} {RELATIONS[str(n.data)]} {to_latex(n.args[1], SUM)}",
     "sigma": lambda n: rf"\sum_{{{letter_to_latex(n.data)}}} {to_latex(n.args[0], HADAMARD)}",
     "iverson": lambda n: r"\mathbf{{1}}[{} = {}]".format(*map(letter_to_latex, names_in(n))),
-    "partial": lambda n: rf"\frac{{\partial {to_latex(n.args[0], ATOM)}}}{{\partial {to_latex(n.args[1], ATOM)}}}",
+    "partial": _partial,
 }  # fmt: skip

@@ -6,6 +6,7 @@ node is one writer and one line in `_WRITERS`.
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Callable
 from fractions import Fraction
@@ -23,6 +24,7 @@ TIMES = '<mo lspace="0" rspace="0.12em">&#x2062;</mo>'  # invisible; a hair of s
 WIDE_TIMES = TIMES.replace("0.12em", "0.22em")  # beside fractions and before words
 COMMA = '<mo separator="true">,</mo>'
 APPLY = "<mo>&#x2061;</mo>"
+MARK = re.compile(r' data-name="[^"]*"')
 TRANSPOSED = "<mi>⊤</mi>"
 
 
@@ -94,6 +96,21 @@ def partial_to_mathml(top: str, bottom: str) -> str:
     return f"<mfrac>{_row('<mo>∂</mo>' + top)}{_row('<mo>∂</mo>' + bottom)}</mfrac>"
 
 
+def _partial(node: Node) -> str:
+    top, bottom = (inner_mathml(a, ATOM) for a in node.args)
+    if node.data == "/":
+        slope = '<mo lspace="0" rspace="0">∂</mo>'
+        return _row(f'{slope}{top}<mo lspace="0" rspace="0">/</mo>{slope}{bottom}')
+    return partial_to_mathml(top, bottom)
+
+
+def _second(node: Node) -> str:
+    top, first, second = (inner_mathml(a, ATOM) for a in node.args)
+    two, slope = "<mn>2</mn>", "<mo>∂</mo>"
+    below = f"{slope}<msup>{first}{two}</msup>" if first == second else slope + first + slope + second
+    return f"<mfrac>{_row(f'<msup>{slope}{two}</msup>{top}')}{_row(below)}</mfrac>"
+
+
 def _stem(stem: str, tag: str) -> str:
     """Letters with their accents; one element, which carries `tag`."""
     letters: list[tuple[str, list[str]]] = []
@@ -133,7 +150,9 @@ def _fenced(body: str, tall: bool, left: str = "(", right: str = ")") -> str:
 def _is_fraction(node: Node) -> bool:
     if node.op in ("pow", "^"):
         return _is_reciprocal(node)
-    return node.op in ("div", "ediv", "partial") or (node.op == "num" and "/" in number_text(Fraction(str(node.data))))
+    if node.op == "partial":
+        return node.data != "/"
+    return node.op in ("div", "ediv") or (node.op == "num" and "/" in number_text(Fraction(str(node.data))))
 
 
 def _is_reciprocal(node: Node) -> bool:
@@ -188,8 +207,16 @@ def _prod(node: Node) -> str:
     out = parts[0]
     for before, part, a in zip(node.args, parts[1:], node.args[1:], strict=False):
         wide = _is_fraction(before) or _is_fraction(a) or a.op in ("diag", "call", "fn", "sigma")
+        wide = wide or _is_word(before) or _is_word(a)
         out += (_op("·") if before.op == a.op == "num" else WIDE_TIMES if wide else TIMES) + part
     return _row(out)
+
+
+def _is_word(node: Node) -> bool:
+    """A name of several letters, or its transpose: it stands apart from its neighbours."""
+    if node.op == "T":
+        return _is_word(node.args[0])
+    return node.op == "sym" and len(name_parts(str(node.data))[0]) > 1 and str(node.data)[:1] != "∂"
 
 
 def _had(node: Node) -> str:
@@ -246,6 +273,14 @@ def _iverson(node: Node) -> str:
     return _row("<mn>𝟏</mn>" + _fenced(f"{first}<mo>=</mo>{second}", False, "[", "]"))
 
 
+def _range(node: Node) -> str:
+    """k = 1, …, N."""
+    assert isinstance(node.data, tuple)
+    letter, size = map(str, node.data)
+    end = f"<mn>{size}</mn>" if size.isdigit() else name_to_mathml(size)
+    return _row(f"{_letter(letter)}<mo>=</mo><mn>1</mn>{COMMA}<mo>…</mo>{COMMA}{end}")
+
+
 def _ones(node: Node) -> str:
     return "<mn>𝟏</mn>" if node.cols == 1 else f"<msup><mn>𝟏</mn>{TRANSPOSED}</msup>"
 
@@ -269,8 +304,11 @@ _WRITERS: dict[str, Callable[[Node], str]] = {
     "norm": lambda n: _fenced(inner_mathml(n.args[0]), _is_tall(n), "‖", "‖"),
     "fn": _call, "call": _call,
     "at": _at, "sigma": _sigma, "iverson": _iverson, "^": _pow,
-    "partial": lambda n: partial_to_mathml(inner_mathml(n.args[0], ATOM), inner_mathml(n.args[1], ATOM)),
-    "rel": _rel, "raised": _raised,
+    "partial": _partial,
+    "foreign": lambda n: MARK.sub("", inner_mathml(n.args[0])),
+    "bracketed": lambda n: _fenced(inner_mathml(n.args[0]), _is_tall(n)),
+    "worded": lambda n: inner_mathml(n.args[0]), "range": _range,
+    "second": _second, "rel": _rel, "raised": _raised,
     "bracket": lambda n: _row("<mn>𝟏</mn>" + _fenced(inner_mathml(n.args[0]), _is_tall(n), "[", "]")),
     "group": lambda n: inner_mathml(n.args[0]),
     "eye": lambda n: "<mi>I</mi>",

@@ -166,9 +166,8 @@ class MatrixNotation:
         left = [i for i in bound if i not in squares]
         means = {d for d, e in sizes.items() if e == -1}
         self._reduce(left, free_, labels, edges, scalars, sizes, means, identity)
-        for dim, e in sizes.items():
-            if e:
-                scalars.append((tree.sym(str(dim)), e))
+        ordered = sorted(sizes, key=lambda d: self.program.places().get(str(d), 0))
+        scalars.extend((tree.sym(str(dim)), sizes[dim]) for dim in ordered if sizes[dim])
         sign = -1 if coefficient < 0 else 1
         body, full = self._assemble(free_, labels, edges, identity)
         size = coefficient if coefficient > 0 else -coefficient
@@ -248,7 +247,7 @@ class MatrixNotation:
                 continue
             first, second = touching
             a, b = first.other(index), second.other(index)
-            middle = [tree.diag(_joined([v.col for v in mine]))] if mine else []
+            middle = [tree.diag(self._joined([v.col for v in mine]))] if mine else []
             forward = tree.product([first.leaving(a), *middle, second.leaving(index)])
             backward = tree.product([second.leaving(b), *middle, first.leaving(index)])
             edges.append(Edge(a, b, *_matrix_forms(forward, backward)))
@@ -268,8 +267,8 @@ class MatrixNotation:
         for members in groups.values():
             if len(members) > 1:
                 start, end = members[0].start, members[0].end
-                forward = _joined([e.leaving(start) for e in members])
-                backward = _joined([e.leaving(end) for e in members])
+                forward = self._joined([e.leaving(start) for e in members])
+                backward = self._joined([e.leaving(end) for e in members])
                 for e in members:
                     edges.remove(e)
                 edges.append(Edge(start, end, *_matrix_forms(forward, backward)))
@@ -279,8 +278,8 @@ class MatrixNotation:
     ) -> Vec:
         """Σ over a leaf: A v, or a sum over rows or columns."""
         if mine:
-            col = tree.product([edge.leaving(out), _joined([v.col for v in mine])])
-            row = tree.product([_joined([v.row for v in mine]), edge.leaving(index)])
+            col = tree.product([edge.leaving(out), self._joined([v.col for v in mine])])
+            row = tree.product([self._joined([v.row for v in mine]), edge.leaving(index)])
             return _cheapest(col, row)
         dim, n = index[1], out[1]
         inner, turned = edge.leaving(out), edge.leaving(index)  # inner: rows are `out`
@@ -323,12 +322,12 @@ class MatrixNotation:
             left = tree.product([tree.ones(1, dim), vec.col])
             right = tree.call("sum", (vec.row,), 1, 1)
             return left if tree.cost(left) <= tree.cost(right) + 0.5 else right
-        ordered = sorted(mine, key=lambda v: _rank(v.col))
+        ordered = sorted(mine, key=lambda v: self._rank(v.col))
         options = []
         for k in range(len(ordered)):
             rest = ordered[:k] + ordered[k + 1 :]
-            options.append(tree.product([_joined([v.row for v in rest]), ordered[k].col]))
-            options.append(tree.product([ordered[k].row, _joined([v.col for v in rest])]))
+            options.append(tree.product([self._joined([v.row for v in rest]), ordered[k].col]))
+            options.append(tree.product([ordered[k].row, self._joined([v.col for v in rest])]))
         return min(options, key=tree.cost)
 
     def _assemble(
@@ -343,7 +342,7 @@ class MatrixNotation:
             mine = labels.get(free_[0], [])
             if not mine:
                 return _same(tree.num(1)), False
-            return Vec(_joined([v.col for v in mine]), _joined([v.row for v in mine])), True
+            return Vec(self._joined([v.col for v in mine]), self._joined([v.row for v in mine])), True
         if len(free_) != 2:
             raise Irreducible
         i, j = free_
@@ -351,14 +350,45 @@ class MatrixNotation:
         if identity:
             parts = [v.col for v in (*at_i, *at_j)]
             parts += [tree.call("diag", (e.leaving(i),), i[1], 1) for e in edges]
-            return _same(tree.diag(_joined(parts)) if parts else tree.eye(i[1])), True
+            return _same(tree.diag(self._joined(parts)) if parts else tree.eye(i[1])), True
         parts = [e.leaving(i) for e in edges]
         if not parts and at_i and at_j:
-            return _same(tree.product([_joined([v.col for v in at_i]), _joined([v.row for v in at_j])])), True
+            return _same(tree.product([self._joined([v.col for v in at_i]), self._joined([v.row for v in at_j])])), True
         every = [*(v.col for v in at_i), *parts, *(v.row for v in at_j)]
         if not every:
             return _same(tree.num(1)), False
-        return _same(_joined(every)), bool(parts)
+        return _same(self._joined(every)), bool(parts)
+
+    # -- the order of factors --------------------------------------------------------------------------------------
+
+    def _rank(self, node: Node) -> tuple[int, int]:
+        """The order of factors in an elementwise product: signals and products, names, functions, brackets.
+
+        Names come in the order of the program, whatever they are called, constants in front.
+        """
+        core = node.args[0] if node.op in ("T", "pow") else node
+        if core.op == "prod":
+            return (0, 0)
+        if core.op == "sym":
+            variable = self.program.variables.get(str(core.data))
+            if variable is not None and variable.kind == "signal":
+                return (0, 0)
+            return (1, self.program.places().get(str(core.data), 0))
+        if core.op == "fn":
+            return (2, 0)
+        if core.op == "sum":
+            return (4, 0)
+        return (3, 0)
+
+    def _joined(self, parts: list[Node]) -> Node:
+        """An elementwise product; what has a negative power stands behind ./ where the rest can stand by itself."""
+        below = [p for p in parts if _is_inverse(p)]
+        above = [p for p in parts if p not in below]
+        kinds = {_kind(p) for p in above}
+        if not below or (kinds >= {"row", "column"} and "matrix" not in kinds):
+            return tree.hadamard(sorted(parts, key=self._rank))
+        bottom = tree.hadamard(sorted(map(_inverted, below), key=self._rank))
+        return tree.quotient(tree.hadamard(sorted(above, key=self._rank)) if above else tree.num(1), bottom)
 
     # -- names -----------------------------------------------------------------------------------------------------
 
@@ -442,20 +472,6 @@ def _shape(dims: tuple[Dim, ...], orientation: str) -> tuple[Dim, Dim]:
     return (dims[0], dims[1])
 
 
-def _rank(node: Node) -> tuple[int, int]:
-    """The order of factors in an elementwise product: products, names, functions, brackets."""
-    core = node.args[0] if node.op in ("T", "pow") else node
-    if core.op == "prod":
-        return (0, 0)
-    if core.op == "sym":
-        return (0, 0) if str(core.data)[:1] in "δΔ" else (1, 0)
-    if core.op == "fn":
-        return (2, 0)
-    if core.op == "sum":
-        return (4, 0)
-    return (3, 0)
-
-
 def _kind(node: Node) -> str:
     """scalar, column, row, identity or matrix, as it is read back."""
     if node.op == "eye":
@@ -488,17 +504,6 @@ def _meet_early(ordered: list[tuple[int, Node]]) -> bool:
 
 def _same(node: Node) -> Vec:
     return Vec(node, node)
-
-
-def _joined(parts: list[Node]) -> Node:
-    """An elementwise product; what has a negative power stands behind ./ where the rest can stand by itself."""
-    below = [p for p in parts if _is_inverse(p)]
-    above = [p for p in parts if p not in below]
-    kinds = {_kind(p) for p in above}
-    if not below or (kinds >= {"row", "column"} and "matrix" not in kinds):
-        return tree.hadamard(sorted(parts, key=_rank))
-    bottom = tree.hadamard(sorted(map(_inverted, below), key=_rank))
-    return tree.quotient(tree.hadamard(sorted(above, key=_rank)) if above else tree.num(1), bottom)
 
 
 def _is_inverse(node: Node) -> bool:

@@ -8,13 +8,16 @@ one more entry in `SIGNS`.
 from __future__ import annotations
 
 import re
+import textwrap
 import unicodedata
 from collections.abc import Collection
 
 from chainrule.dims import GREEK_NAMES
-from chainrule.notation.latex import entry_to_latex, name_to_latex
+from chainrule.notation.latex import entry_to_latex, name_to_latex, to_latex
+from chainrule.notation.sentence import Sentence, say
+from chainrule.notation.tree import Node, inlined
 
-__all__ = ["escaped", "formula_to_latex", "sentence_parts", "sentence_to_latex", "sentence_to_math"]
+__all__ = ["escaped", "formula_to_latex", "sentence_parts", "sentence_to_latex", "sentence_to_math", "wrapped"]
 
 SIGNS = {
     "∂": r"\partial ", "∇": r"\nabla ", "∘": r"\circ ", "⊙": r"\odot ", "×": r"\times ", "·": r"\cdot ", "−": "-",
@@ -144,7 +147,16 @@ def sentence_to_math(text: str, names: Collection[str] = (), plain: bool = False
 
 
 def sentence_parts(text: str, names: Collection[str]) -> list[tuple[bool, str]]:
-    """A sentence as runs of words (False) and of formulas (True); formulas are LaTeX already."""
+    """A sentence as runs of words (False) and of formulas (True); formulas are LaTeX already.
+
+    A `Sentence` knows its formulas; in plain text they are found by their look.
+    """
+    if isinstance(text, Sentence):
+        return [
+            run
+            for piece in text.parts
+            for run in ([(True, to_latex(inlined(piece)))] if isinstance(piece, Node) else sentence_parts(piece, names))
+        ]
     runs: list[tuple[bool, str]] = []
     for word in re.findall(r"\s+|\S+", text):
         if word.isspace():
@@ -168,6 +180,28 @@ def sentence_parts(text: str, names: Collection[str]) -> list[tuple[bool, str]]:
         else:
             joined.append((math, piece))
     return [(math, formula_to_latex(piece) if math else piece) for math, piece in joined]
+
+
+def wrapped(text: str, width: int) -> list[str]:
+    """A sentence in lines of at most about `width` letters; a formula is not broken, nor parted from its comma."""
+    if not isinstance(text, Sentence):
+        return textwrap.wrap(text, width)
+    chunks: list[list[str | Node]] = [[]]
+    for piece in text.parts:
+        words: list[str | Node] = [piece] if isinstance(piece, Node) else [*piece.split(" ")]
+        for k, word in enumerate(words):
+            if k and chunks[-1]:
+                chunks.append([])
+            if word:
+                chunks[-1].append(word)
+    lines: list[Sentence] = []
+    for chunk in chunks:
+        added = say(lines[-1], " ", *chunk) if lines else say(*chunk)
+        if lines and len(added) <= width:
+            lines[-1] = added
+        elif chunk:
+            lines.append(say(*chunk))
+    return list(lines)
 
 
 def _bare(word: str) -> tuple[str, str, str]:

@@ -124,6 +124,11 @@ def _transposed(node: Node) -> str:
     return _tight(node.args[0], POSTFIX if node.args[0].op != "pow" else ATOM) + "ᵀ"
 
 
+def _second(node: Node) -> str:
+    top, first, second = (_tight(a, ATOM) for a in node.args)
+    return f"∂²{top}/∂{first}²" if first == second else f"∂²{top}/∂{first}∂{second}"
+
+
 def _norm(node: Node) -> str:
     return f"norm({_write(node.args[0])})"
 
@@ -154,5 +159,10 @@ _WRITERS: dict[str, Callable[[Node], str]] = {
     "sigma": lambda n: f"sum({n.data}, {_write(n.args[0])})",
     "iverson": lambda n: "1[{} = {}]".format(*names_in(n)),
     "partial": lambda n: f"∂{_tight(n.args[0], ATOM)}/∂{_tight(n.args[1], ATOM)}",
+    "second": _second,
+    "foreign": lambda n: _write(n.args[0]),
+    "bracketed": lambda n: f"({_write(n.args[0])})",
+    "worded": lambda n: str(n.data),
+    "range": lambda n: f"{names_in(n)[0]} = 1..{display_name(names_in(n)[1])}",
     "group": lambda n: f"({_write(n.args[0])})",
 }  # fmt: skip

@@ -6,7 +6,7 @@ Every node knows its rows and columns (1 where there is one). Binding strength d
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from math import prod
 
@@ -20,13 +20,17 @@ __all__ = [
     "SUM",
     "Node",
     "at",
+    "bracketed",
     "call",
     "cost",
     "diag",
     "divide",
+    "equal",
     "eye",
+    "foreign",
     "group",
     "hadamard",
+    "inlined",
     "iverson",
     "names_in",
     "num",
@@ -35,11 +39,13 @@ __all__ = [
     "power",
     "product",
     "quotient",
+    "run_over",
     "sigma",
     "strength",
     "sum_of",
     "sym",
     "transpose",
+    "worded",
 ]  # fmt: skip
 
 SUM, HADAMARD, PRODUCT, NEGATION, POSTFIX, ATOM = 1, 2, 3, 4, 5, 6
@@ -56,11 +62,16 @@ class Node:
     sigma: Σ over a letter, which is `data`, of the one argument.
     iverson: 1[i = j]; `data` holds the two letters.
     partial: ∂top/∂bottom of two names or entries, ∂z[k]/∂W[i,j] or ∂θ/∂h; with its rows and columns it is a Jacobian,
-      and stands in a product without brackets.
+      and stands in a product without brackets. `data` is "/" where it is written on one level.
+    second: ∂²top/∂a∂b; the arguments are top, a and b.
     ^: a power, as pow, that text writes with its exponent and never as a root.
     raised: a power whose exponent is the second argument.  rel: a comparison, `data` is its sign.
     bracket: 1[…] of a comparison.
     raw: a formula that is only known as text.
+    foreign: a formula whose letters are not those of the program around it.
+    bracketed: brackets that stay, around a formula in a sentence.
+    worded: a formula that text writes as it was written, which is `data`.
+    range: k = 1..N; `data` is the letter and the size.
     group: brackets that only text has: LaTeX and MathML decide for themselves.
     """
 
@@ -116,6 +127,38 @@ def iverson(first: str, second: str) -> Node:
 def partial(top: Node, bottom: Node, rows: Dim = 1, cols: Dim = 1) -> Node:
     """∂top/∂bottom: of two entries a number, of two vectors a Jacobian with these rows and columns."""
     return Node("partial", (top, bottom), None, rows, cols)
+
+
+def equal(left: Node, right: Node) -> Node:
+    """left = right."""
+    return Node("rel", (left, right), "=")
+
+
+def worded(node: Node, text: str) -> Node:
+    """A formula that text writes as somebody wrote it."""
+    return Node("worded", (node,), text, node.rows, node.cols)
+
+
+def run_over(letter: str, size: Dim) -> Node:
+    """letter = 1..size, what an index runs over."""
+    return Node("range", (), (letter, str(size)))
+
+
+def foreign(node: Node) -> Node:
+    """A formula in letters of its own: an identity's W is not the program's W, though it looks alike."""
+    return Node("foreign", (node,), None, node.rows, node.cols)
+
+
+def inlined(node: Node) -> Node:
+    """A formula for the middle of a sentence: its derivatives are written on one level, ∂z/∂x."""
+    if node.op == "partial":
+        return replace(node, data="/")
+    return replace(node, args=tuple(map(inlined, node.args))) if node.args else node
+
+
+def bracketed(node: Node) -> Node:
+    """A formula in brackets, in a sentence."""
+    return Node("bracketed", (node,), None, node.rows, node.cols)
 
 
 def group(node: Node) -> Node:
@@ -222,8 +265,10 @@ def sum_of(terms: list[tuple[int, Node]]) -> Node:
 
 def strength(node: Node) -> int:
     """How strongly the outermost operation of a node binds."""
-    if node.op == "rel":
+    if node.op in ("rel", "range"):
         return SUM - 1
+    if node.op in ("worded", "foreign"):
+        return strength(node.args[0])
     if node.op == "sum":
         return SUM
     if node.op in ("had", "ediv"):

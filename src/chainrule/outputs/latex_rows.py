@@ -7,14 +7,13 @@ lines, and reasons stand at the right, or beneath where there is no room. Widths
 from __future__ import annotations
 
 import re
-import textwrap
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from chainrule.notation.latex import to_latex
 from chainrule.notation.lines import broken, width
-from chainrule.notation.prose import formula_to_latex, sentence_to_math
+from chainrule.notation.prose import formula_to_latex, sentence_to_math, wrapped
 from chainrule.notation.tree import partial, sym
 from chainrule.outputs.story import Chain, Proof, chains, forms
 from chainrule.outputs.text import chain_sizes, said_size, size, sizes_said
@@ -171,8 +170,8 @@ def _set(row: Row, room: float, wrap: int, apart: bool, names: set[str], page: b
             shown.append(rf"  &{INDENT}{label}\ {first}")
             shown += [rf"  &{INDENT}\qquad {{}} {part}" for part in others]
     if row.note:
-        wrapped = textwrap.wrap(row.note, wrap or int(0.8 * room)) or [""]
-        notes = [sentence_to_math(" ".join(part.split()), names, page) for part in wrapped]
+        parts_of_note = wrapped(row.note, wrap or int(0.8 * room)) or [""]
+        notes = [sentence_to_math(part, names, page) for part in parts_of_note]
         if wrap:
             shown += ["  &"] * (len(notes) - len(shown))
             shown[: len(notes)] = [f"{a} && {b}" for a, b in zip(shown, notes, strict=False)]

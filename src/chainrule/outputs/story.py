@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 from chainrule.errors import ChainruleError
 from chainrule.explanation.steps import Formula, ProofLine, Step
+from chainrule.notation.sentence import say
 
 if TYPE_CHECKING:
     from chainrule.derivation import Derivation, Gradient, Written
@@ -89,7 +90,7 @@ class Line:
     @property
     def because(self) -> str:
         """The rule, with what it says here in brackets."""
-        return f"{self.rule}  ({self.detail})" if self.detail else self.rule
+        return say(self.rule, "  (", self.detail, ")") if self.detail else self.rule
 
 
 @dataclass

@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from chainrule.network import Network
 
 __all__ = [
-    "Line", "chain_sizes", "derivation_lines", "derivation_text", "pad", "plain", "program_lines", "said_size",
-    "size", "sizes_said", "text_width", "title",
+    "Line", "chain_sizes", "derivation_lines", "derivation_text", "formula_lines", "pad", "plain", "program_lines",
+    "said_size", "size", "sizes_said", "text_width", "title",
 ]  # fmt: skip
 
 Line = list[tuple[str, str]]  # pieces of text with their styles
@@ -90,14 +90,14 @@ def derivation_lines(derivation: Derivation, explain: int = 0, layout: str = "bo
     if derivation.signals:
         lines.append(title("Error signals", SIGNALS_SAID))
         for signal in derivation.signals.values():
-            lines += _formula(derivation, signal, explain, layout)
+            lines += formula_lines(derivation, signal, explain, layout)
         if lines[-1]:
             lines.append([])
     lines.append(title("Gradients", GRADIENTS_SAID[layout]))
     if not derivation.gradients:
         lines.append([("  none: no parameter and no input is declared", "dim")])
     for gradient in derivation.gradients.values():
-        lines += _formula(derivation, gradient, explain, layout)
+        lines += formula_lines(derivation, gradient, explain, layout)
     used = conditions(derivation, explain)
     parts = [[title("Conditions used"), *([(f"  {text}", "")] for text in used)]] if used else []
     parts += [[title(f"Proof of {p.identity}", p.detail), *_proof(p)] for p in proofs(derivation, explain)]
@@ -121,7 +121,8 @@ def sizes_said(own: str, factors: str) -> str:
     return own if factors in (own, "") else f"{own} = {factors}"
 
 
-def _formula(derivation: Derivation, gradient: Gradient, explain: int, layout: str) -> list[Line]:
+def formula_lines(derivation: Derivation, gradient: Gradient, explain: int, layout: str) -> list[Line]:
+    """One signal or gradient: its formula and sizes, and from level 1 its reason and steps."""
     symbol = gradient.symbol
     main, *others = forms(derivation, gradient, layout)
     lines: list[Line] = [[("  " + symbol, "cyan"), (" = ", ""), (main.written.text, "bold")]]

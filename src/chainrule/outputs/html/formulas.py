@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from chainrule.dims import ascii_name, display_name
 from chainrule.notation.mathml import inner_mathml, name_to_mathml
+from chainrule.notation.sentence import sentence_to_html
 from chainrule.notation.sizes import size_text
 from chainrule.outputs.html.names import Names, unmarked
 
@@ -29,7 +30,7 @@ def formula_article(gradient: Gradient, derivation: Derivation, names: Names, ex
         if is_signal
         else f"Gradient at <math>{name_to_mathml(gradient.of)}</math>"
     )
-    reason = f'<p class="reason">{escape(gradient.reason)}</p>' if gradient.reason else ""
+    reason = f'<p class="reason">{sentence_to_html(gradient.reason)}</p>' if gradient.reason else ""
     return f"""<article class="formula" id="{anchor}">
 <h3><span>{heading}</span> <span class="size">{names.size(gradient.shape)}</span></h3>
 <div class="layouts">
@@ -108,14 +109,14 @@ def _line(formula: Formula, sign: str, rule: str, details: str = "") -> str:
 def _rule(step: Step) -> str:
     """The rule's name, its identity in the book, the detail, and what is assumed and not said by the detail."""
     numbered = step.identity == step.rule and step.rule[:1].isdigit()
-    out = f'<span class="name">{"identity " if numbered else ""}{escape(step.rule)}</span>'
+    out = f'<span class="name">{"identity " if numbered else ""}{sentence_to_html(step.rule)}</span>'
     if step.identity and step.identity != step.rule:
         out += f' <span class="identity">{escape(step.identity)}</span>'
     if step.detail:
-        out += f' <span class="detail">{escape(step.detail)}</span>'
+        out += f' <span class="detail">{sentence_to_html(step.detail)}</span>'
     for condition in step.conditions:
         if condition not in step.detail:
-            out += f' <span class="condition">{escape(condition)}</span>'
+            out += f' <span class="condition">{sentence_to_html(condition)}</span>'
     return out
 
 
@@ -136,7 +137,7 @@ def _proof(step: Step) -> str:
     for line in step.proof:
         if line.left is not None:
             lines.append(_line(line.left, "", ""))
-        lines.append(_line(line.right, "=" if lines else "", escape(line.rule)))
+        lines.append(_line(line.right, "=" if lines else "", sentence_to_html(line.rule)))
     body = f'<ol class="chain">\n{"".join(lines)}</ol>'
     if not step.identity:
         return body
@@ -165,7 +166,7 @@ def conditions_section(derivation: Derivation, explain: int) -> str:
     if not used:
         return ""
     items = "\n".join(
-        f'<li>{escape(condition)} <span class="where">used for {escape(", ".join(places))}</span></li>'
+        f'<li>{sentence_to_html(condition)} <span class="where">used for {escape(", ".join(places))}</span></li>'
         for condition, places in used.items()
     )
     return f"""<section aria-labelledby="conditions">

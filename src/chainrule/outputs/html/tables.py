@@ -12,7 +12,7 @@ from chainrule.outputs.html.names import KINDS, Names
 if TYPE_CHECKING:
     from chainrule.network import NamedEquation, Network
 
-__all__ = ["declarations_table", "equations_table"]
+__all__ = ["declarations_table", "equation_parts", "equations_table"]
 
 
 def declarations_table(network: Network, names: Names) -> str:
@@ -50,6 +50,11 @@ def equations_table(network: Network, names: Names) -> str:
 
 def equation_mathml(equation: NamedEquation) -> str:
     """name = right-hand side."""
+    return f"<math>{''.join(equation_parts(equation))}</math>"
+
+
+def equation_parts(equation: NamedEquation) -> tuple[str, str, str]:
+    """The left-hand side, =, the right-hand side."""
     left = name_to_mathml(equation.name)
     if equation.indices:
         letters = equation.indices[1:-1].split(",")
@@ -57,7 +62,7 @@ def equation_mathml(equation: NamedEquation) -> str:
         left = f"<msub>{left}<mrow>{below}</mrow></msub>"
     known = equation.node is not None and not _is_raw(equation.node)
     right = inner_mathml(equation.node) if known and equation.node is not None else text_to_mathml(equation.text)
-    return f"<math>{left}<mo>=</mo>{right}</math>"
+    return left, "<mo>=</mo>", right
 
 
 def _is_raw(node: Node) -> bool:
