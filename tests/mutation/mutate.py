@@ -13,6 +13,7 @@ To add a kind, write a function and add it to `KINDS`.
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
@@ -610,6 +611,26 @@ def equal(a: list[Array] | None, b: list[Array] | None) -> bool:
     if a is None or b is None:
         return False
     return all(distance(x, y) < APART for x, y in zip(a, b, strict=True))
+
+
+@cache
+def twice_wrong(name: str, count: int) -> tuple[Mutant, ...]:
+    """Claims with two mistakes, which may not cancel out. What they are called is nobody's business."""
+    s = subject(name)
+    rng = random.Random(name)
+    formulas = list(right_formulas(s))
+    out: list[Mutant] = []
+    for _ in range(60 * count):
+        if len(out) == count:
+            break
+        place = rng.choice(formulas)
+        first, second = rng.sample([make for kind, make in KINDS.items() if kind != "layout"], 2)
+        spoiled = list(first(place))
+        again = list(second(replace(place, node=rng.choice(spoiled).node))) if spoiled else []
+        made = mutant(place, "two", rng.choice(again)) if again else None
+        if made is not None:
+            out.append(made)
+    return tuple(out)
 
 
 def share(number: int, shares: int, most: int = 3) -> list[Mutant]:

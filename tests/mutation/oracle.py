@@ -63,7 +63,7 @@ class Subject:
     def named(self) -> dict[str, list[Array]]:
         """The values of the names that people wrote, with rows and columns."""
         return {n: [paper(p[n], self.program.variables[n].orientation) for p in self.points]
-                for n in self.names if n in self.points[0] and not n.startswith("∂")}  # fmt: skip
+                for n in sorted(self.names) if n in self.points[0] and not n.startswith("∂")}  # fmt: skip
 
     def parse(self, text: str) -> ast.Expr:
         return parse_expression(text, functions=self.functions, variables=self.names | set(self.symbols))
