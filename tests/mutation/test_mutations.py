@@ -14,10 +14,13 @@ import pytest
 
 import chainrule as cr
 from chainrule.errors import ChainruleError
-from mutation.mutate import KINDS, Mutant, mutants, right_formulas, share, twice_wrong
+from mutation.mistakes import KINDS
+from mutation.mutate import Mutant, mutants, share, twice_wrong
 from mutation.oracle import subject
+from mutation.places import right_formulas
 from mutation.programs import PROGRAMS
-from mutation.rewrite import RULES, Rewritten, rewritten
+from mutation.rewrite import Rewritten, rewritten
+from mutation.rules import RULES
 
 NAMED = 0.95  # of all mutants
 EACH = 0.8  # of each kind, so that none can hide behind the common ones
