@@ -30,7 +30,7 @@ def formula_article(gradient: Gradient, derivation: Derivation, names: Names, ex
         if is_signal
         else f"Gradient at <math>{name_to_mathml(gradient.of)}</math>"
     )
-    reason = f'<p class="reason">{sentence_to_html(gradient.reason)}</p>' if gradient.reason else ""
+    reason = f'<p class="reason scroll">{sentence_to_html(gradient.reason)}</p>' if gradient.reason else ""
     return f"""<article class="formula" id="{anchor}">
 <h3><span>{heading}</span> <span class="size">{names.size(gradient.shape)}</span></h3>
 <div class="layouts">
