@@ -1,8 +1,8 @@
 """Makes the pages that are written as templates: runs each command of `*.md.in` and sets what it prints below it.
 
 `make docs` writes the pages, and runs the example notebook; `tests/test_docs.py` and `tests/test_notebook.py` run them
-again and compare, so that they stay true. Figures that differ from machine to machine are written as …, which stands
-for anything.
+again and compare, so that they stay true. Figures that differ from machine to machine are written as …, which
+stands for anything.
 """
 
 from __future__ import annotations

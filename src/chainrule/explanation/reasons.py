@@ -14,10 +14,12 @@ from chainrule.dims import display_name
 from chainrule.notation import tree
 from chainrule.notation.index import in_order, index_node, letters_for, summed_letters
 from chainrule.notation.sentence import Sentence, joined, say
+from chainrule.notation.text import to_text
 from chainrule.notation.tree import Node, sym
 
 __all__ = ["Target", "layout_reason"]
 
+SHORT = 40  # letters: a longer formula is shown by itself, not in the sentence
 SIDES = ("rows", "columns")
 
 
@@ -103,7 +105,8 @@ def _relation(target: Target) -> list[Sentence]:
     """What numerator layout has instead."""
     own = target.variable
     if len(own.dims) == 2:
-        return [say("in numerator layout it is the transpose, ", target.numerator)]
+        shown = (", ", target.numerator) if len(to_text(target.numerator)) <= SHORT else ()
+        return [say("in numerator layout it is the transpose", *shown)]
     if own.orientation == "column":
         shape = say("; turned, it has the shape of ", sym(own.name))
         return [say("in numerator layout it is the row ", target.numerator, shape)]

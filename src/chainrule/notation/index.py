@@ -84,9 +84,9 @@ def in_order(program: Program, factors: Iterable[Factor]) -> list[Factor]:
     place = program.places()
 
     def rank(factor: Factor) -> tuple[int, int]:
-        (head, name, _), _ = factor
+        (head, name, indices), _ = factor
         if head == "δ":
-            return (0, 0)
+            return (0, -min(indices)[0])  # 1[k = i] 1[l = j], as the letters come
         first = str(name[0][0] if isinstance(name, tuple) else name)
         position = place.get(first, 0)
         if head in ("#", "n"):

@@ -9,7 +9,19 @@ from fractions import Fraction
 from chainrule.dims import ACCENT_NAMES, GREEK_NAMES, canonical_name
 from chainrule.functions import FUNCTIONS
 from chainrule.notation.text import number_text
-from chainrule.notation.tree import ATOM, HADAMARD, NEGATION, POSTFIX, PRODUCT, SUM, Node, names_in, strength
+from chainrule.notation.tree import (
+    ATOM,
+    HADAMARD,
+    NEGATION,
+    POSTFIX,
+    PRODUCT,
+    SUM,
+    Node,
+    flat_below,
+    has_quotient,
+    names_in,
+    strength,
+)
 
 __all__ = ["entry_to_latex", "function_to_latex", "letter_to_latex", "name_to_latex", "to_latex"]
 
@@ -94,8 +106,8 @@ def to_latex(node: Node, at_least: int = 0) -> str:
 
 def _strength(node: Node) -> int:
     """As in text, but a fraction needs brackets only below an exponent, and Σ reaches as far as a product does."""
-    if node.op == "partial" and node.data == "/":
-        return PRODUCT
+    if node.op in ("partial", "div") and node.data == "/":
+        return HADAMARD  # (1/N) u, though a/N + b
     if node.op in ("div", "ediv", "partial") or (node.op == "sym" and str(node.data).startswith("∂")):
         return NEGATION
     return HADAMARD if node.op == "sigma" else strength(node)
@@ -142,7 +154,12 @@ def _prod(node: Node) -> str:
 
 
 def _div(node: Node) -> str:
-    return rf"\frac{{{to_latex(node.args[0])}}}{{{to_latex(node.args[1])}}}"
+    top, bottom = node.args
+    if node.op == "div" and node.data == "/":
+        return f"{to_latex(top, PRODUCT)}/{to_latex(bottom, POSTFIX)}"
+    if node.op == "div" and has_quotient(top):
+        return rf"\frac{{1}}{{{to_latex(flat_below(bottom))}}} {to_latex(top, PRODUCT)}"
+    return rf"\frac{{{to_latex(flat_below(top))}}}{{{to_latex(flat_below(bottom))}}}"
 
 
 def _pow(node: Node) -> str:

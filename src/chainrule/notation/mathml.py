@@ -14,7 +14,7 @@ from html import escape
 
 from chainrule.dims import ACCENT_NAMES, canonical_name
 from chainrule.notation.text import FUNCTION_TEXT, number_text
-from chainrule.notation.tree import ATOM, HADAMARD, POSTFIX, PRODUCT, SUM, Node, strength
+from chainrule.notation.tree import ATOM, HADAMARD, POSTFIX, PRODUCT, SUM, Node, flat_below, has_quotient, strength
 
 __all__ = ["inner_mathml", "name_parts", "name_to_mathml", "partial_to_mathml", "text_to_mathml", "to_mathml"]
 
@@ -38,7 +38,8 @@ def inner_mathml(node: Node, at_least: int = 0) -> str:
     if node.op == "group":  # brackets that only text needs
         return inner_mathml(node.args[0], at_least)
     body = _WRITERS[node.op](node)
-    binds = HADAMARD if node.op == "sigma" else strength(node)  # what follows a sum would be read as summed
+    level = node.op in ("partial", "div") and node.data == "/"  # (1/N) u, though a/N + b
+    binds = HADAMARD if node.op == "sigma" or level else strength(node)  # what follows a sum would be read as summed
     if binds >= at_least or (_is_fraction(node) and at_least < POSTFIX):
         return body  # a fraction line groups by itself, except below an exponent
     return _fenced(body, _is_tall(node))
@@ -150,9 +151,9 @@ def _fenced(body: str, tall: bool, left: str = "(", right: str = ")") -> str:
 def _is_fraction(node: Node) -> bool:
     if node.op in ("pow", "^"):
         return _is_reciprocal(node)
-    if node.op == "partial":
+    if node.op in ("partial", "div"):
         return node.data != "/"
-    return node.op in ("div", "ediv") or (node.op == "num" and "/" in number_text(Fraction(str(node.data))))
+    return node.op == "ediv" or (node.op == "num" and "/" in number_text(Fraction(str(node.data))))
 
 
 def _is_reciprocal(node: Node) -> bool:
@@ -165,6 +166,17 @@ def _is_tall(node: Node) -> bool:
 
 def _fraction(top: str, bottom: str) -> str:
     return f"<mfrac>{top}{bottom}</mfrac>"
+
+
+def _div(node: Node) -> str:
+    top, bottom = node.args
+    if node.op == "div" and node.data == "/":
+        slash = '<mo lspace="0" rspace="0">/</mo>'
+        return _row(inner_mathml(top, PRODUCT) + slash + inner_mathml(bottom, POSTFIX))
+    if node.op == "div" and has_quotient(top):
+        one = _fraction("<mn>1</mn>", inner_mathml(flat_below(bottom)))
+        return _row(one + WIDE_TIMES + inner_mathml(top, PRODUCT))
+    return _fraction(inner_mathml(flat_below(top)), inner_mathml(flat_below(bottom)))
 
 
 def _number(value: Fraction) -> str:
@@ -299,8 +311,7 @@ def _raised(node: Node) -> str:
 _WRITERS: dict[str, Callable[[Node], str]] = {
     "sym": _sym, "sum": _sum, "prod": _prod, "had": _had, "pow": _pow, "T": _transposed, "diag": _diag, "ones": _ones,
     "num": lambda n: _number(Fraction(str(n.data))),
-    "div": lambda n: _fraction(inner_mathml(n.args[0]), inner_mathml(n.args[1])),
-    "ediv": lambda n: _fraction(inner_mathml(n.args[0]), inner_mathml(n.args[1])),
+    "div": _div, "ediv": _div,
     "norm": lambda n: _fenced(inner_mathml(n.args[0]), _is_tall(n), "‖", "‖"),
     "fn": _call, "call": _call,
     "at": _at, "sigma": _sigma, "iverson": _iverson, "^": _pow,

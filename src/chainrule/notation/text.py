@@ -70,7 +70,8 @@ def _had(node: Node) -> str:
 def _prod(node: Node) -> str:
     parts: list[str] = []
     for position, a in enumerate(node.args):
-        if a.op == "ones" and a.rows == 1 and position < len(node.args) - 1:
+        following = node.args[position + 1] if position < len(node.args) - 1 else None
+        if a.op == "ones" and a.rows == 1 and following is not None and following.op != "partial":  # ∂c/∂Ŷ has no rows
             parts.append("1ᵀ")  # its size follows from its neighbour
             continue
         text = to_text(a, NEGATION if position else PRODUCT)
@@ -121,7 +122,9 @@ def _entry_power(node: Node) -> str:
 
 
 def _transposed(node: Node) -> str:
-    return _tight(node.args[0], POSTFIX if node.args[0].op != "pow" else ATOM) + "ᵀ"
+    inner = node.args[0]
+    power = inner.op == "pow" and Fraction(str(inner.data)) != Fraction(1, 2)  # sqrt(v)ᵀ is a call
+    return _tight(inner, ATOM if power else POSTFIX) + "ᵀ"
 
 
 def _second(node: Node) -> str:
@@ -136,7 +139,8 @@ def _norm(node: Node) -> str:
 def _fn(node: Node) -> str:
     name = str(node.data)
     primes = len(name) - len(name.rstrip("'"))
-    return f"{FUNCTION_TEXT.get(name, name.rstrip(chr(39)))}{'′' * primes}({_write(node.args[0])})"
+    bare = name.rstrip("'")
+    return f"{FUNCTION_TEXT.get(bare, bare)}{'′' * primes}({_write(node.args[0])})"
 
 
 def _call(node: Node) -> str:

@@ -27,9 +27,11 @@ __all__ = [
     "divide",
     "equal",
     "eye",
+    "flat_below",
     "foreign",
     "group",
     "hadamard",
+    "has_quotient",
     "inlined",
     "iverson",
     "names_in",
@@ -62,7 +64,8 @@ class Node:
     sigma: Σ over a letter, which is `data`, of the one argument.
     iverson: 1[i = j]; `data` holds the two letters.
     partial: ∂top/∂bottom of two names or entries, ∂z[k]/∂W[i,j] or ∂θ/∂h; with its rows and columns it is a Jacobian,
-      and stands in a product without brackets. `data` is "/" where it is written on one level.
+      and stands in a product without brackets. `data` is "/" where it is written on one level,
+      as in div.
     second: ∂²top/∂a∂b; the arguments are top, a and b.
     ^: a power, as pow, that text writes with its exponent and never as a root.
     raised: a power whose exponent is the second argument.  rel: a comparison, `data` is its sign.
@@ -150,10 +153,22 @@ def foreign(node: Node) -> Node:
 
 
 def inlined(node: Node) -> Node:
-    """A formula for the middle of a sentence: its derivatives are written on one level, ∂z/∂x."""
-    if node.op == "partial":
-        return replace(node, data="/")
+    """A formula for the middle of a sentence: derivatives and quotients are written on one level, ∂z/∂x, a/n."""
+    if node.op in ("partial", "div"):
+        return replace(node, args=tuple(map(inlined, node.args)), data="/")
     return replace(node, args=tuple(map(inlined, node.args))) if node.args else node
+
+
+def flat_below(node: Node) -> Node:
+    """What stands above or below a fraction line: its own fractions are written on one level."""
+    if node.op in ("partial", "div"):
+        return replace(node, args=tuple(map(flat_below, node.args)), data="/")
+    return replace(node, args=tuple(map(flat_below, node.args))) if node.args else node
+
+
+def has_quotient(node: Node) -> bool:
+    """True where an elementwise quotient is a factor of it: then it stands beside 1/n, not above n."""
+    return node.op == "ediv" or (node.op in ("prod", "had", "T", "sum") and any(map(has_quotient, node.args)))
 
 
 def bracketed(node: Node) -> Node:

@@ -27,6 +27,7 @@ __all__ = ["Row", "align", "equation_rows", "gradient_rows", "proof_rows"]
 
 NOTE = 0.5  # of a line, at most, for a reason
 SIZES = 72  # letters in a dimension line
+TOGETHER = 24  # lines that stay on one page
 LEFT = 24  # letters at the left of the = sign
 INDENT = r"\phantom{=}\ "
 
@@ -139,12 +140,13 @@ def align(groups: Iterable[tuple[str, list[Row]]], names: set[str], limit: float
     room = limit - left - 4 - (right if at_right else 0)
     out: list[str] = []
     for comment, group in groups:
-        lines = [
-            line for row in group for line in _set(row, room, wrap if at_right else 0, apart and at_right, names, page)
-        ]
-        if lines:
-            end = r" \\[4pt]" if len(lines) > 1 else r" \\"  # what belongs together is seen, and stays on a page
-            out.append((f"  {comment}\n" if comment else "") + " \\\\*\n".join(lines) + end)
+        rows_ = [_set(row, room, wrap if at_right else 0, apart and at_right, names, page) for row in group]
+        count = sum(map(len, rows_))
+        if count:
+            end = r" \\[4pt]" if count > 1 else r" \\"  # what belongs together is seen, and stays on a page
+            stay = " \\\\*\n" if count <= TOGETHER else " \\\\\n"  # unless it would fill one
+            body = stay.join(" \\\\*\n".join(lines) for lines in rows_)
+            out.append((f"  {comment}\n" if comment else "") + body + end)
     return "\\begin{align*}\n" + "\n".join(out).removesuffix("[4pt]").removesuffix(r" \\") + "\n\\end{align*}"
 
 

@@ -141,9 +141,13 @@ def _proof(step: Step) -> str:
     body = f'<ol class="chain">\n{"".join(lines)}</ol>'
     if not step.identity:
         return body
-    here = ", ".join(f"{letter} is {meant}" for letter, meant in step.bindings.items() if letter != meant)
-    said = f"In the letters of identity {step.identity}" + (f"; here {here}" if here else "")
-    return f'<p class="here">{escape(said)}.</p>\n{unmarked(body)}'
+    here = ", ".join(f"{_name(letter)} is {_name(meant)}" for letter, meant in step.bindings.items() if letter != meant)
+    said = f"In the letters of identity {escape(step.identity)}" + (f"; here {here}" if here else "")
+    return unmarked(f'<p class="here">{said}.</p>\n{body}')
+
+
+def _name(name: str) -> str:
+    return f"<math>{name_to_mathml(name)}</math>"
 
 
 def _folded(kind: str, title: str, body: str, is_open: bool) -> str:
