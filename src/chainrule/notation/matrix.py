@@ -165,6 +165,9 @@ class MatrixNotation:
         scalars.extend((Node("norm", (node,)), Fraction(2)) for node in squares.values())
         left = [i for i in bound if i not in squares]
         means = {d for d, e in sizes.items() if e == -1}
+        places = self.program.places()
+        held = {i: sorted(places.get(str(a[1]), 0) for a, _ in factors if i in a[2]) for i in left}
+        left.sort(key=lambda i: (held[i], i))  # the program's order, whatever the names are
         self._reduce(left, free_, labels, edges, scalars, sizes, means, identity)
         ordered = sorted(sizes, key=lambda d: self.program.places().get(str(d), 0))
         scalars.extend((tree.sym(str(dim)), sizes[dim]) for dim in ordered if sizes[dim])
@@ -225,7 +228,7 @@ class MatrixNotation:
             if not bound:
                 return
             degree = {i: sum(1 for e in edges if i in (e.start, e.end)) for i in bound}
-            index = min(bound, key=lambda i: (degree[i], bool(labels.get(i)) and degree[i] == 2, i))
+            index = min(bound, key=lambda i: (degree[i], bool(labels.get(i)) and degree[i] == 2))
             if degree[index] > 2:
                 raise Irreducible
             bound.remove(index)
