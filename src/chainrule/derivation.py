@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from chainrule.algebra.expr import Expr, free, rename
+from chainrule.algebra.expr import variable as algebra_variable
 from chainrule.algebra.program import Program, Variable, is_anonymous
 from chainrule.calculus.reverse import Backward, differentiate
 from chainrule.dims import Dim, display_name
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
     from chainrule.verification import Report
 
 __all__ = ["Derivation", "Gradient", "Step"]
+
+# Facts that tie the entries of a matrix to each other; see docs/decisions/006-operations.md for the convention.
+CONSTRAINED = ("symmetric", "positive definite", "orthogonal", "diagonal", "lower triangular", "upper triangular")
 
 
 class Written:
@@ -229,8 +233,9 @@ class Derivation:
         if not is_anonymous(name):
             return at(name, letters)
         variable = self.program.variables[name]
-        value = self.program.equations[name].value
-        assert isinstance(value, dict)
+        value = self.program.expression(name)
+        if value is None:  # an operation: written as a call
+            value = algebra_variable(name, variable.indices)
         return Written(self.program, self.notation, value, variable.dims, variable.orientation).tree
 
     def symbol(self, gradient: Gradient) -> str:
@@ -262,7 +267,11 @@ class Derivation:
             many = ": one term for each, summed" if len(users) > 1 else ""
             return f"{self.describe(own.name)} reaches {display_name(self.loss)} through {' and '.join(users)}{many}"
         target = Target(self.loss, own, gradient.text, gradient.numerator, users)
-        return layout_reason(self.program, target, gradient.expression)
+        told = layout_reason(self.program, target, gradient.expression)
+        facts = [f for f in own.facts if f in CONSTRAINED]
+        if facts:
+            told += f"; {own.name} is {facts[0]}, and each entry is differentiated as if it could move by itself"
+        return told
 
     @cached_property
     def explainer(self) -> Explainer:

@@ -80,7 +80,7 @@ class Proof:
             self.work.define(Variable(symbol_of(name, self.wrt), dims), Operation("partial", (self.wrt,)))
 
     def lines(self) -> tuple[ProofLine, ...]:
-        out = [self._definition(name) for name in self.named]
+        out = [self._definition(name) for name in self.named if self.work.expression(name) is not None]
         for name in self.way:
             out += self._equation(name)
         out += self._answer()
@@ -242,6 +242,8 @@ class Proof:
         value, own = self.work.expression(name), self.work.variables.get(name)
         if value is None or own is None:
             return display_name(name)
+        if len(own.dims) > len(self.outer):  # a part with more indices than the proof has letters for
+            return "its definition" if is_anonymous(name) else display_name(name)
         right = self._index(value, own, ()).text
         if is_anonymous(name):
             return right

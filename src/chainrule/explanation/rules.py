@@ -7,6 +7,7 @@ from collections.abc import Callable
 from chainrule.algebra.program import Program, is_anonymous
 from chainrule.simplify.engine import RULES
 from chainrule.simplify.knowledge import Application
+from chainrule.simplify.matrices import MATRIX_FACTS
 
 __all__ = ["describe_application"]
 
@@ -25,6 +26,12 @@ def describe_application(
     if application.rule == "substitution":
         used = [equation(name) for name in subject.split(" ")]
         return application.rule, "; ".join(used), ()
+    if application.rule == "matrix facts":
+        facts = (
+            [f for f in program.variables[subject].facts if f in MATRIX_FACTS] if subject in program.variables else []
+        )
+        told = tuple(f"{text(subject)} is {fact}" for fact in facts[:1])
+        return application.rule, told[0] if told else STATEMENTS.get(application.rule, ""), told
     if subject in program.variables:
         said = equation(subject)
         return application.rule, said if not is_anonymous(subject) else f"{said}", ()
