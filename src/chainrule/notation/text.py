@@ -10,6 +10,7 @@ from chainrule.notation.tree import ATOM, HADAMARD, NEGATION, POSTFIX, PRODUCT, 
 
 __all__ = ["to_text"]
 
+MOST_DIGITS = 24  # of a decimal
 SUPERSCRIPTS = str.maketrans("0123456789-/", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻ᐟ")
 FUNCTION_TEXT = {"sigmoid": "σ"}
 
@@ -43,12 +44,21 @@ def _num(node: Node) -> str:
 
 
 def number_text(value: Fraction) -> str:
-    """A number: whole, a short decimal where it is one exactly, or a fraction."""
+    """A number, exactly: whole, a decimal where it is one (0.13415, 1.5e-6), or a fraction.
+
+    >>> number_text(Fraction(13415, 100000)), number_text(Fraction(1, 100000)), number_text(Fraction(2, 3))
+    ('0.13415', '1e-5', '2/3')
+    """
     if value.denominator == 1:
         return str(value.numerator)
-    for digits in range(1, 7):  # up to 1e-6
+    for digits in range(1, MOST_DIGITS + 1):
         if value.denominator > 8 and (10**digits) % value.denominator == 0:
-            return f"{float(value):.{digits}f}" if digits < 5 else f"{float(value):.0e}".replace("e-0", "e-")
+            sign, figures = "-" if value < 0 else "", str(abs(value.numerator) * 10**digits // value.denominator)
+            if digits > 4 and len(figures) <= 3:
+                mantissa = figures[0] + (f".{figures[1:]}" if len(figures) > 1 else "")
+                return f"{sign}{mantissa}e-{digits - len(figures) + 1}"
+            figures = figures.zfill(digits + 1)
+            return f"{sign}{figures[:-digits]}.{figures[-digits:]}"
     return f"{value.numerator}/{value.denominator}"
 
 
