@@ -30,7 +30,7 @@ from chainrule.language.expressions import summed_letter
 from chainrule.language.matrices import MATRIX_CALLS, Matrices
 from chainrule.language.parser import parse_program
 from chainrule.language.printer import print_expression
-from chainrule.language.scope import BUILTINS, Call, is_numeric, known_functions, squeeze
+from chainrule.language.scope import BUILTINS, Call, bare_name, is_numeric, known_functions, squeeze
 from chainrule.language.values import Value, add_values, broadcast, hadamard, matrix_product, orientation_of, transpose
 from chainrule.library import definition_names, definition_text
 
@@ -106,8 +106,15 @@ class Calls(Matrices):
             self.depth -= 1
         if result.orientation == "identity":
             return result
-        call = Call(definition.name, tuple(v.text for v in values))
+        call = Call(definition.name, tuple(map(self.argument_name, values)))
         return replace(result, expr=self.name_for(result.expr, result.orientation, call), text="")
+
+    def argument_name(self, value: Value) -> str:
+        """The name that an argument has, also one that the user never gave; its text where it has none as it stands."""
+        name = bare_name(value.expr, value.indices)
+        if name is None or self.program.variables[name].orientation != value.orientation:
+            return value.text
+        return name
 
     def call_elementwise(self, name: str, node: ast.Call) -> Value:
         record = FUNCTIONS[name]

@@ -75,7 +75,9 @@ class Scope:
             raise LanguageError(f"the name {name} is used twice{same}", "give one of the two another name", span)
         if key in self.dims:
             raise LanguageError(f"{name} is the name of a size already", "give one of the two another name", span)
-        if name in known_functions() or key in self.definitions or name in self.program.functions:
+        # A name of the library is free for a variable (L1, gate), unless the program calls it.
+        taken = name in known_functions() - definition_names() or name in self.program.functions
+        if taken or key in self.definitions:
             hint = f"{name}_1, or any other name for the variable"
             raise LanguageError(f"{name} is the name of a function", hint, span)
         self.names[key] = name

@@ -1,32 +1,83 @@
-"""The library: composite functions as definitions in the whiteboard language, so that derivatives are found."""
+"""The library: composite functions as definitions in the whiteboard language, so that derivatives are found.
+
+One `.net` file per family. A definition is one line; the comment block above it, if there is one, says where it is
+from, how a sample call is declared, and what the literature has as its derivative, for comparison:
+
+    # leaky_relu: Maas, Hannun and Ng 2013
+    #   given: input u : n; const a : scalar
+    #   literature u: δ ∘ ((u > 0) + a (u <= 0))
+    def leaky_relu(u, a) = relu(u) - a relu(-u)
+
+A new function is one such entry: `chainrule library` shows it and the tests differentiate it.
+"""
 
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-__all__ = ["definition_names", "definition_text"]
+__all__ = ["LibraryEntry", "definition_names", "definition_text", "entries"]
 
-_DEF = re.compile(r"^def\s+(\w+)\s*\(", re.MULTILINE)
+_DEF = re.compile(r"^def\s+(\w+)\s*\(([^)]*)\)", re.MULTILINE)
+_ABOVE = re.compile(r"((?:^#[^\n]*\n)+)\Z", re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True)
+class LibraryEntry:
+    """A definition. given: declarations of a sample call, in the language.  literature: name -> derivative, as text."""
+
+    name: str
+    parameters: tuple[str, ...]
+    text: str
+    family: str
+    source: str = ""
+    given: tuple[str, ...] = ()
+    literature: tuple[tuple[str, str], ...] = ()
 
 
 @lru_cache(maxsize=1)
-def _texts() -> dict[str, str]:
-    found: dict[str, str] = {}
+def _entries() -> dict[str, LibraryEntry]:
+    found: dict[str, LibraryEntry] = {}
     for path in sorted(Path(__file__).parent.glob("*.net")):
         text = path.read_text(encoding="utf-8")
         for match in _DEF.finditer(text):
             stop = text.find("\n", match.start())
-            found[match.group(1)] = text[match.start() : stop if stop >= 0 else len(text)]
+            line = text[match.start() : stop if stop >= 0 else len(text)]
+            parameters = tuple(p.strip() for p in match.group(2).split(","))
+            above = _ABOVE.search(text[: match.start()])
+            source, given, literature = _read(match.group(1), above.group(1) if above else "")
+            found[match.group(1)] = LibraryEntry(
+                match.group(1), parameters, line, path.stem, source, given, literature
+            )  # fmt: skip
     return found
+
+
+def _read(name: str, block: str) -> tuple[str, tuple[str, ...], tuple[tuple[str, str], ...]]:
+    source, literature = "", []
+    given: tuple[str, ...] = ()
+    for line in block.splitlines():
+        key, _, value = line.lstrip("# ").partition(":")
+        if key == name:
+            source = value.strip()
+        elif key == "given":
+            given = tuple(part.strip() for part in value.split(";"))
+        elif key.startswith("literature "):
+            literature.append((key.removeprefix("literature "), value.strip()))
+    return source, given, tuple(literature)
+
+
+def entries() -> dict[str, LibraryEntry]:
+    """Every definition, by its name."""
+    return dict(_entries())
 
 
 def definition_names() -> frozenset[str]:
     """The names that the library defines."""
-    return frozenset(_texts())
+    return frozenset(_entries())
 
 
 def definition_text(name: str) -> str:
     """The line that defines `name`."""
-    return _texts()[name]
+    return _entries()[name].text

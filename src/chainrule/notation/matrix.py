@@ -411,13 +411,27 @@ class MatrixNotation:
             variable = self.program.variables.get(text)
             if variable is None:
                 return None
+            if len(variable.dims) > 2:
+                return None
             rows, cols = _shape(variable.dims, variable.orientation)
-            args.append(tree.sym(text, rows, cols))
+            try:
+                args.append(self._written_out(text) if is_anonymous(text) else tree.sym(text, rows, cols))
+            except Irreducible:
+                return None
         variable = self.program.variables[name]
         if len(variable.dims) > 2:
             return None
         rows, cols = _shape(variable.dims, variable.orientation)
         return tree.call(source.function, tuple(args), rows, cols)
+
+    def _written_out(self, name: str) -> Node:
+        """What stands for a name that the user never gave, in its own orientation. Raises Irreducible."""
+        variable = self.program.variables[name]
+        if not variable.dims:
+            return self.scalar_of(name)
+        if len(variable.dims) == 2:
+            return self.matrix_of(name)[0]
+        return self.vector_of(name).row if variable.orientation == "row" else self.vector_of(name).col
 
     def scalar_of(self, name: str) -> Node:
         """A scalar variable, written out if it has no name."""

@@ -1,0 +1,58 @@
+"""`chainrule library`: the functions that are defined in the language, each with its derived backward pass."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from chainrule.cli.common import show
+
+if TYPE_CHECKING:
+    from chainrule.catalogue import CatalogueEntry
+    from chainrule.outputs.text import Line
+
+__all__ = ["library"]
+
+
+def _lines(found: CatalogueEntry) -> list[Line]:
+    entry = found.entry
+    lines: list[Line] = [[(entry.text.removeprefix("def "), "bold"), (f"   {entry.source}", "dim")]]
+    derivation = found.derivation
+    formulas = (*derivation.signals.values(), *derivation.gradients.values())
+    lines += [[("  " + f.symbol, "cyan"), (" = ", ""), (f.text, "")] for f in formulas]
+    lines.append([(f"  {found.size} symbols", "dim")])
+    for name, own, formula, size in found.compared():
+        lines.append([(f"  by {name}: {own} symbols; in the literature {size}: {formula}", "dim")])
+    return [*lines, []]
+
+
+@click.command()
+@click.argument("name", required=False)
+@click.option(
+    "--format", "form", default="text", show_default=True, type=click.Choice(["text", "json"]), help="How to write it."
+)
+def library(name: str | None, form: str) -> None:
+    """The library: each function, its backward pass as it is found, its size and the literature's.
+
+    \b
+    Example:
+      chainrule library
+      chainrule library layer_norm
+    """
+    from chainrule.catalogue import catalogue
+
+    found = catalogue(name)
+    if form == "json":
+        data = [
+            {"name": f.entry.name, "definition": f.entry.text, "source": f.entry.source, "size": f.size,
+             "signals": {s.name: s.text for s in f.derivation.signals.values()},
+             "gradients": {n: g.text for n, g in f.derivation.gradients.items()},
+             "literature": [{"wrt": n, "size": own, "formula": text, "literature_size": size}
+                            for n, own, text, size in f.compared()]} for f in found
+        ]  # fmt: skip
+        sys.stdout.write(json.dumps(data, ensure_ascii=False, indent=2) + "\n")
+        return
+    show([line for f in found for line in _lines(f)])

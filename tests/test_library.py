@@ -1,0 +1,167 @@
+"""The library against PyTorch's own functions in float64: values and every gradient, to 1e-9."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+from torch.nn import functional as F
+
+import chainrule as cr
+from chainrule.catalogue import CatalogueEntry, catalogue, symbols
+from chainrule.library import entries
+
+Tensor = torch.Tensor
+SIZES = [{"n": 5, "m": 3, "r": 2, "N": 7, "K": 5, "D": 11, "d": 3, "M": 7, "e": 5},
+         {"n": 2, "m": 7, "r": 3, "N": 3, "K": 2, "D": 5, "d": 2, "M": 11, "e": 3}]  # fmt: skip
+
+
+def one(y: Tensor) -> Tensor:
+    return y.argmax(-1)
+
+
+def gru(x: Tensor, h: Tensor, Wz: Tensor, Uz: Tensor, Wr: Tensor, Ur: Tensor, Wn: Tensor, Un: Tensor) -> Tensor:
+    z, r = torch.sigmoid(Wz @ x + Uz @ h), torch.sigmoid(Wr @ x + Ur @ h)
+    return (1 - z) * torch.tanh(Wn @ x + Un @ (r * h)) + z * h
+
+
+def memory(x, h, c, Wi, Ui, Wf, Uf, Wg, Ug):  # type: ignore[no-untyped-def]
+    i, f = torch.sigmoid(Wi @ x + Ui @ h), torch.sigmoid(Wf @ x + Uf @ h)
+    return f * c + i * torch.tanh(Wg @ x + Ug @ h)
+
+
+TORCH: dict[str, Callable[..., Tensor]] = {
+    "leaky_relu": lambda u, a: torch.where(u > 0, u, a * u),
+    "elu": lambda u, a: torch.where(u > 0, u, a * torch.expm1(u)),
+    "selu": F.selu,
+    "gelu_tanh": lambda u: F.gelu(u, approximate="tanh"),
+    "silu": F.silu,
+    "mish": F.mish,
+    "log_sigmoid": F.logsigmoid,
+    "softsign": F.softsign,
+    "hard_sigmoid": F.hardsigmoid,
+    "hard_tanh": F.hardtanh,
+    "hard_swish": F.hardswish,
+    "swiglu": lambda x, W, V: F.silu(W @ x) * (V @ x),
+    "softmax": lambda t: torch.softmax(t, -1),
+    "logsumexp": lambda t: torch.logsumexp(t, -1),
+    "log_softmax": lambda t: torch.log_softmax(t, -1),
+    "weighted_BCE_logits": lambda y, z, w: F.binary_cross_entropy_with_logits(z, y, pos_weight=w, reduction="sum"),
+    "CE_logits": lambda y, z: F.cross_entropy(z, one(y)),
+    "smoothed_CE": lambda y, z, a: F.cross_entropy(z, one(y), label_smoothing=float(a)),
+    "MAE": lambda y, p: F.l1_loss(p, y),
+    "huber": lambda y, p, d: F.huber_loss(p, y, delta=float(d), reduction="sum"),
+    "hinge": lambda y, p: torch.relu(1 - y * p).sum(),
+    "multiclass_svm": lambda Y, S: F.multi_margin_loss(S, one(Y), reduction="sum") * S.shape[1],
+    "KL": lambda p, q: F.kl_div(q.log(), p, reduction="sum"),
+    "cosine": lambda a, b: F.cosine_similarity(a, b, 0),
+    "info_nce": lambda S: F.cross_entropy(S, torch.arange(len(S))),
+    "dpo": lambda w, l, rw, rl, β: -F.logsigmoid(β * ((w - rw) - (l - rl))).mean(),
+    "triplet": lambda a, p, q, m: torch.relu((a - p).norm() ** 2 - (a - q).norm() ** 2 + m),
+    "poisson_nll": lambda y, z: F.poisson_nll_loss(z, y, reduction="sum"),
+    "gaussian_nll": lambda y, m, v: F.gaussian_nll_loss(m, y, v, reduction="sum", eps=1e-12),
+    "L1": lambda W: W.abs().sum(),
+    "L2": lambda W: (W**2).sum() / 2,
+    "layer_norm": lambda X, γ, β, e: F.layer_norm(X, X.shape[1:], γ, β, float(e)),
+    "batch_norm": lambda X, γ, β, e: F.batch_norm(X, None, None, γ, β, training=True, eps=float(e)),
+    "rms_norm": lambda X, g, e: F.rms_norm(X, X.shape[1:], g, float(e)),
+    "weight_norm": lambda v, g: torch._weight_norm(v[None], g.reshape(1, 1), 0)[0],
+    "attention": lambda Q, K, V, s: F.scaled_dot_product_attention(Q, K, V, scale=float(s)),
+    "masked_attention": lambda Q, K, V, s, M: F.scaled_dot_product_attention(Q, K, V, attn_mask=M, scale=float(s)),
+    "lora": lambda x, W, A, B, s: W @ x + s * (B @ (A @ x)),
+    "dropout": lambda x, m, q: x * m / q,
+    "rnn_cell": lambda x, h, W, U, b: torch.tanh(F.linear(x, W) + F.linear(h, U, b)),
+    "gru_cell": gru,
+    "lstm_memory": memory,
+    "lstm_output": lambda x, h, c, Wo, Uo: torch.sigmoid(Wo @ x + Uo @ h) * torch.tanh(c),
+}  # fmt: skip
+SHOWN = {e.entry.name: e for e in catalogue()}
+
+
+def point(found: CatalogueEntry, sizes: dict[str, int]) -> dict[str, np.ndarray]:
+    rng = np.random.default_rng(sum(sizes.values()))
+    net = found.derivation.network
+    values = {}
+    for name, item in net.declarations.items():
+        shape = tuple(d if isinstance(d, int) else sizes[d] for d in item.shape)
+        array = rng.standard_normal(shape)
+        if "positive" in item.facts:
+            array = rng.uniform(0.3, 1.2, shape)
+        if "one-hot" in item.facts:
+            array = np.eye(shape[-1])[rng.integers(0, shape[-1], shape[:-1])]
+        if found.entry.name == "smoothed_CE" and name == "a":
+            array = np.array(0.1)
+        if found.entry.name == "weighted_BCE_logits" and name in "yw":
+            array = rng.uniform(0.1, 2, shape)
+        if found.entry.name == "info_nce":
+            array = rng.standard_normal((sizes["N"], sizes["N"]))
+        values[name] = np.asarray(array)
+    return values
+
+
+def test_every_function_of_the_library_is_compared() -> None:
+    assert set(TORCH) == set(SHOWN)
+
+
+@pytest.mark.parametrize("sizes", SIZES, ids=["first", "second"])
+@pytest.mark.parametrize("name", TORCH)
+def test_values_and_gradients_are_torchs(name: str, sizes: dict[str, int]) -> None:
+    found = SHOWN[name]
+    values = point(found, sizes)
+    derivation = found.derivation
+    tensors = {
+        n: torch.tensor(v, requires_grad=n in derivation.gradients) for n, v in values.items() if n not in ("δ", "Δ")
+    }
+    out = TORCH[name](*(tensors[p] for p in found.entry.parameters))
+    upstream = values.get("δ", values.get("Δ"))
+    loss = out if upstream is None else (torch.tensor(upstream) * out).sum()
+    loss.backward()
+    arrays = {n: v for n, v in values.items() if n in derivation.network.declarations}
+    known = derivation.network.evaluate(**arrays)
+    np.testing.assert_allclose(known["z_"], out.detach().numpy(), rtol=1e-9, atol=1e-12)
+    step = derivation.compile("numpy")
+    _, gradients = step(**arrays)
+    for wrt, gradient in gradients.items():
+        np.testing.assert_allclose(gradient, tensors[wrt].grad.numpy(), rtol=1e-8, atol=1e-11, err_msg=wrt)
+
+
+@pytest.mark.parametrize("name", SHOWN)
+def test_the_derivation_of_a_library_function_holds(name: str) -> None:
+    report = SHOWN[name].derivation.check_steps()
+    assert report.wrong is None, report
+
+
+@pytest.mark.parametrize(
+    "name", [n for n in SHOWN if SHOWN[n].entry.family in ("activations", "losses", "exponentials")]
+)
+def test_large_logits_stay_finite_in_float32(name: str) -> None:
+    """Where torch is finite, so is the generated code, at inputs of ±10,000."""
+    found = SHOWN[name]
+    if name in ("gelu_tanh", "poisson_nll", "KL", "gaussian_nll", "swiglu"):
+        pytest.skip("cubes, exponentials and logarithms that overflow in torch as well, or several inputs")
+    values = point(found, SIZES[0])
+    free = [n for n, item in found.derivation.network.declarations.items() if item.kind == "input"]
+    for n in free:
+        values[n] = np.where(np.arange(values[n].size).reshape(values[n].shape) % 2, 1e4, -1e4)
+    arrays = {n: np.asarray(v, dtype=np.float32) for n, v in values.items()}
+    tensors = {n: torch.tensor(a, requires_grad=n in free) for n, a in arrays.items() if n not in ("δ", "Δ")}
+    out = TORCH[name](*(tensors[p] for p in found.entry.parameters))
+    upstream = arrays.get("δ", arrays.get("Δ"))
+    (out if upstream is None else (torch.tensor(upstream) * out).sum()).backward()
+    _, gradients = found.derivation.compile("numpy", dtype="float32")(**arrays)
+    for wrt in free:
+        wanted = tensors[wrt].grad.numpy()
+        finite = np.isfinite(wanted)
+        assert np.isfinite(gradients[wrt][finite]).all(), (wrt, gradients[wrt], wanted)
+        np.testing.assert_allclose(gradients[wrt][finite], wanted[finite], rtol=1e-4, atol=1e-5)
+
+
+def test_sizes_are_counted_without_brackets() -> None:
+    assert symbols("δ₁ U ∘ sgn(h)ᵀ") == symbols("((δ₁ U) ∘ (sgn(h))ᵀ)")
+
+
+def test_names_of_the_library_are_free_for_variables() -> None:
+    assert "L1" in entries()
+    assert cr.parse("input x : n\nL1 = sum(x)\nJ = L1 (xᵀ x)").derive().gradients["x"].text == "2 L1 x + norm(x)^2"
