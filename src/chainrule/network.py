@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from chainrule.algebra.program import Equation, Program, is_anonymous
+from chainrule.algebra.program import Equation, Operation, Program, is_anonymous
 from chainrule.calculus.lift import lift
 from chainrule.dims import Dim, canonical_name, display_name, format_shape
 from chainrule.errors import ArrayError, ChainruleWarning, DimensionError, UnknownNameError
@@ -169,6 +169,8 @@ class Network:
         """The right-hand side of an equation that the user did not write so, and its letters in index notation."""
         variable = self.program.variables[equation.name]
         node = notation.spelled(equation.name)
+        if isinstance(equation.value, Operation) and equation.value.op == "constant":
+            return Node("raw", (), equation.value.attributes[0].text), []
         if node is not None or not isinstance(equation.value, dict):
             return node or Node("raw", (), "…"), []
         try:

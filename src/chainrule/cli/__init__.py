@@ -27,6 +27,7 @@ COMMANDS = {  # name -> module and attribute, in the order of the help page
     "picture": ("chainrule.cli.picture", "picture"),
     "identities": ("chainrule.cli.identities", "identities"),
     "check": ("chainrule.cli.check", "check"),
+    "conformance": ("chainrule.cli.conformance", "conformance"),
     "train": ("chainrule.cli.train", "train"),
     "demo": ("chainrule.cli.train", "demo"),
 }

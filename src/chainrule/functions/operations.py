@@ -27,12 +27,15 @@ Partial = Callable[[Program, str, int, tuple[Index, ...], tuple[Index, ...]], Ex
 
 @dataclass(frozen=True, slots=True)
 class OperationRecord:
-    """An operation: `evaluate(operation, arrays, program, sizes)` and `partial` (its Jacobian as an expression)."""
+    """An operation: `evaluate(operation, arrays, program, sizes)` and `partial` (its Jacobian as an expression).
+
+    numpy: a template with {} for each argument, or what makes it from the operation.
+    """
 
     name: str
     evaluate: Callable[[Operation, Sequence[Any], Program, Mapping[str, int]], Any]
     partial: Partial | None
-    numpy: str | None = None
+    numpy: str | Callable[[Operation], str] | None = None
     source: str = ""
 
 

@@ -12,6 +12,8 @@ __all__ = ["expression", "tensordot"]
 def expression(spelling: Spelling, node: Node) -> Text:
     """The value of a node as one expression of its operands."""
     value = spelling.value
+    if node.op == "opaque":
+        return node.attributes[0].format(*(spelling.operand(o, len(o.axes))[0] for o in node.operands)), ATOM
     first = node.operands[0]
     if node.op == "map":
         return spelling.map_text(node, value(first.node))
@@ -29,10 +31,8 @@ def expression(spelling: Spelling, node: Node) -> Text:
         return f"np.einsum({spelling.diagonal_subscripts(first.axes)}, {value(first.node)[0]})", ATOM
     if node.op == "embed":
         return _diagonal(spelling, node)
-    if node.op in ("copy", "broadcast"):
-        return _full(spelling, node)
-    assert node.op == "opaque", node.op
-    return node.attributes[0].format(*(spelling.operand(o, len(o.axes))[0] for o in node.operands)), ATOM
+    assert node.op in ("copy", "broadcast"), node.op
+    return _full(spelling, node)
 
 
 def _diagonal(spelling: Spelling, node: Node) -> Text:
