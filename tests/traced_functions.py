@@ -89,6 +89,8 @@ FUNCTIONS = [
     (causal, {"Q": (5, 3), "K": (5, 3)}),
     (lambda x: x.reshape(2, 3, 5).transpose(1, 0, 2).sum(1)[1] @ np.arange(5.0), {"x": (6, 5)}),
     (lambda W, x, c: c * W @ x @ np.array([1.0, -2.0, 0.5]) / (1 + x @ x), {"W": (3, 5), "x": (5,), "c": ()}),
+    (lambda x: np.sum(x[:, 1, [0, 2, 2]] ** 2) + np.sum(x[1, [0, 2]] ** 3) + x[0, 1, 3] ** 2, {"x": (2, 3, 5)}),
+    (lambda x, y: np.sum(np.maximum(x, y) ** 2 + np.minimum(x, 20 * y)), {"x": (5, 3), "y": (3,)}),
     (lambda a, b: np.sum(a @ b) ** 2, {"a": (2, 5, 3), "b": (3, 7)}),
     (lambda a, b: np.sum((a * b) ** 2), {"a": (5, 1), "b": (1, 3)}),
 ]

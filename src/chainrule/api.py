@@ -58,10 +58,14 @@ def trace(
     """
     from chainrule.tracing import record
 
+    wrt = wrt if wrt is None or isinstance(wrt, str) else list(wrt)
     names = (labels,) if isinstance(labels, str) else tuple(labels)
     program, result = record(function, shapes, wrt, names, facts)
     loss = None if program.variables[result].dims else result
-    return Network(program, loss, None, getattr(function, "__name__", ""))
+    net = Network(program, loss, None, getattr(function, "__name__", ""))
+    if wrt is not None:
+        net.wrt = [wrt] if isinstance(wrt, str) else list(wrt)
+    return net
 
 
 def decode(data: bytes, source: str) -> str:

@@ -104,6 +104,7 @@ class Network:
         self.program = program
         self.loss = loss
         self.title = title
+        self.wrt: list[str] | None = None  # what `derive` differentiates by where it is not told
         self._elaborated = elaborated
         self._canonical = {canonical_name(n): n for n in program.variables if not is_anonymous(n)}
 
@@ -303,13 +304,15 @@ class Network:
     def derive(self, wrt: list[str] | tuple[str, ...] | str | None = None) -> Derivation:
         """Every gradient of the loss, with its error signals.
 
-        wrt: names; by default all parameters and inputs (not labels and constants).
+        wrt: names; by default all parameters and inputs (not labels and constants), or what `trace` was told.
         Warns (ChainruleWarning) for a name on which the loss does not depend; its gradient is an exact zero.
         """
         from chainrule.derivation import Derivation
 
         names = [wrt] if isinstance(wrt, str) else wrt
-        chosen = self._kind("param", "input") if names is None else [self.name(n) for n in names]
+        if names is None:
+            names = self.wrt if self.wrt is not None else self._kind("param", "input")
+        chosen = [self.name(n) for n in names]
         derivation = Derivation(self, chosen)
         for name in derivation.backward.zero:
             warnings.warn(derivation.no_dependence(name), ChainruleWarning, stacklevel=2)

@@ -127,6 +127,17 @@ def test_a_call_that_cannot_be_is_refused(call):
         call()
 
 
+def test_random_numbers_inside_the_function_are_refused():
+    draw = np.random.default_rng(3)
+    with pytest.raises(UnsupportedError, match="each time"):
+        cr.trace(lambda x: np.sum(x * (draw.random(3) > 0.5)) + np.sum(draw.random(3) * x), x=(3,))
+
+
+def test_index_arrays_apart_from_numbers_are_refused():
+    with pytest.raises(UnsupportedError, match="side by side"):
+        cr.trace(lambda x: x[0, :, [1, 2]].sum(), x=(2, 3, 5))
+
+
 def test_an_error_of_the_function_is_its_own():
     def f(x):
         raise ZeroDivisionError

@@ -69,7 +69,8 @@ def test_wrt_and_labels():
     net = cr.trace(lambda W, x: np.sum(W @ x), wrt="W", W=(2, 3), x=(3,))
     assert net.parameters == ["W"]
     assert net.declarations["x"].kind == "input"
-    assert list(net.derive(["W"]).gradients) == ["W"]
+    assert list(net.derive().gradients) == ["W"]
+    assert list(net.derive(["x"]).gradients) == ["x"]
 
 
 def test_closed_over_arrays_are_named_constants():
@@ -91,6 +92,33 @@ def test_a_function_that_returns_an_array_has_a_jacobian():
     x = rng.standard_normal(5)
     p = softmax(x)
     np.testing.assert_allclose(net.jacobian("x").evaluate(x=x), np.diag(p) - np.outer(p, p), atol=1e-12)
+
+
+def test_softmax_and_its_like_are_called_so():
+    def f(x, y):
+        return -np.sum(y * np.log(softmax(x)))
+
+    net = cr.trace(f, labels="y", facts={"y": "one-hot"}, x=(5,), y=(5,))
+    assert net.derive().gradients["x"].text == "softmax(x) − y"
+    assert cr.trace(lambda x: np.log(np.exp(x).sum()), x=(5,)).derive().gradients["x"].text == "softmax(x)"
+
+
+@pytest.mark.parametrize("shape", [(1,), (1, 1), (3, 1, 5), (1, 5), (5, 1), (2, 3, 5)])
+def test_axes_of_size_one_stay_with_the_user(shape):
+    def f(x):
+        return np.sum(x**3) + x.sum() ** 2
+
+    step = cr.trace(f, x=shape).derive().compile()
+    x = rng.standard_normal(shape)
+    loss, gradients = step(x=x)
+    assert loss == pytest.approx(f(x))
+    np.testing.assert_allclose(np.reshape(gradients["x"], shape), 3 * x**2 + 2 * x.sum())
+
+
+def test_large_bounds_lose_no_digits():
+    net = cr.trace(lambda x, y: np.sum(np.maximum(x, -1e15) + np.minimum(x, y)), x=(3,), y=(3,))
+    x = np.array([0.1, 0.2, 0.3])
+    assert net.evaluate(x=x, y=np.full(3, 1e15))[net.loss] == pytest.approx(2 * x.sum(), rel=1e-12)
 
 
 def test_the_code_is_stable_where_the_function_is():

@@ -92,7 +92,7 @@ def written(derivation: Derivation, formula: str) -> str:
     while pending:
         text = pending.pop()
         for name in signals:
-            if name not in used and re.search(rf"(?<!\w){name}(?!\w)", text):
+            if name not in used and re.search(rf"(?<!\w){name}(?![0-9₀-₉])", text):
                 used[name] = signals[name]
                 pending.append(signals[name])
     return "; ".join([formula, *(f"{name} = {text}" for name, text in used.items())])

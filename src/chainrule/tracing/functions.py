@@ -9,7 +9,7 @@ import numpy as np
 from chainrule.algebra.expr import add, constant, multiply, rename, scale, size, variable
 from chainrule.tracing.array import METHODS, Traced, make, register, wrap
 from chainrule.tracing.linear import arrays_of, contract
-from chainrule.tracing.ufuncs import compare, maximum, minimum, minus, over, plus, sqrt, square, times
+from chainrule.tracing.ufuncs import chosen, compare, maximum, minimum, minus, over, plus, sqrt, square, times
 
 __all__ = ["total"]
 
@@ -122,15 +122,13 @@ def spread(a: Any, axis: Any = None, keepdims: bool = False) -> Traced:
 
 @register(np.where)
 def where(condition: Any, *choices: Any) -> Traced:
-    """a where the condition is true, else b: b + c ∘ (a − b), or c ∘ a + (1 − c) ∘ b."""
+    """a where the condition c is true, else b: c ∘ a + (1 − c) ∘ b."""
     if len(choices) != 2:
         condition.refuse("np.where with one argument gives places that depend on values", "np.where(condition, a, b)")
     c, a, b = arrays_of(condition, *choices)
     if not c.flag:
         c = compare(c, wrap(c.tracer, 0), "!=")
-    mask = make(c, c.expr, c.axes, row=c.row)
-    other = minus(wrap(c.tracer, 1), mask)
-    return plus(times(mask, a), times(other, b))
+    return chosen(c, a, b)
 
 
 @register(np.clip)

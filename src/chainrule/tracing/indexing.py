@@ -31,7 +31,8 @@ def take(a: Traced, key: Any) -> Traced:
     keys[at : at + 1] = [slice(None)] * (len(a.axes) - full)
     keys = _masks_as_numbers(a, keys)
     lists = [p for p, k in enumerate(keys) if isinstance(k, (list, np.ndarray))]
-    if len(lists) > 1 or (lists and np.ndim(keys[lists[0]]) != 1):
+    numbers = any(isinstance(k, (int, np.integer)) for k in keys)
+    if len(lists) > 1 or (lists and (numbers or np.ndim(keys[lists[0]]) != 1)):
         return _fancy(a, keys, lists)
     order: list[int | None] = []
     out, axis = a, 0

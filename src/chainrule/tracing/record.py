@@ -8,12 +8,12 @@ from dataclasses import replace
 from types import FrameType
 from typing import Any
 
-from chainrule.algebra.expr import rename, variable
+from chainrule.algebra.expr import rename, sum_over, variable
 from chainrule.algebra.program import Program, Variable, is_anonymous
 from chainrule.algebra.renaming import Renaming, renamed_program
 from chainrule.dims import Dim, canonical_name
 from chainrule.errors import DimensionError, LanguageError, UnsupportedError
-from chainrule.language.elaborate import FACTS
+from chainrule.language.elaborate import FACTS, offer_names
 from chainrule.language.scope import bare_name
 from chainrule.language.values import orientation_of
 from chainrule.tracing import functions, indexing, joining, linear, shaping, ufuncs  # noqa: F401  (the tables)
@@ -32,17 +32,36 @@ def record(
     facts: Mapping[str, str | Iterable[str]] | None = None,
 ) -> tuple[Program, str]:
     """The program of a function, and the name of its result. See `chainrule.trace`."""
-    tracer = Tracer()
     given = {name: _shape(name, shape) for name, shape in shapes.items()}
     parameters = list(given) if wrt is None else [wrt] if isinstance(wrt, str) else list(wrt)
     known_facts = {k: (v,) if isinstance(v, str) else tuple(v) for k, v in (facts or {}).items()}
     _check(function, given, parameters, labels, known_facts)
+    first, result = _once(function, given, labels, parameters, known_facts)
+    second, _ = _once(function, given, labels, parameters, known_facts)
+    if _content(first) != _content(second):
+        raise UnsupportedError(
+            "the function does not do the same each time it is called: it draws random numbers, or changes something",
+            "what changes as an argument, such as a mask",
+        )
+    return first, result
+
+
+def _content(program: Program) -> list[tuple[str, Any]]:
+    return [(e.name, e.value) for e in program]
+
+
+def _once(
+    function: Callable[..., Any], given: Mapping[str, tuple[Dim, ...]], labels: Iterable[str], parameters: list[str],
+    facts: Mapping[str, tuple[str, ...]],
+) -> tuple[Program, str]:  # fmt: skip
+    """One call of the function."""
+    tracer = Tracer()
     arrays = {}
     sizes = {d for shape in given.values() for d in shape if isinstance(d, str)}
     tracer.taken.update(map(canonical_name, sizes))
     for name, shape in given.items():
         kind = "label" if name in labels else "param" if name in parameters else "input"
-        arrays[name] = _declare(tracer, name, shape, kind, known_facts.get(name, ()))
+        arrays[name] = _declare(tracer, name, shape, kind, facts.get(name, ()))
     result = _run(tracer, function, arrays)
     name = _result_name(tracer, result)
     return _finished(tracer, name), tracer.names.get(name, name)
@@ -86,13 +105,16 @@ def _check(
 
 def _declare(tracer: Tracer, name: str, shape: tuple[Dim, ...], kind: str, facts: tuple[str, ...]) -> Traced:
     dims = squeezed(shape)
+    whole = len(shape) > 2 or (not dims and bool(shape))  # then sizes of 1 stay: an array is given with all of its axes
+    dims = shape if whole else dims
     orientation = orientation_of(len(dims))
     if len(shape) == 2 and len(dims) == 1 and shape[0] == 1:
         orientation = "row"
     tracer.program.declare(Variable(name, dims, orientation, kind, facts))
     tracer.taken.add(canonical_name(name))
     array = Traced(tracer, {}, shape)
-    array.expr = variable(name, tuple(i for i in array.indices if i is not None))
+    places = tuple((-1 - k, d) for k, d in enumerate(shape) if whole or d != 1)
+    array.expr = sum_over(variable(name, places), [i for i in places if i[1] == 1])
     return array
 
 
@@ -178,7 +200,9 @@ def _finished(tracer: Tracer, result: str) -> Program:
         if len(known.dims) == 1 and known.orientation == "column" and name in rows:
             program.variables[name] = replace(known, orientation="row")
     names = {old: new for old, new in tracer.names.items() if old in needed}
-    return renamed_program(program, Renaming(names)) if names else program
+    program = renamed_program(program, Renaming(names)) if names else program
+    offer_names(program)
+    return program
 
 
 def _rows(program: Program, votes: Mapping[str, int]) -> set[str]:

@@ -14,7 +14,7 @@ from chainrule.algebra.expr import Expr, add, constant, is_constant, multiply, r
 from chainrule.functions import FUNCTIONS
 from chainrule.tracing.array import UFUNC_TABLE, Traced, make, number_expr, register, wrap
 
-__all__ = ["OPERATORS", "apply", "compare", "maximum", "minimum", "minus", "over", "plus", "raised", "times"]
+__all__ = ["OPERATORS", "apply", "chosen", "compare", "maximum", "minimum", "minus", "over", "plus", "raised", "times"]
 
 SIMPLE = {  # ufunc -> the record of the same function
     "exp": "exp", "sin": "sin", "cos": "cos", "tan": "tan", "arctan": "arctan", "sinh": "sinh", "cosh": "cosh",
@@ -194,16 +194,35 @@ def logaddexp(a: Traced, b: Traced) -> Traced:
 
 @register("maximum", "fmax")
 def maximum(a: Traced, b: Traced) -> Traced:
-    """The greater of two: b + relu(a − b)."""
-    if not a.expr:
+    """The greater of two: b + relu(a − b) where b is a small number, else by a mask, so that no digit is lost."""
+    if is_constant(a.expr):
         a, b = b, a
-    return plus(b, apply("relu", minus(a, b)))
+    if _small(b):
+        return plus(b, apply("relu", minus(a, b)))
+    return chosen(compare(a, b, ">"), a, b)
 
 
 @register("minimum", "fmin")
 def minimum(a: Traced, b: Traced) -> Traced:
-    """The smaller of two: a − relu(a − b)."""
-    return minus(a, apply("relu", minus(a, b)))
+    """The smaller of two: b − relu(b − a) where b is a small number, else by a mask."""
+    if is_constant(a.expr):
+        a, b = b, a
+    if _small(b):
+        return minus(b, apply("relu", minus(b, a)))
+    return chosen(compare(a, b, "<"), a, b)
+
+
+def _small(b: Traced) -> bool:
+    """True for one number to which others are added without losing more than a digit or two."""
+    return not b.expr or (b.expr.keys() == {((), ())} and abs(Fraction(b.expr[(), ()])) <= 10)
+
+
+def chosen(mask: Traced, a: Traced, b: Traced) -> Traced:
+    """a where the mask is 1, b where it is 0."""
+    mask = number(mask)
+    rest = add(constant(1), scale(mask.expr, -1))
+    rest = rest if is_constant(rest) else mask.tracer.name(rest)  # as one factor: b − c b would lose digits
+    return plus(times(mask, a), times(make(mask, rest, mask.axes, row=mask.row), b))
 
 
 def number(a: Traced) -> Traced:
