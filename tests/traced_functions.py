@@ -91,6 +91,16 @@ FUNCTIONS = [
     (lambda W, x, c: c * W @ x @ np.array([1.0, -2.0, 0.5]) / (1 + x @ x), {"W": (3, 5), "x": (5,), "c": ()}),
     (lambda x: np.sum(x[:, 1, [0, 2, 2]] ** 2) + np.sum(x[1, [0, 2]] ** 3) + x[0, 1, 3] ** 2, {"x": (2, 3, 5)}),
     (lambda x, y: np.sum(np.maximum(x, y) ** 2 + np.minimum(x, 20 * y)), {"x": (5, 3), "y": (3,)}),
+    (lambda x: np.log(np.linalg.det(x.T @ x)) + np.linalg.slogdet(x.T @ x + np.eye(3))[1], A),
+    (
+        lambda x: (
+            np.sum(np.linalg.inv(x.T @ x + np.eye(3)) ** 2) + np.trace(np.linalg.inv(x.T @ x + np.eye(3)) @ x.T @ x)
+        ),
+        A,
+    ),
+    (lambda x, b: b @ np.linalg.solve(x.T @ x + 2 * np.eye(3), b), {"x": (5, 3), "b": (3,)}),
+    (lambda x: np.sum(np.linalg.solve(x.T @ x + 2 * np.eye(3), x.T) ** 2), A),
+    (lambda x: np.linalg.slogdet(x[:3])[0] * np.linalg.det(x[:3]) + np.sum(np.linalg.pinv(x) ** 2), A),
     (lambda a, b: np.sum(a @ b) ** 2, {"a": (2, 5, 3), "b": (3, 7)}),
     (lambda a, b: np.sum((a * b) ** 2), {"a": (5, 1), "b": (1, 3)}),
 ]

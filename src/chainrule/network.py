@@ -27,6 +27,7 @@ from chainrule.notation.text import to_text
 from chainrule.notation.tree import Node
 
 if TYPE_CHECKING:
+    from chainrule.curvature import Derived
     from chainrule.derivation import Derivation
     from chainrule.jacobians import Hessian, Jacobian
 
@@ -329,6 +330,45 @@ class Network:
         from chainrule.jacobians import Hessian
 
         return Hessian(self, wrt)
+
+    # -- more than gradients -----------------------------------------------------------------------------------------
+
+    def directional(self, wrt: str | list[str], of: str | None = None) -> Derived:
+        """The derivative of `of` (by default the loss) along directions d{v}, v in `wrt`: a Jacobian-vector product."""
+        from chainrule.curvature import directional
+
+        names = [wrt] if isinstance(wrt, str) else wrt
+        return directional(self, [self.name(n) for n in names], self.name(of) if of else self.scalar_loss())
+
+    def hessian_product(self, wrt: str) -> Derived:
+        """∂²J/∂wrt² times a direction, the array d{wrt} of the shape of `wrt`; the Hessian is not formed."""
+        from chainrule.curvature import hessian_product
+
+        return hessian_product(self, self.name(wrt))
+
+    def gauss_newton(self, wrt: str, of: str | None = None) -> Derived:
+        """(∂f/∂wrt)ᵀ (∂²J/∂f²) (∂f/∂wrt) for a vector; f is `of`, by default the name of the first signal (logits)."""
+        from chainrule.curvature import gauss_newton
+
+        return gauss_newton(self, self.name(wrt), of)
+
+    def fisher(self, wrt: str, of: str | None = None) -> Derived:
+        """The Fisher information where it is the Gauss-Newton matrix; refused where the label matters."""
+        from chainrule.curvature import fisher
+
+        return fisher(self, self.name(wrt), of)
+
+    def sample_norms(self, wrt: str, batch: Dim = "N") -> Derived:
+        """The squared norm of every sample's gradient (private training), without forming the gradients."""
+        from chainrule.curvature import sample_norms
+
+        return sample_norms(self, self.name(wrt), batch)
+
+    def kronecker_factors(self, wrt: str, batch: Dim = "N") -> tuple[Derived, Derived]:
+        """K-FAC: the means over a batch of a aᵀ and δᵀ δ for the matrix of a linear layer."""
+        from chainrule.curvature import kronecker_factors
+
+        return kronecker_factors(self, self.name(wrt), batch)
 
     def forward(
         self, names: list[str], batch: Dim | bool | None = None, dtype: str = "float64", target: str = "numpy"

@@ -19,11 +19,6 @@ from chainrule.errors import LanguageError
 FILE = Path(__file__).with_name("cases.jsonl")
 CASES = {case.id: case for case in read_cases(FILE)}
 REFUSED = {
-    "mc126": "inv",
-    "mc127": "inv",
-    "mc061": "inv",
-    "mc055": "det",
-    "mc058": "det",
     "pt_gelu": "erf",
 }
 

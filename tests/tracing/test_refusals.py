@@ -62,6 +62,8 @@ REFUSED = [
     (lambda x: np.zeros(x.sum()), "to count"), (lambda x: round(x.sum()), "round"), (lambda x: x // 1, "// is"),
     (lambda x: x.nonsense, ".nonsense"), (lambda x: x @ x.sum(), "of a scalar"), (lambda x: x * "a", "no array"),
     (lambda x: np.linalg.norm(x, np.inf), "ord=inf"), (lambda x: np.prod(x) + 1, "np.prod"),
+    (lambda x: np.linalg.cholesky(np.outer(x, x)), "np.linalg.cholesky"),
+    (lambda x: np.linalg.inv(x[:1, None]), "axes of size 1"), (lambda x: 2 * np.linalg.inv(x), "of 1 axes"),
     (lambda x: x * 1j, "complex"), (lambda x: x.reshape(3, order="F").sum(), "order F"),
 ]  # fmt: skip
 
@@ -136,6 +138,13 @@ def test_random_numbers_inside_the_function_are_refused():
 def test_index_arrays_apart_from_numbers_are_refused():
     with pytest.raises(UnsupportedError, match="side by side"):
         cr.trace(lambda x: x[0, :, [1, 2]].sum(), x=(2, 3, 5))
+
+
+def test_a_matrix_that_is_not_square_has_no_inverse():
+    with pytest.raises(DimensionError, match="3 × 5"):
+        cr.trace(lambda x: np.linalg.inv(x).sum(), x=(3, 5))
+    with pytest.raises(DimensionError, match="as many rows"):
+        cr.trace(lambda a, b: np.linalg.solve(a, b).sum(), a=(3, 3), b=(5,))
 
 
 def test_an_error_of_the_function_is_its_own():

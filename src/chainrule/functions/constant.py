@@ -42,10 +42,11 @@ class ConstantArray:
             return f"[a constant, {' × '.join(map(str, self.array.shape))}]"
         return repr(_plain(self.array.tolist()))
 
-    @property
-    def literal(self) -> str:
-        """As NumPy code."""
-        return f"np.array({_plain(self.array.tolist())!r}, dtype=np.float64)"
+    def __str__(self) -> str:
+        """All numbers, as Python code."""
+        return repr(_plain(self.array.tolist()))
+
+    __repr__ = __str__
 
 
 def _plain(values: Any) -> Any:
@@ -59,6 +60,4 @@ def _value(operation: Operation, arrays: Sequence[Any], program: Program, sizes:
     return operation.attributes[0].array
 
 
-register_operation(
-    OperationRecord("constant", _value, None, numpy=lambda operation: operation.attributes[0].literal, source="numbers")
-)
+register_operation(OperationRecord("constant", _value, None, numpy="np.array({a0}, {dtype})", source="numbers"))

@@ -13,7 +13,7 @@ def expression(spelling: Spelling, node: Node) -> Text:
     """The value of a node as one expression of its operands."""
     value = spelling.value
     if node.op == "opaque":
-        return node.attributes[0].format(*(spelling.operand(o, len(o.axes))[0] for o in node.operands)), ATOM
+        return _opaque(spelling, node)
     first = node.operands[0]
     if node.op == "map":
         return spelling.map_text(node, value(first.node))
@@ -31,8 +31,18 @@ def expression(spelling: Spelling, node: Node) -> Text:
         return f"np.einsum({spelling.diagonal_subscripts(first.axes)}, {value(first.node)[0]})", ATOM
     if node.op == "embed":
         return _diagonal(spelling, node)
-    assert node.op in ("copy", "broadcast"), node.op
-    return _full(spelling, node)
+    if node.op in ("copy", "broadcast"):
+        return _full(spelling, node)
+    raise AssertionError(node.op)
+
+
+def _opaque(spelling: Spelling, node: Node) -> Text:
+    """An operation as its record spells it: {0} an argument, {a0} an attribute, {d0} a size of the result."""
+    template, _, attributes, _ = node.attributes
+    arguments = [spelling.operand(o, len(o.axes))[0] for o in node.operands]
+    letters = {f"a{k}": a for k, a in enumerate(attributes)}
+    letters |= {f"d{k}": spelling.size(d) for k, d in enumerate(node.dims) if f"{{d{k}}}" in template}
+    return template.format(*arguments, dtype=spelling.dtype, **letters), ATOM
 
 
 def _diagonal(spelling: Spelling, node: Node) -> Text:

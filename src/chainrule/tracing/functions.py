@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NoReturn
+from typing import Any
 
 import numpy as np
 
@@ -243,13 +243,6 @@ def astype(a: Traced, dtype: Any, copy: bool = True) -> Traced:
     if kind != "b":
         a.refuse(f"astype({np.dtype(dtype)}) drops what does not fit into it", "astype(float)")
     return compare(a, wrap(a.tracer, 0), "!=")
-
-
-@register(np.linalg.inv, np.linalg.det, np.linalg.slogdet, np.linalg.solve)
-def later(a: Any, *_: Any) -> NoReturn:
-    """Refused: matrix functions."""
-    (x,) = arrays_of(a) if isinstance(a, Traced) else arrays_of(a, *_)[:1]
-    x.refuse("matrix functions (inv, det, slogdet, solve) are not differentiated yet")
 
 
 METHODS.update(

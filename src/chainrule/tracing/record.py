@@ -16,7 +16,7 @@ from chainrule.errors import DimensionError, LanguageError, UnsupportedError
 from chainrule.language.elaborate import FACTS, offer_names
 from chainrule.language.scope import bare_name
 from chainrule.language.values import orientation_of
-from chainrule.tracing import functions, indexing, joining, linear, shaping, ufuncs  # noqa: F401  (the tables)
+from chainrule.tracing import functions, indexing, joining, linear, matrices, shaping, ufuncs  # noqa: F401  (the tables)
 from chainrule.tracing.array import Traced, baptise, wrap
 from chainrule.tracing.frames import BOUNDARY, at_return, local_arrays
 from chainrule.tracing.tracer import Tracer, squeezed

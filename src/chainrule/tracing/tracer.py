@@ -41,7 +41,8 @@ from chainrule.dims import Dim, canonical_name
 from chainrule.errors import ChainruleError, DimensionError, Span, UnsupportedError
 from chainrule.functions import FUNCTIONS
 from chainrule.functions.constant import ConstantArray
-from chainrule.language.scope import Call, Scope, is_bare, known_functions
+from chainrule.language.calls import Calls
+from chainrule.language.scope import Call, is_bare, known_functions
 from chainrule.language.values import Value, orientation_of
 from chainrule.tracing.frames import place
 
@@ -60,7 +61,7 @@ class Tracer:
 
     def __init__(self) -> None:
         self.program = Program()
-        self.scope = Scope(self.program)
+        self.scope = Calls(self.program)
         self.held: dict[str, tuple[str, Span | None]] = {}  # maxima, and where they were taken
         self.tainted: set[str] = set()  # names that hold a maximum
         self.names: dict[str, str] = {}  # anonymous name -> the user's, given at the end
@@ -126,6 +127,10 @@ class Tracer:
         named = self.scope.name_for(expr, "row" if row else "")
         self._taint(named, expr)
         return named
+
+    def taint(self, expr: Expr) -> None:
+        """The names in an expression hold a maximum."""
+        self.tainted.update(variables(expr))
 
     def _taint(self, named: Expr, expr: Expr) -> None:
         if self.is_held(expr):

@@ -11,12 +11,15 @@ from chainrule.language import ast
 
 __all__: list[str] = []
 
+# A sum or mean along an axis, and the same along the other one.
+OTHER_AXIS = {"rowsum": "colsum", "colsum": "rowsum", "rowmean": "colmean", "colmean": "rowmean"}
+
 
 def _summed_off(place: Place, scene: Scene, what: str) -> Iterator[Change]:
     """Without a sum that is there."""
     node = place.node
     says = "the sum over {} is " + what
-    if isinstance(node, ast.Call) and node.function in ("sum", "rowsum", "colsum") and len(node.args) == 1:
+    if isinstance(node, ast.Call) and node.function in ("sum", "mean", *OTHER_AXIS) and len(node.args) == 1:
         inner = scene.value(node.args[0])
         if inner is not None and inner.size > 1:
             yield Change(node.args[0], 1.15, says, (_over(node, inner.shape, scene),), node)
@@ -33,9 +36,9 @@ def _summed_off(place: Place, scene: Scene, what: str) -> Iterator[Change]:
 def _over(node: ast.Call, shape: tuple[int, ...], scene: Scene) -> str:
     if 1 in shape:
         return f"the {scene.size_name(max(shape))} entries"
-    if node.function == "rowsum":
+    if node.function in ("rowsum", "rowmean"):
         return f"the {scene.size_name(shape[1])} columns"
-    if node.function == "colsum":
+    if node.function in ("colsum", "colmean"):
         return f"the {scene.size_name(shape[0])} rows"
     return "all entries" if not node.options else "an axis"
 
@@ -54,6 +57,9 @@ def _summed_up(place: Place, scene: Scene, what: str) -> Iterator[Change]:
         yield Change(down, 1.05, says, (f"the {rows} rows",), down)
         yield Change(across, 1.06, says, (f"the {columns} columns",), across)
         yield Change(ast.Transpose(down), 1.4, says, (f"the {rows} rows",), down)
+        for function, over in (("colmean", f"the {rows} rows"), ("rowmean", f"the {columns} columns")):
+            mean = ast.Call(function, (node,))
+            yield Change(mean, 1.08, "the mean over {} is " + what, (over,), mean)
     else:
         whole = f"the {scene.size_name(max(value.shape))} entries"
     every = ast.Call("sum", (node,))
@@ -64,8 +70,8 @@ def _undo(place: Place, scene: Scene) -> Iterator[Change]:
     yield from _summed_up(place, scene, "missing")
     yield from _summed_off(place, scene, "too much")
     node = place.node
-    if isinstance(node, ast.Call) and node.function in ("rowsum", "colsum"):
-        other = ast.Call("colsum" if node.function == "rowsum" else "rowsum", node.args)
+    if isinstance(node, ast.Call) and node.function in OTHER_AXIS:
+        other = ast.Call(OTHER_AXIS[node.function], node.args)
         yield Change(other, 1.2, "the sum in {} runs over the wrong axis", (node,), other)
 
 

@@ -1,0 +1,306 @@
+"""More than gradients: products with Hessians, Gauss-Newton and Fisher matrices, Kronecker factors, per-sample norms.
+
+Each is found by the same engine on the network's program: a tangent is forward mode on the backward pass, Gauss-Newton
+is Jᵀ H J of two Jacobians, and the norm of each sample's gradient comes from its index structure, without forming it:
+where ∂J/∂W[i,j] = δ[i] x[j], its squared norm is ‖δ‖² ‖x‖², because the sum over i and j falls apart.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from chainrule.algebra.expr import (
+    Expr,
+    Factor,
+    Index,
+    Rational,
+    add,
+    atom_variables,
+    free,
+    fresh_bound,
+    monomial,
+    multiply,
+    rename,
+    size,
+)
+from chainrule.algebra.expr import variable as bare_variable
+from chainrule.algebra.program import Program, Variable, is_anonymous
+from chainrule.calculus.forward import tangent_name, tangents
+from chainrule.calculus.jacobian import jacobian
+from chainrule.calculus.lift import lift
+from chainrule.calculus.reverse import differentiate, relevant_equations
+from chainrule.derivation import Written
+from chainrule.dims import Dim, display_name
+from chainrule.errors import DimensionError, UnsupportedError
+from chainrule.notation.matrix import MatrixNotation
+from chainrule.simplify.engine import simplify
+from chainrule.simplify.factor import factored
+from chainrule.simplify.knowledge import Knowledge
+
+if TYPE_CHECKING:
+    from chainrule.network import Network
+
+__all__ = ["Derived", "directional", "fisher", "gauss_newton", "hessian_product", "kronecker_factors", "sample_norms"]
+
+
+class Derived:
+    """A value that the network's program was continued with.
+
+    symbol: its left-hand side.  text, latex: the right-hand side.  equations: the named values on the way, then this
+    one, as text.  shape: rows and columns as on paper.
+    """
+
+    def __init__(self, network: Network, program: Program, name: str, symbol: str) -> None:
+        self.program = program
+        self.name = name
+        self.symbol = symbol
+        self.conditions: tuple[str, ...] = ()  # what is assumed
+        self._network = network
+        variable = program.variables[name]
+        self.shape = variable.shape
+        value = program.equations[name].value
+        assert isinstance(value, dict)
+        self._value = value
+        self.written = Written(program, MatrixNotation(program), value, variable.dims, variable.orientation)
+
+    @property
+    def text(self) -> str:
+        """The right-hand side."""
+        return self.written.text
+
+    @property
+    def latex(self) -> str:
+        """The right-hand side in LaTeX."""
+        return self.written.latex
+
+    @cached_property
+    def equations(self) -> tuple[str, ...]:
+        """What is computed on the way and was not in the network, then the value itself."""
+        needed = relevant_equations(self.program, self.name, list(self.program.variables))
+        known = set(self._network.program.equations)
+        notation = MatrixNotation(self.program)
+        lines = []
+        for equation in self.program:
+            name = equation.name
+            if name not in needed or name in known or is_anonymous(name) or not isinstance(equation.value, dict):
+                continue
+            own = self.program.variables[name]
+            written = Written(self.program, notation, equation.value, own.dims, own.orientation)
+            lines.append(f"{self.symbol if name == self.name else display_name(name)} = {written.text}")
+        return tuple(lines)
+
+    def evaluate(self, **arrays: Any) -> Any:
+        """Its value in float64, by the reference interpreter. Raises ArrayError for a missing or misshapen array."""
+        from chainrule.network import Network
+        from chainrule.reference import evaluate_program
+
+        values, sizes = Network(self.program, None).check_arrays(arrays)
+        return evaluate_program(self.program, values, sizes, [self.name])[self.name]
+
+    def compile(self, target: str = "numpy", dtype: str = "float64", **options: Any) -> Any:
+        """A function of the arrays that gives the value; `.source` is its code."""
+        from chainrule.compilation import compile_value
+
+        return compile_value(target, self.program, self.name, dtype, **options)
+
+    def __str__(self) -> str:
+        return f"{self.symbol} = {self.text}"
+
+    def __repr__(self) -> str:
+        return f"<Derived {self}>"
+
+
+# -- first order: one direction ------------------------------------------------------------------------------------
+
+
+def directional(network: Network, wrt: list[str], of: str) -> Derived:
+    """The derivative of `of` along the directions d{v}, one for each v in `wrt`: a Jacobian-vector product."""
+    program = tangents(network.program, of, wrt)
+    name = tangent_name(of)
+    if name not in program.equations:
+        raise UnsupportedError(f"{display_name(of)} does not depend on {', '.join(map(display_name, wrt))}")
+    return Derived(network, program, name, display_name(name))
+
+
+# -- second order --------------------------------------------------------------------------------------------------
+
+
+def hessian_product(network: Network, wrt: str) -> Derived:
+    """∂²J/∂wrt² times a direction d{wrt} of the shape of `wrt`: forward mode on the backward pass."""
+    loss = network.scalar_loss()
+    backward = differentiate(network.program, loss, [wrt])
+    gradient = backward.gradients[wrt]
+    program = tangents(backward.program, gradient, [wrt])
+    name = tangent_name(gradient)
+    symbol = f"∂²{display_name(loss)}/∂{display_name(wrt)}² d{display_name(wrt)}"
+    own = network.program.variables[wrt]
+    if name not in program.equations:  # linear in it: the Hessian is 0
+        program.define(Variable(name, own.dims, own.orientation), {})
+    return Derived(network, program, name, symbol)
+
+
+def _output(network: Network, of: str | None) -> str:
+    """What Gauss-Newton linearises: by default the name of the first signal, the logits."""
+    if of is not None:
+        return network.name(of)
+    signals = network.derive().backward.signals
+    if not signals:
+        raise UnsupportedError("there is no error signal to take the output from", "of= the network's output")
+    return next(iter(signals.values()))
+
+
+def _middle(network: Network, output: str) -> tuple[Program, Expr]:
+    """∂²J/∂output², everything below the output held: over the output's indices, twice."""
+    backward = differentiate(network.program, network.scalar_loss(), [output])
+    found = jacobian(backward.program, backward.gradients[output], output)
+    return found.program, found.expression
+
+
+def gauss_newton(network: Network, wrt: str, of: str | None = None) -> Derived:
+    """The Gauss-Newton matrix (∂f/∂wrt)ᵀ (∂²J/∂f²) (∂f/∂wrt) for a vector `wrt` and the output f = `of`."""
+    output = _output(network, of)
+    own, out = network.program.variables[wrt], network.program.variables[output]
+    if len(own.dims) != 1:
+        raise DimensionError(
+            f"{display_name(wrt)} is no vector: its Gauss-Newton matrix has four indices",
+            "kronecker_factors, or a vector",
+        )
+    program, middle = _middle(network, output)
+    found = jacobian(program, output, wrt)
+    program = found.program
+    knowledge = Knowledge(network.program)
+    knowledge.program = program
+    count = len(out.dims)
+    a = tuple((-700 - k, d) for k, d in enumerate(out.dims))
+    b = tuple((-800 - k, d) for k, d in enumerate(out.dims))
+    rows = {(-1 - k, d): a[k] for k, d in enumerate(out.dims)}
+    rows2 = {(-1 - k, d): b[k] for k, d in enumerate(out.dims)}
+    last: Index = (-1 - count, own.dims[0])
+    left = rename(found.expression, rows | {last: (-1, own.dims[0])})
+    right = rename(found.expression, rows2 | {last: (-2, own.dims[0])})
+    both = {(-1 - k, d): a[k] for k, d in enumerate(out.dims)}
+    both |= {(-1 - count - k, d): b[k] for k, d in enumerate(out.dims)}
+    value = multiply(multiply(left, rename(middle, both), a), right, b)
+    value = simplify(value, knowledge)
+    dims = (own.dims[0], own.dims[0])
+    name = f"G_{wrt}"
+    program.define(Variable(name, dims, "matrix"), factored(value, free(dims), knowledge, program, "matrix"))
+    return Derived(network, program, name, f"G({display_name(wrt)})")
+
+
+def fisher(network: Network, wrt: str, of: str | None = None) -> Derived:
+    """The Fisher information of `wrt`, where it is the Gauss-Newton matrix: ∂²J/∂f² must not depend on the label.
+
+    That holds for exponential families in their natural parameters: cross-entropy by logits, binary cross-entropy by
+    logits, squared error. Elsewhere it is refused, since the label's distribution is not said.
+    """
+    output = _output(network, of)
+    program, middle = _middle(network, output)
+    labels = {v.name for v in network.program.variables.values() if v.kind == "label"}
+    names = {name for factors, _ in middle for atom, _ in factors for name in atom_variables(atom)}
+    reached = set(labels)
+    for equation in program:  # the continued program: a gradient's name hides the label as well
+        if any(a in reached for a in equation.arguments):
+            reached.add(equation.name)
+    if names & reached:
+        said = f"the curvature by {display_name(output)} depends on the label, whose distribution is not said"
+        raise UnsupportedError(said, "of= the logits, or gauss_newton")
+    found = gauss_newton(network, wrt, output)
+    found.symbol = f"F({display_name(wrt)})"
+    found.conditions = (f"{display_name(network.scalar_loss())} is a negative log-likelihood of the label",)
+    return found
+
+
+# -- per sample ----------------------------------------------------------------------------------------------------
+
+
+def _parts(value: Expr, wrt: str, rank: int) -> tuple[Rational, list[Factor], list[Factor]]:
+    """The two sides of ∂J/∂W[i,j] = a[i] b[j]. Raises UnsupportedError where it is no such product."""
+    if len(value) != 1 or rank != 2:
+        raise UnsupportedError(
+            f"the gradient at {display_name(wrt)} is no product of two vectors", "a linear layer's W"
+        )
+    ((factors, bound), coefficient) = next(iter(value.items()))
+    sides: list[list[Factor]] = [[], []]
+    reach = [{-1}, {-2}]
+    left = list(factors)
+    changed = True
+    while changed:
+        changed = False
+        for factor in list(left):
+            mine = {i[0] for i in factor[0][2]}
+            for side in (0, 1):
+                if mine & reach[side]:
+                    reach[side] |= {m for m in mine if m >= 0}
+                    if mine & reach[1 - side]:
+                        raise UnsupportedError(f"the gradient at {display_name(wrt)} is no product of two vectors")
+                    sides[side].append(factor)
+                    left.remove(factor)
+                    changed = True
+                    break
+    sides[0] += left
+    if not sides[1]:
+        raise UnsupportedError(f"the gradient at {display_name(wrt)} is no product of two vectors")
+    _ = bound
+    return coefficient, sides[0], sides[1]
+
+
+def sample_norms(network: Network, wrt: str, batch: Dim = "N") -> Derived:
+    """‖∂J_n/∂wrt‖² for every sample n of a batch, no gradient formed; the network is written for one sample."""
+    loss = network.scalar_loss()
+    backward = differentiate(network.program, loss, [wrt])
+    value = backward.adjoints[wrt]
+    own = network.program.variables[wrt]
+    program = backward.program
+    knowledge = Knowledge(network.program)
+    knowledge.program = program
+    summed = {i: fresh_bound(i[1]) for i in own.indices}
+    square = rename(multiply(value, value), summed, tuple(summed.values()))
+    name = f"n_{wrt}"
+    while name in program.variables:
+        name += "_"
+    program.define(Variable(name, (), "scalar"), simplify(square, knowledge))
+    lifted, _names = lift(program, loss, batch, "sum", rename=True)
+    variable = lifted.variables[name]
+    lifted.variables[name] = Variable(name, variable.dims, "column")
+    return Derived(network, lifted, name, f"‖∂{display_name(loss)}/∂{display_name(wrt)}‖² per sample")
+
+
+def kronecker_factors(network: Network, wrt: str, batch: Dim = "N") -> tuple[Derived, Derived]:
+    """K-FAC's two factors for the matrix of a linear layer: the means over a batch of a aᵀ and δᵀ δ.
+
+    Where ∂J/∂W[i,j] = δ[i] a[j], the Fisher block of W is approximated by their Kronecker product (Martens and Grosse,
+    2015). Raises UnsupportedError where the gradient is no such product.
+    """
+    loss = network.scalar_loss()
+    backward = differentiate(network.program, loss, [wrt])
+    own = network.program.variables[wrt]
+    coefficient, left, right = _parts(backward.adjoints[wrt], wrt, len(own.dims))
+    program = backward.program
+    sides = []
+    for factors, position, letter in ((left, 0, "S"), (right, 1, "A")):
+        index = own.indices[position]
+        moved = [((h, n, tuple((-1, index[1]) if i == index else i for i in ix)), e) for (h, n, ix), e in factors]
+        bound = {i for (_, _, ix), _ in moved for i in ix if i[0] >= 0}
+        side = program.fresh_name()
+        value = monomial(coefficient if position == 0 else 1, moved, bound)
+        program.define(Variable(side, (index[1],), "column"), value)
+        sides.append((side, letter, index[1]))
+    lifted, names = lift(program, loss, batch, "sum", rename=True)
+    out = []
+    for side, letter, dim in sides:
+        n: Index = (0, batch)
+        data = len(lifted.variables[names[side]].dims) == 2
+        if not data:
+            raise UnsupportedError(f"the gradient at {display_name(wrt)} does not depend on the sample on both sides")
+        first = bare_variable(names[side], (n, (-1, dim)))
+        second = bare_variable(names[side], (n, (-2, dim)))
+        value = multiply(multiply(first, second), size(batch, -1))
+        total: Expr = {}
+        for (both, _bound), c in value.items():
+            total = add(total, monomial(c, both, (n,)))
+        name = f"{letter}_{wrt}"
+        lifted.define(Variable(name, (dim, dim), "matrix"), total)
+        out.append(Derived(network, lifted, name, f"{letter}({display_name(wrt)})"))
+    return out[1], out[0]
