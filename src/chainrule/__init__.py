@@ -9,7 +9,7 @@ z xᵀ
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from chainrule.api import load, parse
+from chainrule.api import load, parse, trace
 from chainrule.errors import (
     ArrayError,
     ChainruleError,
@@ -51,6 +51,7 @@ __all__ = [
     "load",
     "parse",
     "register_identity",
+    "trace",
 ]
 
 

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from chainrule.algebra.program import Equation, Program, is_anonymous
+from chainrule.algebra.program import Equation, Operation, Program, is_anonymous
 from chainrule.calculus.lift import lift
 from chainrule.dims import Dim, canonical_name, display_name, format_shape
 from chainrule.errors import ArrayError, ChainruleWarning, DimensionError, UnknownNameError
@@ -105,6 +105,7 @@ class Network:
         self.program = program
         self.loss = loss
         self.title = title
+        self.wrt: list[str] | None = None  # what `derive` differentiates by where it is not told
         self._elaborated = elaborated
         self._canonical = {canonical_name(n): n for n in program.variables if not is_anonymous(n)}
 
@@ -170,6 +171,8 @@ class Network:
         """The right-hand side of an equation that the user did not write so, and its letters in index notation."""
         variable = self.program.variables[equation.name]
         node = notation.spelled(equation.name)
+        if isinstance(equation.value, Operation) and equation.value.op == "constant":
+            return Node("raw", (), equation.value.attributes[0].text), []
         if node is not None or not isinstance(equation.value, dict):
             return node or Node("raw", (), "…"), []
         try:
@@ -302,13 +305,15 @@ class Network:
     def derive(self, wrt: list[str] | tuple[str, ...] | str | None = None) -> Derivation:
         """Every gradient of the loss, with its error signals.
 
-        wrt: names; by default all parameters and inputs (not labels and constants).
+        wrt: names; by default all parameters and inputs (not labels and constants), or what `trace` was told.
         Warns (ChainruleWarning) for a name on which the loss does not depend; its gradient is an exact zero.
         """
         from chainrule.derivation import Derivation
 
         names = [wrt] if isinstance(wrt, str) else wrt
-        chosen = self._kind("param", "input") if names is None else [self.name(n) for n in names]
+        if names is None:
+            names = self.wrt if self.wrt is not None else self._kind("param", "input")
+        chosen = [self.name(n) for n in names]
         derivation = Derivation(self, chosen)
         for name in derivation.backward.zero:
             warnings.warn(derivation.no_dependence(name), ChainruleWarning, stacklevel=2)

@@ -28,6 +28,7 @@ COMMANDS = {  # name -> module and attribute, in the order of the help page
     "identities": ("chainrule.cli.identities", "identities"),
     "check": ("chainrule.cli.check", "check"),
     "library": ("chainrule.cli.library", "library"),
+    "conformance": ("chainrule.cli.conformance", "conformance"),
     "train": ("chainrule.cli.train", "train"),
     "demo": ("chainrule.cli.train", "demo"),
 }

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import difflib
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
 from chainrule.algebra.expr import Index, free, free_indices, single
 from chainrule.algebra.program import Program, Variable, is_anonymous
@@ -16,11 +17,11 @@ from chainrule.errors import ChainruleError, DimensionError, LanguageError, Unkn
 from chainrule.functions import FUNCTIONS
 from chainrule.language import ast
 from chainrule.language.calls import Calls
-from chainrule.language.scope import bare_name, known_functions, squeeze, within
+from chainrule.language.scope import Call, bare_name, known_functions, squeeze, within
 from chainrule.language.values import Value, orientation_of
 from chainrule.library import definition_names, definition_text
 
-__all__ = ["Elaborated", "elaborate", "elaborate_expression", "known_functions"]
+__all__ = ["Elaborated", "elaborate", "elaborate_expression", "known_functions", "offer_names"]
 
 SQUARE_FACTS = {
     "symmetric", "positive definite", "orthogonal", "diagonal", "lower triangular", "upper triangular",
@@ -54,22 +55,39 @@ def elaborate_expression(
 
     letters: in index notation, the free indices by their letters.
     """
-    elaborator = _Elaborator(ast.Program(()))
+    elaborator = _in_names_of(program)
     elaborator.index_scope = dict(letters or {})
+    for definition in definitions:
+        elaborator.definitions[canonical_name(definition.name)] = definition
+    return elaborator.expr(node)
+
+
+def offer_names(program: Program) -> None:
+    """Add anonymous names that formulas may use: softmax(x) where exp(x) and its sum are there, and their like."""
+    elaborator = _in_names_of(program)
+    elaborator.offer_names()
+    applied = {n: None for e in program if isinstance(e.value, dict) for f, _ in e.value for (h, n, _), _ in f if h}
+    for argument in applied:
+        if isinstance(argument, str) and argument in program.variables and not is_anonymous(argument):
+            for function in sorted(definition_names()):
+                elaborator.recognise(function, argument)
+
+
+def _in_names_of(program: Program) -> _Elaborator:
+    """An elaborator that continues a program."""
+    elaborator = _Elaborator(ast.Program(()))
     elaborator.program = program
     for name, var in program.variables.items():
         elaborator.names[canonical_name(name)] = name
         for dim in var.dims:
             if isinstance(dim, str):
                 elaborator.dims.setdefault(dim, None)
-    for definition in definitions:
-        elaborator.definitions[canonical_name(definition.name)] = definition
     for equation in program:
         if isinstance(equation.value, dict) and free_indices(equation.value) == set(
             program.variables[equation.name].indices
         ):
             elaborator.known.setdefault(frozenset(equation.value.items()), equation.name)
-    return elaborator.expr(node)
+    return elaborator
 
 
 class _Elaborator(Calls):
@@ -138,6 +156,19 @@ class _Elaborator(Calls):
         self.known = known
         for name in new:
             del self.program.equations[name], self.program.variables[name]
+
+    def recognise(self, function: str, argument: str) -> None:
+        """Where an anonymous name is `function(argument)`, let it be read so. Nothing is added to the program."""
+        before, known = dict(self.program.equations), dict(self.known)
+        value: Value | None = None
+        with contextlib.suppress(ChainruleError):
+            value = self.expr(ast.Call(function, (ast.Name(argument),)))
+        self.known = known
+        for name in [n for n in self.program.equations if n not in before]:
+            del self.program.equations[name], self.program.variables[name]
+        found = bare_name(value.expr, value.indices) if value is not None else None
+        if found in before and is_anonymous(found) and not hasattr(before[found].source, "function"):
+            self.program.equations[found] = replace(before[found], source=Call(function, (argument,)))
 
     def declare(self, node: ast.Declaration) -> None:
         self.new_dims(node.shape, node.span)

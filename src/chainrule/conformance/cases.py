@@ -1,0 +1,169 @@
+"""Cases: one JSON object a line, with a function, what to differentiate, and the published answer as NumPy code."""
+
+from __future__ import annotations
+
+import json
+import linecache
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chainrule.errors import ChainruleError, LanguageError
+
+__all__ = ["KINDS", "Case", "draw", "read_cases"]
+
+KINDS = ("gradient", "jacobian", "hessian")
+# What `init` says of an argument -> what is declared of it. Only facts that change no derivative by convention.
+FACTS = {"onehot": "one-hot", "onehot_rows": "one-hot", "prob": "rows sum to 1", "pos": "positive",
+         "mask": "nonnegative", "sym": "symmetric", "spd": "symmetric"}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Case:
+    """One case. `tolerance` is relative to the largest entry of the answer."""
+
+    id: str
+    expr: str
+    shapes: dict[str, tuple[int, ...]]
+    wrt: str
+    kind: str
+    expected: str
+    numpy_forward: str
+    numpy_expected: str
+    init: dict[str, str] = field(default_factory=dict)
+    tolerance: float = 1e-9
+    source: str = ""
+
+    def function(self, body: str, name: str) -> Callable[..., Any]:
+        """A field with NumPy code as a function of the arguments."""
+        lines = body.split("\n")
+        if len(lines) == 1 and "return" not in body:
+            lines = [f"return {body}"]
+        text = f"def {name}({', '.join(self.shapes)}):\n" + "".join(f"    {line}\n" for line in lines)
+        file = f"<{self.id}.{name}>"
+        linecache.cache[file] = (len(text), None, text.splitlines(True), file)  # so that an error can show the line
+        space = namespace()
+        exec(compile(text, file, "exec"), space)
+        made: Callable[..., Any] = space[name]
+        return made
+
+    def forward(self) -> Callable[..., Any]:
+        """The function that is differentiated."""
+        return self.function(self.numpy_forward, "forward")
+
+    def answer(self) -> Callable[..., Any]:
+        """The published derivative."""
+        return self.function(self.numpy_expected, "expected")
+
+    def facts(self) -> dict[str, str]:
+        """What is declared of arguments; nothing of the one that is differentiated by."""
+        return {name: FACTS[how] for name, how in self.init.items() if how in FACTS and name != self.wrt}
+
+
+def namespace() -> dict[str, Any]:
+    """What the code of a case may use. erf is there where SciPy is."""
+    space: dict[str, Any] = {"np": np, "det": np.linalg.det, "inv": np.linalg.inv, "__name__": "conformance_case"}
+    exec(HELPERS, space)
+    try:
+        from scipy.special import erf
+    except ImportError:
+        return space
+    return {**space, "erf": erf}
+
+
+HELPERS = """
+def relu(x):
+    return np.maximum(0, x)
+
+def sigmoid(x):
+    return 1 / (1 + np.exp(-x))
+
+def softmax(x):
+    e = np.exp(x - x.max(-1, keepdims=True))
+    return e / e.sum(-1, keepdims=True)
+"""
+
+
+def read_cases(path: str | os.PathLike[str]) -> list[Case]:
+    """The cases of a file. Raises LanguageError for a file that holds something else."""
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+    except OSError as error:
+        raise LanguageError(
+            f"{path} cannot be read: {error.strerror}", "a file of cases, one JSON object a line"
+        ) from None
+    except UnicodeDecodeError:
+        raise LanguageError(f"{path} is not a text file (UTF-8)", "a file of cases, one JSON object a line") from None
+    cases = [_case(line, number, str(path)) for number, line in enumerate(text.splitlines(), 1) if line.strip()]
+    if not cases:
+        raise LanguageError(f"{path} holds no case", "one JSON object a line")
+    return cases
+
+
+def _case(line: str, number: int, path: str) -> Case:
+    where = f"{path}, line {number}"
+    try:
+        data = json.loads(line)
+        case = Case(
+            id=str(data["id"]),
+            expr=str(data.get("expr", "")),
+            shapes={str(k): tuple(int(d) for d in v) for k, v in data["shapes"].items()},
+            wrt=str(data["wrt"]),
+            kind=str(data["kind"]),
+            expected=str(data.get("expected", "")),
+            numpy_forward=str(data["numpy_forward"]),
+            numpy_expected=str(data["numpy_expected"]),
+            init={str(k): str(v) for k, v in data.get("init", {}).items()},
+            tolerance=float(data.get("tolerance", data.get("tol", 1e-9))),
+            source=str(data.get("source", "")),
+        )
+    except KeyError as error:
+        raise LanguageError(f"{where}: the case has no {error}", "the fields of a conformance case") from None
+    except (ValueError, TypeError, AttributeError) as error:
+        raise LanguageError(f"{where}: no conformance case: {error}", "one JSON object a line") from None
+    if case.kind not in KINDS or case.wrt not in case.shapes or set(case.init) - set(case.shapes):
+        raise LanguageError(f"{where}: kind, wrt or init do not fit", f"kind is one of {', '.join(KINDS)}")
+    return case
+
+
+def draw(case: Case, rng: np.random.Generator) -> dict[str, NDArray[np.float64]]:
+    """Random arguments as `init` says; standard normal by default."""
+    return {name: _array(case.init.get(name, ""), shape, rng) for name, shape in case.shapes.items()}
+
+
+def _array(how: str, shape: tuple[int, ...], rng: np.random.Generator) -> NDArray[np.float64]:
+    normal = rng.standard_normal(shape)
+    maker = MAKERS.get(how)
+    if maker is not None:
+        return np.asarray(maker(normal, rng), dtype=np.float64)
+    if how.startswith("int") and how[3:].isdigit():
+        return rng.integers(0, int(how[3:]), shape).astype(np.float64)
+    if how:
+        raise ChainruleError(f"init {how} is not known", f"one of: {', '.join(MAKERS)}, intK")
+    return np.asarray(normal)
+
+
+def _one_hot(x: NDArray[np.float64], rng: np.random.Generator) -> Any:
+    return np.eye(x.shape[-1])[rng.integers(0, x.shape[-1], x.shape[:-1])]
+
+
+def _definite(x: NDArray[np.float64], rng: np.random.Generator) -> Any:
+    return x @ x.T / len(x) + np.eye(len(x))
+
+
+MAKERS: Mapping[str, Callable[[NDArray[np.float64], np.random.Generator], Any]] = {
+    "onehot": _one_hot,
+    "onehot_rows": _one_hot,
+    "mask": lambda x, rng: rng.integers(0, 2, x.shape),
+    "pos": lambda x, rng: rng.uniform(0.3, 2.0, x.shape),
+    "prob": lambda x, rng: rng.dirichlet(np.ones(x.shape[-1]), x.shape[:-1]),
+    "sym": lambda x, rng: (x + x.T) / 2,
+    "spd": _definite,
+    "well": lambda x, rng: x / 3 + np.diag(rng.choice([-1.0, 1.0], len(x)) * rng.uniform(1.5, 2.5, len(x))),
+    "pdns": lambda x, rng: _definite(x, rng) + (x - x.T) / 2,
+}

@@ -1,0 +1,126 @@
+"""One case through `chainrule.trace`: ok, wrong, or refused with a reason."""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chainrule import api
+from chainrule.conformance.cases import Case, draw
+from chainrule.conformance.text import Text, through_text
+from chainrule.derivation import Derivation
+from chainrule.dims import display_name
+from chainrule.errors import ChainruleError, ChainruleWarning
+from chainrule.network import Network
+from chainrule.reference import evaluate_program
+
+__all__ = ["Outcome", "differentiated", "judge", "largest_error"]
+
+POINTS = 6
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a case: `status` is ok, wrong or refused. `error` is relative, the largest over all points.
+
+    text: the same through the matlab dialect, where the case is also written so.
+    """
+
+    id: str
+    status: str
+    reason: str = ""
+    formula: str = ""
+    error: float = 0.0
+    text: Text = field(default_factory=Text)
+
+    def to_json(self) -> dict[str, Any]:
+        """As data."""
+        return {"id": self.id, "status": self.status, "reason": self.reason, "formula": self.formula,
+                "error": self.error, "text": self.text.to_json()}  # fmt: skip
+
+
+def judge(case: Case, seed: int = 0, points: int = POINTS) -> Outcome:
+    """Trace the case's function, derive, and compare at random points: the formula's value and the compiled code's."""
+    text = through_text(case, seed, points)
+    try:
+        shapes: dict[str, Any] = dict(case.shapes)
+        net = api.trace(case.forward(), wrt=case.wrt, facts=case.facts(), **shapes)
+        formula, values = differentiated(net, case)
+        error = largest_error(net, case, values, seed, points)
+    except ChainruleError as refusal:
+        return Outcome(case.id, "refused", str(refusal), text=text)
+    except RecursionError:
+        return Outcome(case.id, "refused", "nested too deeply", text=text)
+    except Exception as mistake:  # a case of a file that the user gave: its own code may be wrong in any way
+        return Outcome(case.id, "refused", f"{type(mistake).__name__}: {mistake}", text=text)
+    if not error <= case.tolerance:
+        return Outcome(case.id, "wrong", f"off by {error:.1e}", formula, error, text)
+    return Outcome(case.id, "ok", "", formula, error, text)
+
+
+def differentiated(net: Network, case: Case) -> tuple[str, list[Callable[..., Any]]]:
+    """The formula, and functions that compute its value: by the reference interpreter, and as compiled code."""
+    name = next(n for n in net.declarations if n == net.name(case.wrt))
+    if case.kind == "gradient":
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ChainruleWarning)
+            derivation = net.derive([case.wrt])
+        gradient = derivation.gradients[name]
+        step = derivation.compile()
+        program, symbol = derivation.program, gradient.name
+
+        def value(**arrays: Any) -> Any:
+            given, sizes = net.check_arrays(arrays)
+            return evaluate_program(program, given, sizes, [symbol])[symbol]
+
+        return written(derivation, gradient.text), [value, lambda **arrays: step(**arrays)[1][name]]
+    found = net.hessian(case.wrt) if case.kind == "hessian" else net.jacobian(case.wrt)
+    return found.text, [found.evaluate, found.compile()]
+
+
+def written(derivation: Derivation, formula: str) -> str:
+    """A formula with the signals that it uses, so that its length is that of all one has to read."""
+    signals = {display_name(s.name): s.text for s in derivation.signals.values()}
+    used: dict[str, str] = {}
+    pending = [formula]
+    while pending:
+        text = pending.pop()
+        for name in signals:
+            if name not in used and re.search(rf"(?<!\w){name}(?![0-9₀-₉])", text):
+                used[name] = signals[name]
+                pending.append(signals[name])
+    return "; ".join([formula, *(f"{name} = {text}" for name, text in used.items())])
+
+
+def largest_error(net: Network, case: Case, values: list[Callable[..., Any]], seed: int, points: int) -> float:
+    """How far the values are from the published answer, and the network from the function, at random points."""
+    rng = np.random.default_rng(seed)
+    forward, answer = case.forward(), case.answer()
+    worst = 0.0
+    for _ in range(points):
+        arrays = draw(case, rng)
+        result = net.evaluate(**arrays)
+        own = result[net.loss or next(reversed(result))]
+        worst = max(worst, distance(own, forward(**arrays)))  # the network is the function
+        expected = answer(**arrays)
+        for value in values:
+            got = np.asarray(value(**{k: arrays[k] for k in arrays}))
+            worst = max(worst, distance(got, expected))
+    return worst
+
+
+def distance(got: Any, expected: Any) -> float:
+    """The largest difference, relative to the largest entry; infinite for another number of entries or for NaN."""
+    a: NDArray[np.float64] = np.asarray(got, dtype=np.float64)
+    b: NDArray[np.float64] = np.asarray(expected, dtype=np.float64)
+    if [d for d in a.shape if d != 1] != [d for d in b.shape if d != 1]:
+        return float("inf")
+    difference = np.abs(a.reshape(b.shape) - b).max(initial=0.0)
+    scale = max(1.0, float(np.abs(b).max(initial=0.0)))
+    return float(difference / scale) if np.isfinite(difference) else float("inf")

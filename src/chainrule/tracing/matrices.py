@@ -1,0 +1,99 @@
+"""numpy.linalg: inverse, determinant, solve, pseudoinverse. Each is an operation of the engine, as in the language."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from chainrule.algebra.program import is_anonymous
+from chainrule.errors import DimensionError
+from chainrule.language import ast
+from chainrule.language.scope import bare_name
+from chainrule.language.values import Value, orientation_of
+from chainrule.tracing.array import Traced, make, register
+from chainrule.tracing.linear import arrays_of
+from chainrule.tracing.ufuncs import apply
+
+__all__: list[str] = []
+
+
+class SlogdetResult(NamedTuple):
+    """As NumPy's."""
+
+    sign: Traced
+    logabsdet: Traced
+
+
+def operation(name: str, *arrays: Traced) -> Traced:
+    """One of the language's matrix calls. What holds a maximum is a name that holds one."""
+    tracer = arrays[0].tracer
+    for a in arrays:
+        if 1 in a.axes or len(a.axes) > 2:
+            a.refuse(f"np.linalg.{name} of an array with axes of size 1, or of many matrices, is not traced yet")
+    values = []
+    for a in arrays:
+        expr = tracer.name(a.expr)
+        known = bare_name(expr, tuple(i for i in a.indices if i is not None))
+        text = known if known is not None and not is_anonymous(known) else ""
+        values.append(Value(expr, a.axes, orientation_of(len(a.axes)), text))
+    method: Callable[..., Value] = getattr(tracer.scope, f"call_{name}")
+    try:
+        found = method(ast.Call(name, ()), *values)
+    except DimensionError as error:
+        arrays[0].refuse(error.message, error.hint)
+    if any(tracer.is_held(a.expr) for a in arrays):
+        tracer.taint(found.expr)
+    return make(arrays[0], found.expr, found.dims)
+
+
+def square(a: Any, name: str) -> Traced:
+    """The one argument, a square matrix. Refuses another."""
+    (x,) = arrays_of(a)
+    if len(x.axes) == 2 and x.axes[0] != x.axes[1]:
+        x.tracer.refuse(f"np.linalg.{name} of a matrix of {x.axes[0]} × {x.axes[1]}", "a square one", DimensionError)
+    if len(x.axes) != 2:
+        x.refuse(f"np.linalg.{name} of an array of {len(x.axes)} axes is not traced yet", "one matrix")
+    return x
+
+
+@register(np.linalg.inv)
+def inv(a: Any) -> Traced:
+    """The inverse."""
+    return operation("inv", square(a, "inv"))
+
+
+@register(np.linalg.det)
+def det(a: Any) -> Traced:
+    """The determinant."""
+    return operation("det", square(a, "det"))
+
+
+@register(np.linalg.slogdet)
+def slogdet(a: Any) -> SlogdetResult:
+    """The sign of the determinant, and the logarithm of its absolute value."""
+    x = square(a, "slogdet")
+    return SlogdetResult(apply("sgn", operation("det", x)), operation("logdet", x))
+
+
+@register(np.linalg.pinv)
+def pinv(a: Any) -> Traced:
+    """The pseudoinverse."""
+    (x,) = arrays_of(a)
+    if len(x.axes) != 2:
+        x.refuse(f"np.linalg.pinv of an array of {len(x.axes)} axes is not traced yet", "one matrix")
+    return operation("pinv", x)
+
+
+@register(np.linalg.solve)
+def solve(a: Any, b: Any) -> Traced:
+    """x with a x = b."""
+    x, y = arrays_of(a, b)
+    square(x, "solve")
+    if len(y.axes) not in (1, 2) or y.axes[0] != x.axes[0]:
+        x.tracer.refuse(
+            f"np.linalg.solve of shapes ({', '.join(map(str, x.axes))}) and ({', '.join(map(str, y.axes))})",
+            "as many rows on the right as the matrix has", DimensionError,
+        )  # fmt: skip
+    return operation("solve", x, y)
