@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from chainrule.algebra.expr import Expr, free, rename
+from chainrule.algebra.expr import variable as algebra_variable
 from chainrule.algebra.program import Program, Variable, is_anonymous
 from chainrule.calculus.reverse import Backward, differentiate
 from chainrule.dims import Dim, canonical_name, display_name
@@ -30,6 +31,9 @@ if TYPE_CHECKING:
     from chainrule.verification import Report
 
 __all__ = ["Derivation", "Gradient", "Step"]
+
+# Facts that tie the entries of a matrix to each other; see docs/decisions/006-operations.md for the convention.
+CONSTRAINED = ("symmetric", "positive definite", "orthogonal", "diagonal", "lower triangular", "upper triangular")
 
 
 class Written:
@@ -251,8 +255,9 @@ class Derivation:
         if not is_anonymous(name):
             return at(name, letters)
         variable = self.program.variables[name]
-        value = self.program.equations[name].value
-        assert isinstance(value, dict)
+        value = self.program.expression(name)
+        if value is None:  # an operation: written as a call
+            value = algebra_variable(name, variable.indices)
         return Written(self.program, self.notation, value, variable.dims, variable.orientation).tree
 
     def symbol(self, gradient: Gradient) -> str:
@@ -288,7 +293,12 @@ class Derivation:
             return say(start, " reaches ", tree.sym(self.loss), " through ", joined(" and ", users), many)
         numerator = (gradient.turned or gradient.written).tree
         target = Target(self.loss, own, numerator, tuple(users))
-        return layout_reason(self.program, target, gradient.expression)
+        told = layout_reason(self.program, target, gradient.expression)
+        facts = [f for f in own.facts if f in CONSTRAINED]
+        if not facts:
+            return told
+        free_entries = f" is {facts[0]}, and each entry is differentiated as if it could move by itself"
+        return say(told, "; ", tree.sym(own.name), free_entries)
 
     @cached_property
     def explainer(self) -> Explainer:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from chainrule.algebra.expr import Expr, Index, free
-from chainrule.algebra.program import is_anonymous
+from chainrule.algebra.program import Program, is_anonymous
 from chainrule.calculus.jacobian import jacobian
 from chainrule.calculus.reverse import differentiate
 from chainrule.derivation import Written
@@ -19,6 +20,7 @@ from chainrule.notation.matrix import MatrixNotation
 from chainrule.notation.sentence import say
 from chainrule.notation.text import to_text
 from chainrule.notation.tree import Node
+from chainrule.simplify.matrices import MATRIX_FACTS
 
 if TYPE_CHECKING:
     from chainrule.network import Network
@@ -180,6 +182,17 @@ class Jacobian:
         return f"<{type(self).__name__} {self}>"
 
 
+def without_matrix_facts(program: Program, name: str) -> Program:
+    """A copy in which nothing ties the entries of `name` to each other.
+
+    A gradient that was shortened with A = Aᵀ holds where A is symmetric only, so it may not be differentiated by A.
+    """
+    out = program.copy()
+    variable = program.variables[name]
+    out.variables[name] = replace(variable, facts=tuple(f for f in variable.facts if f not in MATRIX_FACTS))
+    return out
+
+
 class Hessian(Jacobian):
     """∂²J/∂wrt²: the Jacobian of the gradient."""
 
@@ -187,7 +200,8 @@ class Hessian(Jacobian):
         self.letters = []
         self.wrt = network.name(wrt)
         self._network = network
-        backward = differentiate(network.program, network.scalar_loss(), [self.wrt])
+        program = without_matrix_facts(network.program, self.wrt)
+        backward = differentiate(program, network.scalar_loss(), [self.wrt])
         self.of = backward.gradients[self.wrt]
         self._set(jacobian(backward.program, self.of, self.wrt))
 

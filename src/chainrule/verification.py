@@ -6,9 +6,9 @@ Sizes are distinct primes, labels obey their declared facts and nothing more, an
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import pairwise
+from itertools import chain, islice, pairwise, permutations
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +22,8 @@ __all__ = ["Report", "choose_sizes", "kinks_of", "sample", "verify_gradients"]
 
 Array = NDArray[np.float64]
 PRIMES = (3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37, 41, 43, 47)
+INVERTS = frozenset({"inv", "det", "logdet", "solve", "cholesky"})
+MOST_ORDERS = 24  # of sizes, tried where a matrix must be invertible
 TOLERANCE = 1e-6
 STEPS = (1e-3, 1e-5, 1e-4, 1e-2, 1e-6, 1e-7)
 ATTEMPTS = 5  # points tried where differences are not accurate enough
@@ -54,13 +56,42 @@ class Report:
 
 
 def choose_sizes(program: Program, given: Mapping[str, int] | None = None) -> dict[str, int]:
-    """Distinct primes for the symbolic sizes (small ones again when there are more than fourteen)."""
-    sizes = dict(given or {})
+    """Distinct primes for the symbolic sizes (small ones again when there are more than fourteen).
+
+    Where a matrix is inverted, sizes are sought with which it can be: XᵀX has an inverse if X has enough rows.
+    """
     symbols = dict.fromkeys(d for v in program.variables.values() for d in v.dims if isinstance(d, str))
-    primes = [p for p in PRIMES if p not in sizes.values()] or list(PRIMES)
-    for number, symbol in enumerate(s for s in symbols if s not in sizes):
-        sizes[symbol] = primes[number % len(primes)] if len(symbols) <= len(PRIMES) else primes[number % 4]
-    return sizes
+    left = [s for s in symbols if s not in (given or {})]
+    primes = [p for p in PRIMES if p not in (given or {}).values()] or list(PRIMES)
+
+    def assigned(order: Sequence[str]) -> dict[str, int]:
+        sizes = dict(given or {})
+        for number, symbol in enumerate(order):
+            sizes[symbol] = primes[number % len(primes)] if len(symbols) <= len(PRIMES) else primes[number % 4]
+        return {symbol: sizes[symbol] for symbol in (*(given or {}), *left)}
+
+    first = assigned(left)
+    inverted = [
+        argument for equation in program if isinstance(equation.value, Operation)
+        for argument in equation.value.args[:1] if equation.value.op in INVERTS
+    ]  # fmt: skip
+    if not inverted:
+        return first
+    for order in islice(chain([left, left[::-1]], permutations(left)), MOST_ORDERS):
+        sizes = assigned(order)
+        if _invertible(program, inverted, sizes):
+            return sizes
+    return first
+
+
+def _invertible(program: Program, inverted: Sequence[str], sizes: Mapping[str, int]) -> bool:
+    """True where every matrix that is inverted can be, at some random point."""
+    rng = np.random.default_rng(0)
+    for attempt in range(3):
+        known = evaluate_program(program, sample(program, sizes, rng, attempt == 1), sizes, inverted)
+        if all(np.isfinite(known[n]).all() and np.all(np.linalg.cond(known[n]) < 1e8) for n in inverted):
+            return True
+    return False
 
 
 def _shape(variable: Variable, sizes: Mapping[str, int]) -> tuple[int, ...]:
@@ -89,6 +120,12 @@ def sample(
             array = rng.dirichlet(np.ones(shape[-1]), shape[:-1])
         if "symmetric" in facts and len(shape) == 2:
             array = (array + array.T) / 2
+        if "positive definite" in facts and len(shape) == 2:
+            array = array @ array.T / shape[0] + 0.5 * np.eye(*shape)
+        if "lower triangular" in facts and len(shape) == 2:
+            array = np.tril(array)
+        if "upper triangular" in facts and len(shape) == 2:
+            array = np.triu(array)
         if "diagonal" in facts and len(shape) == 2:
             array = array * np.eye(*shape)
         if "orthogonal" in facts and len(shape) == 2:
@@ -274,7 +311,7 @@ def _points(
     steps = np.array([-2.0, -1.0, 1.0, 2.0]).reshape(4, *[1] * block.ndim) * h
     moved = (base[name] + steps * block).reshape(4 * count, *base[name].shape)
     needed = [loss, *(n for n, _ in kinked)]
-    if any(isinstance(equation.value, Operation) for equation in forward):
+    if any(isinstance(equation.value, Operation) and equation.value.args for equation in forward):
         single = [evaluate_program(forward, {**base, name: m}, sizes, needed) for m in moved]
         known = {n: np.stack([s[n] for s in single]) for n in needed}
     else:

@@ -21,6 +21,7 @@ Factor = tuple[Atom, "int | Fraction"]
 
 _memory: dict[tuple[Factor, ...], tuple[tuple[Factor, ...], tuple[Index, ...]]] = {}
 _MEMORY_LIMIT = 50_000
+_OUTSIDE = -(10**9)
 
 
 def canonical_bound(factors: list[Factor], bound: set[Index]) -> tuple[tuple[Factor, ...], tuple[Index, ...]]:
@@ -33,6 +34,9 @@ def canonical_bound(factors: list[Factor], bound: set[Index]) -> tuple[tuple[Fac
         return tuple(done), (new,)
     # Names by order of appearance first, so that the memory recognises what it has seen.
     appearance: dict[Index, Index] = {}
+    outside: dict[
+        Index, Index
+    ] = {}  # of a wider term that this one will stand in: not summed here, whatever its number
     seen: list[Factor] = []
     for (head, name, indices), exponent in factors:
         new_indices = []
@@ -41,6 +45,8 @@ def canonical_bound(factors: list[Factor], bound: set[Index]) -> tuple[tuple[Fac
                 if i not in appearance:
                     appearance[i] = (len(appearance), i[1])
                 i = appearance[i]
+            elif i[0] >= 0:
+                i = outside.setdefault(i, (_OUTSIDE - i[0], i[1]))
             new_indices.append(i)
         seen.append(((head, name, tuple(new_indices)), exponent))
     key = tuple(seen)
@@ -50,6 +56,10 @@ def canonical_bound(factors: list[Factor], bound: set[Index]) -> tuple[tuple[Fac
         if len(_memory) >= _MEMORY_LIMIT:
             _memory.clear()
         _memory[key] = known
+    if outside:
+        back = {stand_in: index for index, stand_in in outside.items()}
+        moved = [((h, n, tuple([back.get(i, i) for i in ix])), e) for (h, n, ix), e in known[0]]
+        return tuple(sorted(moved)), known[1]
     return known
 
 

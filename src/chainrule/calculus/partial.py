@@ -24,6 +24,8 @@ from chainrule.functions.operations import OPERATIONS
 
 __all__ = ["contribution", "local_derivatives"]
 
+MARK = -300_000  # the first index of an operation's argument while its Jacobian is made
+
 # A local derivative: coefficient, factors, bound indices of the term, indices K of the occurrence.
 Local = tuple[Rational, list[Factor], tuple[Index, ...], tuple[Index, ...]]
 
@@ -94,7 +96,8 @@ def _operation_derivatives(program: Program, equation: Equation, name: str) -> l
     for number, argument in enumerate(operation.args):
         if argument != name:
             continue
-        inner = tuple(fresh_bound(dim) for dim in program.variables[argument].dims)
+        # Markers among the free indices: the Jacobian may hold sums of its own, whose indices are the numbers from 0.
+        inner = tuple((MARK - k, dim) for k, dim in enumerate(program.variables[argument].dims))
         for (factors, bound), coefficient in record.partial(program, equation.name, number, own, inner).items():
             out.append((coefficient, list(factors), (*bound, *inner), inner))
     return out

@@ -184,7 +184,7 @@ def _differences(
     h = np.maximum(length * np.abs(value), SMALLEST).reshape(-1)
     units = np.diag(h).reshape(size, *value.shape)
     points, crossed = [], np.zeros(size, dtype=bool)
-    many = not any(isinstance(e.value, Operation) for e in part)
+    many = not any(isinstance(e.value, Operation) and e.value.args for e in part)
     for factor in (-2.0, -1.0, 1.0, 2.0):
         moved = value + factor * units
         if many:

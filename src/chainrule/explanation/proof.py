@@ -83,7 +83,7 @@ class Proof:
             self.work.define(Variable(symbol_of(name, self.wrt), dims), Operation("partial", (self.wrt,)))
 
     def lines(self) -> tuple[ProofLine, ...]:
-        out = [self._definition(name) for name in self.named]
+        out = [self._definition(name) for name in self.named if self.work.expression(name) is not None]
         for name in self.way:
             out += self._equation(name)
         out += self._answer()
@@ -248,6 +248,8 @@ class Proof:
         value, own = self.work.expression(name), self.work.variables.get(name)
         if value is None or own is None:
             return tree.sym(name)
+        if len(own.dims) > len(self.outer):  # a part with more indices than the proof has letters for
+            return Node("raw", (), "its definition") if is_anonymous(name) else tree.sym(name)
         right = self._index(value, own, ()).node
         return right if is_anonymous(name) else tree.equal(tree.at(name, self.outer[: len(own.dims)]), right)
 

@@ -9,6 +9,7 @@ from chainrule.notation.sentence import joined, say
 from chainrule.notation.tree import Node
 from chainrule.simplify.engine import RULES
 from chainrule.simplify.knowledge import Application
+from chainrule.simplify.matrices import MATRIX_FACTS
 
 __all__ = ["describe_application"]
 
@@ -26,6 +27,10 @@ def describe_application(
         return _constant_sum(subject, program, text)
     if application.rule == "substitution":
         return application.rule, joined("; ", map(equation, subject.split(" "))), ()
+    if application.rule == "matrix facts":
+        known = program.variables[subject].facts if subject in program.variables else ()
+        told = tuple(say(text(subject), f" is {fact}") for fact in known if fact in MATRIX_FACTS)[:1]
+        return application.rule, told[0] if told else STATEMENTS.get(application.rule, ""), told
     if subject in program.variables:
         return application.rule, say(equation(subject)), ()
     return application.rule, STATEMENTS.get(application.rule, ""), ()

@@ -21,32 +21,28 @@ from chainrule.algebra.expr import (
     single,
     size,
     sum_over,
-    variable,
 )
-from chainrule.algebra.program import Operation, Variable
 from chainrule.dims import Dim, canonical_name
 from chainrule.errors import ChainruleError, DimensionError, LanguageError, Span, UnknownNameError, UnsupportedError
 from chainrule.functions import FUNCTIONS
 from chainrule.language import ast
-from chainrule.language.expressions import Expressions, summed_letter
+from chainrule.language.expressions import summed_letter
+from chainrule.language.matrices import MATRIX_CALLS, Matrices
 from chainrule.language.parser import parse_program
 from chainrule.language.printer import print_expression
-from chainrule.language.scope import BUILTINS, Call, bare_name, is_numeric, known_functions, squeeze
+from chainrule.language.scope import BUILTINS, Call, is_numeric, known_functions, squeeze
 from chainrule.language.values import Value, add_values, broadcast, hadamard, matrix_product, orientation_of, transpose
 from chainrule.library import definition_names, definition_text
 
 __all__ = ["Calls"]
 
 LATER = {  # understood but not differentiated yet, with what can be written instead
-    "det": "an equation without it: determinants and inverses come in a later version",
-    "logdet": "an equation without it: determinants and inverses come in a later version",
-    "inv": "an equation without it: determinants and inverses come in a later version",
     "kron": "index notation, such as K[i,j,k,l] = A[i,j] B[k,l]",
     "where": "comparisons, such as (x > 0) ∘ a + (x <= 0) ∘ b",
 }
 
 
-class Calls(Expressions):
+class Calls(Matrices):
     """Reads calls: definitions, records, and the functions that say how axes are treated."""
 
     def on_call(self, node: ast.Call) -> Value:
@@ -156,21 +152,8 @@ class Calls(Expressions):
                 f"sizes do not agree: {name} takes {' × '.join(map(str, domain)) or 'a scalar'}, but {value.says()}",
                 f"function {name} with the size of {value.text}, or an argument of the declared size", node.span,
             )  # fmt: skip
-        argument = bare_name(self.name_for(value.expr, value.orientation, value.text), value.indices)
-        if argument is None:  # an array of constants, or one that is repeated: the whole of it needs a name
-            argument = self.program.fresh_name()
-            self.program.define(Variable(argument, dims, value.orientation), value.expr, value.text)
         out_dims, out_orientation = squeeze(codomain)
-        key = frozenset({(("call", name, argument), 1)})
-        out = self.known.get(key)
-        if out is None:
-            out = self.program.fresh_name()
-            self.program.define(
-                Variable(out, out_dims, out_orientation),
-                Operation("unknown", (argument,), (name,)), Call(name, (value.text,)),
-            )  # fmt: skip
-            self.known[key] = out
-        return Value(variable(out, free(out_dims)), out_dims, out_orientation)
+        return self.operation("unknown", (value,), out_dims, out_orientation, (name,), Call(name, (value.text,)))
 
     def call_builtin(self, name: str, node: ast.Call) -> Value:
         if name in LATER:
@@ -197,6 +180,9 @@ class Calls(Expressions):
         if name in ("tr", "diag", "sqrt", "square", "transpose"):
             (value,) = self.arguments(node, 1, 1)
             return getattr(self, "call_" + name)(value, node.span)  # type: ignore[no-any-return]
+        if name in MATRIX_CALLS:
+            least, most = (2, 2) if name in ("solve", "kron") else (1, 1)
+            return getattr(self, "call_" + name)(node, *self.arguments(node, least, most))  # type: ignore[no-any-return]
         if name in ("outer", "dot"):
             a, b = self.arguments(node, 2, 2)
             if len(a.dims) != 1 or len(b.dims) != 1:

@@ -22,7 +22,10 @@ from chainrule.library import definition_names, definition_text
 
 __all__ = ["Elaborated", "elaborate", "elaborate_expression", "known_functions"]
 
-FACTS = {"one-hot", "rows sum to 1", "symmetric", "positive", "nonnegative", "orthogonal", "diagonal", "integer"}
+SQUARE_FACTS = {
+    "symmetric", "positive definite", "orthogonal", "diagonal", "lower triangular", "upper triangular",
+}  # fmt: skip
+FACTS = SQUARE_FACTS | {"one-hot", "rows sum to 1", "positive", "nonnegative", "integer"}
 
 
 class Elaborated:
@@ -148,6 +151,12 @@ class _Elaborator(Calls):
                     within(node.span, fact, last=True),
                 )
         dims, orientation = squeeze(node.shape)
+        for fact in node.facts:
+            if fact in SQUARE_FACTS and (orientation != "matrix" or dims[0] != dims[1]):
+                raise DimensionError(
+                    f"{name} is {' × '.join(map(str, node.shape)) or 'a scalar'}: only a square matrix is {fact}",
+                    f"{node.kind} {name} : D × D, {fact}", within(node.span, fact, last=True),
+                )  # fmt: skip
         self.program.declare(Variable(name, dims, orientation, node.kind, node.facts))
 
     def function(self, node: ast.FunctionDeclaration) -> None:

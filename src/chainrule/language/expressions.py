@@ -206,11 +206,16 @@ class Expressions(Scope):
                 raise DimensionError(
                     f"{base.says()}: only a square matrix has powers", f"{base.text}.^{exponent.text}", node.span
                 )
-            if number is None or number[0] != ((), ()) or not isinstance(number[1], int) or not 1 <= number[1] <= 16:
-                hint = "a whole number from 1 to 16, or .^ (elementwise)"
+            power_of = number[1] if number is not None and number[0] == ((), ()) else 0 if not exponent.expr else None
+            if not isinstance(power_of, int) or not -16 <= power_of <= 16:
+                hint = "a whole number from −16 to 16, or .^ (elementwise)"
                 raise UnsupportedError(f"the matrix power ^{exponent.text} is not supported yet", hint, node.span)
+            if not power_of:
+                return Value(delta(*base.indices), base.dims, "matrix")
+            if power_of < 0:
+                base = self.inverse(base)
             result = base
-            for _ in range(number[1] - 1):
+            for _ in range(abs(power_of) - 1):
                 a, b = self.factor(result, base)
                 result = matrix_product(a, b, node.span)
             return replace(result, text="")
@@ -228,6 +233,10 @@ class Expressions(Scope):
             return replace(base, expr=constant(1), text="")
         a, b, orientation = broadcast(base, exponent, "a power", node.span)
         return Value(self.binary_atom("pow", a, b), a.dims, orientation)
+
+    def inverse(self, value: Value) -> Value:
+        """The inverse of a square matrix; that of a transpose is the transpose of the inverse."""
+        raise NotImplementedError
 
     def same_index(self, node: ast.Expr) -> Value | None:
         """1[i = j] of two indices: a Kronecker delta. None where it is no such thing."""

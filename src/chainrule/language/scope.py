@@ -10,6 +10,7 @@ import difflib
 import re
 from dataclasses import replace
 from fractions import Fraction
+from typing import Any
 
 from chainrule.algebra.expr import (
     Expr,
@@ -25,7 +26,7 @@ from chainrule.algebra.expr import (
     single,
     variable,
 )
-from chainrule.algebra.program import Program, Variable
+from chainrule.algebra.program import Operation, Program, Variable
 from chainrule.dims import Dim, canonical_name
 from chainrule.errors import ChainruleError, DimensionError, LanguageError, Span, UnknownNameError
 from chainrule.functions import FUNCTIONS
@@ -39,7 +40,7 @@ __all__ = ["BUILTINS", "Call", "Scope", "bare_name", "is_bare", "is_numeric", "k
 BUILTINS = frozenset(
     {"sum", "mean", "max", "min", "maximum", "minimum", "tr", "trace", "diag", "outer", "dot", "ones", "zeros", "eye",
      "sqrt", "square", "sign", "indicator", "transpose", "rowsum", "colsum", "rowmean", "colmean",
-     "det", "logdet", "inv", "kron", "where"}
+     "det", "logdet", "inv", "pinv", "solve", "cholesky", "kron", "where"}
 )  # fmt: skip
 
 EXPANDED = 3  # sum(x)^3 is multiplied out, sum(x)^4 gives the sum a name
@@ -216,6 +217,35 @@ class Scope:
         ((((_, name, indices), _),), _) = next(iter(inner))
         expr = bare((head, name, indices))
         return replace(argument, expr=self.name_for(expr, argument.orientation, Call(head, (argument.text,))), text="")
+
+    def whole_name(self, value: Value) -> str:
+        """The name of an array equal to `value`, with all its axes in order; what is repeated is written out."""
+        found = bare_name(self.name_for(value.expr, value.orientation, value.text), value.indices)
+        if found is not None:
+            return found
+        key = ("whole", value.dims, frozenset(value.expr.items()))
+        name = self.known.get(key)
+        if name is None:
+            name = self.known[key] = self.program.fresh_name()
+            self.program.define(Variable(name, value.dims, value.orientation), value.expr, value.text)
+            if self.scopes:
+                self.program.interior.add(name)
+        return name
+
+    def operation(
+        self, op: str, arguments: tuple[Value, ...], dims: tuple[Dim, ...], orientation: str,
+        attributes: tuple[Any, ...] = (), source: object = None,
+    ) -> Value:  # fmt: skip
+        """`op` (a record of `functions.operations`) applied to whole arrays, under a name; equal ones share it."""
+        names = tuple(self.whole_name(argument) for argument in arguments)
+        key = ("operation", op, names, attributes, dims)
+        name = self.known.get(key)
+        if name is None:
+            name = self.known[key] = self.program.fresh_name()
+            self.program.define(Variable(name, dims, orientation), Operation(op, names, attributes), source)
+            if self.scopes:
+                self.program.interior.add(name)
+        return Value(variable(name, free(dims)), dims, orientation)
 
     def comparison(self, op: str, left: Value, right: Value, span: Span | None) -> Value:
         if op in (">", "<="):

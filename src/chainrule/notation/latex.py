@@ -180,6 +180,8 @@ def _exponent(node: Node) -> str:
 
 def _transposed(node: Node) -> str:
     inner = node.args[0]
+    if inner.op == "call" and inner.data in INVERSES:
+        return _inverse(inner, r"\top")
     return to_latex(inner, ATOM if inner.op in ("T", "pow", "^", "raised") else POSTFIX) + r"^\top"
 
 
@@ -209,7 +211,24 @@ def function_to_latex(name: str) -> str:
     return latex + "'" * (len(name) - len(bare))
 
 
+INVERSES = {"inv": "-1", "pinv": "+"}  # written as exponents
+
+
+def _inverse(node: Node, turned: str = "") -> str:
+    """X^{-1}, and X^{-\\top} for its transpose; X^{+}, (X^{+})^\\top."""
+    base = to_latex(node.args[0], ATOM)
+    if node.data == "inv":
+        return rf"{base}^{{-{turned or '1'}}}"
+    return rf"\left({base}^{{+}}\right)^{turned}" if turned else rf"{base}^{{+}}"
+
+
 def _call(node: Node) -> str:
+    if node.data in INVERSES and len(node.args) == 1:
+        return _inverse(node)
+    if node.data == "det" and len(node.args) == 1:
+        return rf"\det\!\left({to_latex(node.args[0])}\right)"
+    if node.data == "logdet" and len(node.args) == 1:
+        return rf"\log \left|\det {to_latex(node.args[0], ATOM)}\right|"
     return rf"{function_to_latex(str(node.data))}\!\left({', '.join(to_latex(a) for a in node.args)}\right)"
 
 

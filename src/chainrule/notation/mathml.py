@@ -250,13 +250,23 @@ def _pow(node: Node) -> str:
 
 def _transposed(node: Node) -> str:
     inner = node.args[0]
+    if inner.op == "call" and inner.data == "inv":
+        return _inverse(inner, TRANSPOSED)
     if inner.op == "sym" and not str(inner.data).startswith("∂"):
         return name_to_mathml(str(inner.data), above=TRANSPOSED)
     return f"<msup>{inner_mathml(inner, ATOM if inner.op == 'pow' else POSTFIX)}{TRANSPOSED}</msup>"
 
 
+def _inverse(node: Node, above: str = "") -> str:
+    """X⁻¹ or, with a transpose sign above, X⁻ᵀ; X⁺ for the pseudoinverse."""
+    sign = "<mo>+</mo>" if node.data == "pinv" else '<mo form="prefix">−</mo>' + (above or "<mn>1</mn>")
+    return f"<msup>{inner_mathml(node.args[0], ATOM)}{_row(sign)}</msup>"
+
+
 def _call(node: Node) -> str:
     name = str(node.data)
+    if name in ("inv", "pinv") and len(node.args) == 1:
+        return _inverse(node)
     if name == "sqrt":
         return f"<msqrt>{inner_mathml(node.args[0])}</msqrt>"
     if name in FENCES and len(node.args) == 1:

@@ -14,8 +14,10 @@ from fractions import Fraction
 from chainrule.algebra.expr import Expr, Index, Monomial, Rational, free, rename
 from chainrule.algebra.program import Program, is_anonymous
 from chainrule.dims import Dim
+from chainrule.functions.operations import defined_by
 from chainrule.notation import tree
 from chainrule.notation.tree import Node
+from chainrule.simplify.matrices import is_symmetric
 
 __all__ = ["Irreducible", "MatrixNotation"]
 
@@ -422,7 +424,8 @@ class MatrixNotation:
         if not is_anonymous(name):
             return tree.sym(name)
         if name not in self._scalars:
-            self._scalars[name] = self.spelled(name) or self.scalar(self._definition(name))
+            node = self.spelled(name) or self._operated(name)
+            self._scalars[name] = node or self.scalar(self._definition(name))
         return self._scalars[name]
 
     def vector_of(self, name: str) -> Vec:
@@ -432,7 +435,7 @@ class MatrixNotation:
             variable = self.program.variables[name]
             (_dim,) = variable.dims
             node = tree.sym(name, *_shape(variable.dims, variable.orientation)) if not is_anonymous(name) else None
-            node = node or self.spelled(name)
+            node = node or self.spelled(name) or self._operated(name)
             if node is None:
                 known = self.vector(self._definition(name), variable.indices[0])
             elif variable.orientation == "row":
@@ -448,7 +451,10 @@ class MatrixNotation:
         if known is None:
             variable = self.program.variables[name]
             node = tree.sym(name, *variable.dims) if not is_anonymous(name) else self.spelled(name)
-            if node is not None:
+            node = node or self._operated(name)
+            if node is not None and is_symmetric(self.program, name):
+                known = (node, node)
+            elif node is not None:
                 known = (node, tree.transpose(node))
             else:
                 value = self._definition(name)
@@ -459,6 +465,27 @@ class MatrixNotation:
                 known = _matrix_forms(forward, backward)
             self._matrices[name] = known
         return known
+
+    def _operated(self, name: str) -> Node | None:
+        """An unnamed operation as a call on what its arguments are: inv(A + Xᵀ X)."""
+        operation = defined_by(self.program, name)
+        variable = self.program.variables[name]
+        if operation is None or not operation.args or name.startswith("∂") or len(variable.dims) > 2:
+            return None
+        arguments = tuple(self.whole(argument) for argument in operation.args)
+        return tree.call(operation.op, arguments, *_shape(variable.dims, variable.orientation))
+
+    def whole(self, name: str) -> Node:
+        """A variable in the layout that it has."""
+        variable = self.program.variables[name]
+        if not variable.dims:
+            return self.scalar_of(name)
+        if len(variable.dims) == 1:
+            vector = self.vector_of(name)
+            return vector.row if variable.orientation == "row" else vector.col
+        if len(variable.dims) == 2:
+            return self.matrix_of(name)[0]
+        raise Irreducible
 
     def _definition(self, name: str) -> Expr:
         value = self.program.expression(name)

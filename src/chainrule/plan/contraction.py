@@ -241,8 +241,32 @@ def multiply_pair(builder: Builder, left: Part, right: Part, keep: set[int]) -> 
             return Part(builder.negative(made.node.whole).node, made.labels)
     left = Part(builder.real(left.node.whole).node, left.labels)
     right = Part(builder.real(right.node.whole).node, right.labels)
+    solved = _solve(builder, left, right, keep) or _solve(builder, right, left, keep)
+    if solved is not None:
+        return solved
     operands, dims, labels = _contract_operands(left, right, keep)
     return Part(builder.graph.make("contract", operands, dims, (len(dims),)), labels)
+
+
+def _solve(builder: Builder, inverse: Part, other: Part, keep: set[int]) -> Part | None:
+    """inv(X) Z as solve(X, Z), where nobody asked for the inverse itself: it is never formed. None: no such product."""
+    node = inverse.node
+    summed = [label for label in inverse.labels if label in other.labels and label not in keep]
+    if node.op != "opaque" or node.attributes[1] != "inv" or node.name or node.rank != 2 or len(summed) != 1:
+        return None
+    axis = inverse.labels.index(summed[0])
+    (rest,) = (label for label in inverse.labels if label != summed[0])
+    columns = [label for label in other.labels if label != summed[0]]
+    if len(columns) > 1 or rest in other.labels or any(label not in keep for label in (rest, *columns)):
+        return None
+    x = node.operands[0]
+    matrix = Operand(x.node, x.axes if axis == 1 else (x.axes[1], x.axes[0]))
+    right = Operand(other.node, tuple(0 if label == summed[0] else 1 for label in other.labels))
+    size = dict(zip(other.labels, other.node.dims, strict=True))
+    dims = (node.dims[1 - axis], *(size[label] for label in columns))
+    attributes = ("np.linalg.solve({0}, {1})", "solve", (), "")
+    return Part(builder.graph.make("opaque", (matrix, right), dims, attributes, hint=hint(other.node, "solved")),
+                (rest, *columns))  # fmt: skip
 
 
 def _contract_operands(

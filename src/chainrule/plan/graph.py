@@ -19,7 +19,8 @@ Operations (dims: the sizes of the result):
     embed      groups                      zeros but for value where all axes of a group are equal: diag(x)
     add_embed  groups                      base + embed(value)
     broadcast, copy                        a full array of its own
-    opaque     template                    an operation on whole arrays that a record spells
+    opaque     template, operation,        an operation on whole arrays that a record spells; helpers: the text of
+               attributes, helpers         functions that the template calls
 
 `node.dtype` is "float" (the step's) or "bool" (a mask, only ever an operand of `multiply`).
 """

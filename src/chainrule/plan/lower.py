@@ -92,7 +92,7 @@ class Lowering:
             )
         operands = tuple(self._array(argument) for argument in operation.args)
         dims = self.program.variables[name].dims
-        attributes = (record.numpy, operation.op, operation.attributes)
+        attributes = (record.numpy, operation.op, operation.attributes, record.helpers)
         return self.graph.make("opaque", operands, dims, attributes).whole
 
     def _array(self, name: str) -> Operand:

@@ -14,6 +14,7 @@ from chainrule.algebra.expr import Atom, Expr, Factor, Index, Monomial, Rational
 from chainrule.functions import FUNCTIONS
 from chainrule.simplify.affine import use_affine
 from chainrule.simplify.knowledge import Application, Knowledge, Relation, SumDefinition
+from chainrule.simplify.matrices import simplify_matrices
 
 __all__ = ["RULES", "Rule", "simplify", "simplify_terms"]
 
@@ -296,7 +297,13 @@ def multiply_raw(factors: list[Factor], bound: list[Index], expression: Expr) ->
     return result
 
 
+def _matrices(key: Monomial, knowledge: Knowledge) -> Outcome | None:
+    """X⁻¹ X = I, QᵀQ = I, Aᵀ = A."""
+    return simplify_matrices(key, knowledge.program) if knowledge.matrices else None
+
+
 RULES = (
+    Rule("matrix facts", "X⁻¹ X = I; QᵀQ = I for Q orthogonal; Aᵀ = A for A symmetric", _matrices),
     Rule("idempotent", "sgn(h)² = sgn(h) and sgn(h) h = h where h ≥ 0; a mask times itself is itself", _signs),
     Rule("name of a product", "a product that an equation defines is written with its name", _name_products),
     Rule("name of a sum", "a sum that an equation defines is written with its name", _name_sums),

@@ -13,6 +13,7 @@ from typing import Any
 from chainrule.algebra.expr import Atom, Expr, Factor, Index, Rational, is_constant, rename, variables
 from chainrule.algebra.program import Equation, Program, is_anonymous
 from chainrule.functions import FUNCTIONS
+from chainrule.simplify.matrices import has_matrices
 
 __all__ = ["LONGEST", "Application", "Knowledge", "Relation", "SumDefinition"]
 
@@ -65,9 +66,18 @@ class Knowledge:
         self.sum_facts: dict[tuple[str, int], Expr | None] = {}
         self.memory: dict[object, tuple[Expr, Any, str]] = {}  # term -> what it becomes, the rule, what justifies it
         self.record: list[Application] | None = None  # filled while somebody wants to see the steps
+        self._matrices: tuple[int, bool] = (-1, False)
         self.blocked: str | None = None  # a name that no rule may bring in, while its own facts are being found
         for equation in program:
             self.add(equation)
+
+    @property
+    def matrices(self) -> bool:
+        """True where facts of matrices are known or inverses occur (`chainrule.simplify.matrices`)."""
+        count = len(self.program.variables)
+        if self._matrices[0] != count:
+            self._matrices = (count, self._matrices[1] or has_matrices(self.program))
+        return self._matrices[1]
 
     def add(self, equation: Equation) -> None:
         """Index an equation."""

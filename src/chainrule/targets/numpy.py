@@ -158,6 +158,7 @@ def _assemble(
     order = [d for d in plan.sizes if d in dims]
     sizes = ", ".join(spelling.size(d) for d in order)
     lines = ["import numpy as np"]
+    helpers = dict.fromkeys(node.attributes[3] for node in plan.steps if node.op == "opaque" and node.attributes[3])
     if workspace:
         lines.insert(0, "import threading\n")
         trailing = "," if len(order) == 1 else ""
@@ -173,6 +174,8 @@ def _assemble(
             *("        " + line for line in allocation),
             "    )", "    return arrays",
         ]  # fmt: skip
+    for text in helpers:
+        lines += ["", "", *text.rstrip("\n").split("\n")]
     lines += ["", "", f"def {function}({', '.join(arguments.values())}):"]
     lines += ["    " + line if line else "" for line in _docstring(plan, arguments, loss, dtype, reuse_outputs, keys)]
     lines += ["    " + line for line in _size_lines(plan, spelling.sizes_used, arguments, spelling.size)]

@@ -12,6 +12,8 @@ __all__ = ["expression", "tensordot"]
 def expression(spelling: Spelling, node: Node) -> Text:
     """The value of a node as one expression of its operands."""
     value = spelling.value
+    if node.op == "opaque":
+        return _opaque(spelling, node)
     first = node.operands[0]
     if node.op == "map":
         return spelling.map_text(node, value(first.node))
@@ -31,8 +33,16 @@ def expression(spelling: Spelling, node: Node) -> Text:
         return _diagonal(spelling, node)
     if node.op in ("copy", "broadcast"):
         return _full(spelling, node)
-    assert node.op == "opaque", node.op
-    return node.attributes[0].format(*(spelling.operand(o, len(o.axes))[0] for o in node.operands)), ATOM
+    raise AssertionError(node.op)
+
+
+def _opaque(spelling: Spelling, node: Node) -> Text:
+    """An operation as its record spells it: {0} an argument, {a0} an attribute, {d0} a size of the result."""
+    template, _, attributes, _ = node.attributes
+    arguments = [spelling.operand(o, len(o.axes))[0] for o in node.operands]
+    letters = {f"a{k}": a for k, a in enumerate(attributes)}
+    letters |= {f"d{k}": spelling.size(d) for k, d in enumerate(node.dims) if f"{{d{k}}}" in template}
+    return template.format(*arguments, dtype=spelling.dtype, **letters), ATOM
 
 
 def _diagonal(spelling: Spelling, node: Node) -> Text:
