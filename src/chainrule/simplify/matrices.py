@@ -21,14 +21,15 @@ __all__ = ["MATRIX_FACTS", "has_matrices", "is_orthogonal", "is_symmetric", "sim
 
 SYMMETRIC_FACTS = frozenset({"symmetric", "positive definite", "diagonal"})
 MATRIX_FACTS = SYMMETRIC_FACTS | {"orthogonal"}
+INVERSE_OPERATIONS = frozenset({"inv", "pinv", "det", "logdet", "solve", "cholesky"})
 MOST_FLIPS = 5  # symmetric factors of a term that are tried both ways round
 
 
 def has_matrices(program: Program) -> bool:
-    """True where any of these rules may apply: facts of matrices, or inverses."""
+    """True where any of these rules may apply: facts of matrices, or operations in whose derivatives inverses occur."""
     if any(MATRIX_FACTS & set(v.facts) for v in program.variables.values() if v.facts):
         return True
-    return any(getattr(e.value, "op", "") in ("inv", "pinv") for e in program)
+    return any(getattr(e.value, "op", "") in INVERSE_OPERATIONS for e in program)
 
 
 def is_symmetric(program: Program, name: str, depth: int = 0) -> bool | None:
