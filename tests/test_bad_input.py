@@ -63,7 +63,7 @@ MISTAKES = {
     "one over a vector": (XW + "J = sum(1 / x)", "1 / x", "/ divides by a scalar", "1 ./ x"),
     "root of a matrix": ("param A : D × D\nJ = sum(A^(1/2))", "A^(1/2)", "not supported yet", "whole number"),
     "determinant": ("param A : D × K\nJ = det(A)", "det(A)", "det takes a square matrix", "A Aᵀ"),
-    "maximum": (XW + "J = max(x)", "max(x)", "max over an axis", ""),
+    "maximum": (XW + "J = max(x, over=K)", "max(x, over=K)", "names no one axis", ""),
     "root of a negative number": (XW + "J = sqrt(-2) sum(x)", "-2", "root of the negative number -2", "positive"),
     "root of a negative sum": (XW + "J = (1 - 3)^0.5 sum(x)", "", "the square root of the negative number", "positive"),
     "logarithm of a negative number": (XW + "J = log(-3) sum(x)", "log(-3)", "logarithm of -3", "positive"),
