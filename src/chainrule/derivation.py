@@ -295,10 +295,10 @@ class Derivation:
         target = Target(self.loss, own, numerator, tuple(users))
         told = layout_reason(self.program, target, gradient.expression)
         facts = [f for f in own.facts if f in CONSTRAINED]
-        if facts:
-            free_entries = f" is {facts[0]}, and each entry is differentiated as if it could move by itself"
-            told = say(told, "; ", tree.sym(own.name), free_entries)
-        return told
+        if not facts:
+            return told
+        free_entries = f" is {facts[0]}, and each entry is differentiated as if it could move by itself"
+        return say(told, "; ", tree.sym(own.name), free_entries)
 
     @cached_property
     def explainer(self) -> Explainer:

@@ -167,6 +167,12 @@ def _atom_array(atom: Atom, known: Mapping[str, Array], functions: Mapping[str, 
             start += arity
             array = known[argument]
             front = array.ndim - arity  # an axis of many points, if there is one
+            for i in [i for i in dict.fromkeys(mine) if mine.count(i) > 1]:  # a diagonal: it becomes the last axis
+                while mine.count(i) > 1:
+                    a = mine.index(i)
+                    b = mine.index(i, a + 1)
+                    array = array.diagonal(axis1=front + a, axis2=front + b)
+                    mine = [j for k, j in enumerate(mine) if k not in (a, b)] + [i]
             array = array.transpose([*range(front), *(front + mine.index(i) for i in order if i in mine)])
             arrays.append(array[(..., *(slice(None) if i in mine else None for i in order))])
         return apply_function(head, arrays, functions)
@@ -202,7 +208,7 @@ _values: dict[str, Any] = {}
 def _value(head: str) -> Any:
     if head not in _values:
         record = FUNCTIONS[head]
-        letters = ["x", "x2"][: record.arity]
+        letters = ["x", "x2", "x3"][: record.arity]
         body = record.numpy.format(**{letter: letter for letter in letters})
         _values[head] = eval(f"lambda {', '.join(letters)}: {body}", {"np": np})
     return _values[head]

@@ -72,9 +72,7 @@ FORMS = {
     "symmetric": ("const A : D × D, symmetric\nparam x : D\nJ = xᵀ A x", "x", "2 A x"),
     "not symmetric": ("const A : D × D\nparam x : D\nJ = xᵀ A x", "x", "(A + Aᵀ) x"),
     "orthogonal": ("const Q : D × D, orthogonal\nparam x : D\nJ = xᵀ Qᵀ Q x", "x", "2 x"),
-    "inverse of an orthogonal one": (
-        "const Q : D × D, orthogonal\nparam x : D\nconst a : D\nJ = aᵀ inv(Q) x", "x", "Q a",
-    ),
+    "inverse of a rotation": ("const Q : D × D, orthogonal\nparam x : D\nconst a : D\nJ = aᵀ inv(Q) x", "x", "Q a"),
     "inverse times itself": ("const A : D × D\nparam x : D\nJ = xᵀ inv(A) A x", "x", "2 x"),
     "Matrix Cookbook 126": (
         "param X : N × D\nconst B : N × N, symmetric\nconst C : N × N, symmetric\nJ = tr(inv(Xᵀ C X) (Xᵀ B X))", "X",
@@ -123,7 +121,8 @@ def test_the_hessian_at_a_symmetric_matrix_uses_no_symmetry() -> None:
 @pytest.mark.parametrize(
     "text",
     ["param A : D × K\nJ = det(A)", "param x : D\nJ = sum(inv(x))",
-     "param A : D × D\nparam b : K\nJ = sum(solve(A, b))", "param A : D × K, symmetric\nJ = sum(A)"],
+     "param A : D × D\nparam b : K\nJ = sum(solve(A, b))",
+     "param A : D × K, symmetric\nJ = sum(A)"],
 )  # fmt: skip
 def test_sizes_that_do_not_fit(text: str) -> None:
     with pytest.raises(DimensionError):

@@ -80,13 +80,14 @@ class Equation:
 class Program:
     """Variables and equations in order. Later equations may use earlier ones only."""
 
-    __slots__ = ("_counter", "_places", "equations", "functions", "interior", "variables")
+    __slots__ = ("_counter", "_places", "equations", "functions", "interior", "operations", "variables")
 
     def __init__(self) -> None:
         self.variables: dict[str, Variable] = {}
         self.equations: dict[str, Equation] = {}
         self.functions: dict[str, Any] = {}  # unknown functions that the program declares, by name
         self.interior: set[str] = set()  # anonymous names inside a definition that was expanded: exp(θ) in softmax(θ)
+        self.operations: dict[tuple[Operation, tuple[Dim, ...]], str] = {}  # which name has op(args), of which sizes
         self._counter = 0
         self._places: tuple[tuple[int, str], dict[str, int]] = ((0, ""), {})
 
@@ -97,6 +98,7 @@ class Program:
         other.equations = dict(self.equations)
         other.functions = dict(self.functions)
         other.interior = set(self.interior)
+        other.operations = dict(self.operations)
         other._counter = self._counter
         return other
 
@@ -109,6 +111,8 @@ class Program:
         """Add a variable with its equation, at the end."""
         self.variables[variable.name] = variable
         self.equations[variable.name] = Equation(variable.name, value, source, span)
+        if isinstance(value, Operation):
+            self.operations.setdefault((value, variable.dims), variable.name)
         return variable
 
     def fresh_name(self) -> str:
@@ -122,6 +126,8 @@ class Program:
         del self.variables[old]
         self.variables[variable.name] = variable
         self.equations[variable.name] = replace(equation, name=variable.name, span=span)
+        if isinstance(equation.value, Operation):
+            self.operations[equation.value, variable.dims] = variable.name
 
     def places(self) -> dict[str, int]:
         """Where each name, and each size, stands in a product: in the program's order, but constants in front."""

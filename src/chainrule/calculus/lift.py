@@ -13,6 +13,7 @@ from chainrule.algebra.expr import Expr, Factor, Index, add, monomial, multiply,
 from chainrule.algebra.program import Operation, Program, Variable
 from chainrule.dims import Dim, canonical_name
 from chainrule.errors import UnsupportedError
+from chainrule.functions.operations import OPERATIONS
 
 __all__ = ["lift"]
 
@@ -44,14 +45,14 @@ def lift(
     for equation in program:
         var = program.variables[equation.name]
         if isinstance(equation.value, Operation):
+            value: Expr | Operation = equation.value
             if equation.name in data:
-                raise UnsupportedError(f"a batch of {equation.value.op} is not supported yet")
-            out.define(var, equation.value, equation.source)
-            continue
+                value = _lift_operation(equation.value, program, data, names)
+        elif equation.name in data:
+            value = _lift_expression(equation.value, data, names, batch)
         if equation.name not in data:
             out.define(var, equation.value, equation.source)
             continue
-        value = _lift_expression(equation.value, data, names, batch)
         if equation.name == loss:
             sample = out.fresh_name()
             out.define(Variable(sample, (batch, *var.dims), "column"), value, _renamed_source(equation.source, names))
@@ -64,6 +65,18 @@ def lift(
             source = _renamed_source(equation.source, names)
             out.define(_lifted(var, names[equation.name], batch), value, source)
     return out, names
+
+
+def _lift_operation(operation: Operation, program: Program, data: set[str], names: dict[str, str]) -> Operation:
+    """The operation on every sample. Raises UnsupportedError where it knows none, or only some arguments have them."""
+    record = OPERATIONS[operation.op]
+    if record.lift is None or not all(argument in data for argument in operation.args):
+        raise UnsupportedError(
+            f"a batch of {operation.op} is not supported yet", "write the network for a batch, with its index"
+        )
+    ranks = tuple(len(program.variables[argument].dims) for argument in operation.args)
+    arguments = tuple(names[argument] for argument in operation.args)
+    return Operation(operation.op, arguments, record.lift(operation.attributes, ranks))
 
 
 def _renamed_source(source: Any, names: dict[str, str]) -> Any:

@@ -70,7 +70,7 @@ def _chain(
         return [(1, [((head + "'", arguments[0][0], indices), 1)])]
     places: dict[str, Atom] = {"y": output}
     start = 0
-    for letter, (argument, arity) in zip(("x", "x2"), arguments, strict=False):
+    for letter, (argument, arity) in zip(("x", "x2", "x3"), arguments, strict=False):
         places[letter] = ("", argument, indices[start : start + arity])
         start += arity
     out: list[tuple[Rational, list[Factor]]] = []

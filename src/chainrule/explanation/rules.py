@@ -29,9 +29,8 @@ def describe_application(
         return application.rule, joined("; ", map(equation, subject.split(" "))), ()
     if application.rule == "matrix facts":
         known = program.variables[subject].facts if subject in program.variables else ()
-        facts = [f for f in known if f in MATRIX_FACTS]
-        told = say(text(subject), f" is {facts[0]}") if facts else ""
-        return application.rule, told or STATEMENTS.get(application.rule, ""), (told,) if told else ()
+        told = tuple(say(text(subject), f" is {fact}") for fact in known if fact in MATRIX_FACTS)[:1]
+        return application.rule, told[0] if told else STATEMENTS.get(application.rule, ""), told
     if subject in program.variables:
         return application.rule, say(equation(subject)), ()
     return application.rule, STATEMENTS.get(application.rule, ""), ()

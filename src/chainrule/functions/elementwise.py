@@ -42,6 +42,18 @@ register(
 )  # fmt: skip
 register(
     Function(
+        "nonneg", ("0",), "({x} >= 0).astype({x}.dtype)", latex=r"\operatorname{nonneg}", kinks=(0.0,),
+        at_kink="nonneg(0) = 1", nonnegative=True, idempotent=True,
+    )
+)  # fmt: skip
+register(
+    Function(
+        "where", ("0", "x", "iszero(x)"), "np.where({x}, {x2}, {x3})", latex=r"\operatorname{where}",
+        source="where(c, a, b) is a where c holds, and b elsewhere; c is 0 or 1",
+    )
+)  # fmt: skip
+register(
+    Function(
         "abs", ("sgn(x)",), "np.abs({x})", latex=r"\operatorname{abs}", ufunc="np.abs", kinks=(0.0,),
         at_kink=_KINK, nonnegative=True,
     )

@@ -68,9 +68,9 @@ def auxiliary(
 ) -> str:
     """The name of `op(args)` in `program`: the one that it has already, else an anonymous one, defined at the end."""
     operation = Operation(op, args, attributes)
-    for equation in reversed(program.equations.values()):
-        if equation.value == operation and program.variables[equation.name].dims == dims:
-            return equation.name
+    known = program.operations.get((operation, dims))
+    if known is not None and known in program.equations and program.equations[known].value == operation:
+        return known
     name = program.fresh_name()
     orientation = ("scalar", "column", "matrix")[len(dims)] if len(dims) < 3 else "tensor"
     program.define(Variable(name, dims, orientation), operation)

@@ -14,7 +14,7 @@ from functools import cache
 
 __all__ = ["FUNCTIONS", "Function", "PartialTerm", "register"]
 
-# One term of a derivative: coefficient and factors (head, letter, exponent), letter being x (or x2) or y.
+# One term of a derivative: coefficient and factors (head, letter, exponent), letter being x (x2, x3) or y.
 PartialTerm = tuple[Fraction, tuple[tuple[str, str, Fraction], ...]]
 
 
@@ -22,8 +22,8 @@ PartialTerm = tuple[Fraction, tuple[tuple[str, str, Fraction], ...]]
 class Function:
     """An elementwise function.
 
-    name: as in the language.  derivative: one text per argument, a sum of products of x, x2, y and functions of
-    them, such as "y - y^2".  numpy: the expression in NumPy with {x} (and {x2}) for the arguments.
+    name: as in the language.  derivative: one text per argument, a sum of products of x, x2, x3, y and functions of
+    them, such as "y - y^2".  numpy: the expression in NumPy with {x} (and {x2}, {x3}) for the arguments.
     ufunc: the NumPy ufunc that computes it in one call with `out=`, where there is one.
     kinks: arguments at which the derivative jumps; `at_kink` says what is taken there.
     domain: the open interval on which it is defined.  nonnegative / positive: of its values.
@@ -68,7 +68,7 @@ def register(function: Function) -> Function:
 
 
 _FACTOR = re.compile(
-    r"(?:(?P<head>[^\W\d]\w*'*)\((?P<inner>x2?|y)\)|(?P<letter>x2?|y)|(?P<number>\d+(?:/\d+)?))"
+    r"(?:(?P<head>[^\W\d]\w*'*)\((?P<inner>x[23]?|y)\)|(?P<letter>x[23]?|y)|(?P<number>\d+(?:/\d+)?))"
     r"(?:\^(?P<exp>-?\d+(?:/\d+)?))?$"
 )
 

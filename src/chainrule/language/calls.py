@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Sequence
 from dataclasses import replace
 from fractions import Fraction
 
@@ -17,7 +18,6 @@ from chainrule.algebra.expr import (
     multiply,
     power,
     rename,
-    scale,
     single,
     size,
     sum_over,
@@ -31,15 +31,25 @@ from chainrule.language.matrices import MATRIX_CALLS, Matrices
 from chainrule.language.parser import parse_program
 from chainrule.language.printer import print_expression
 from chainrule.language.scope import BUILTINS, Call, bare_name, is_numeric, known_functions, squeeze
-from chainrule.language.values import Value, add_values, broadcast, hadamard, matrix_product, orientation_of, transpose
+from chainrule.language.values import Value, broadcast, matrix_product, orientation_of, transpose
 from chainrule.library import definition_names, definition_text
 
 __all__ = ["Calls"]
 
+REDUCTIONS = frozenset({"max", "min", "prod", "cumprod", "ismax", "ismin", "prod_others"})
+
 LATER = {  # understood but not differentiated yet, with what can be written instead
     "kron": "index notation, such as K[i,j,k,l] = A[i,j] B[k,l]",
-    "where": "comparisons, such as (x > 0) ∘ a + (x <= 0) ∘ b",
 }
+
+
+def axes_left(value: Value, axes: Sequence[int]) -> tuple[tuple[Dim, ...], str]:
+    """Sizes and orientation when `axes` are gone: the sums over the rows of a matrix are a row."""
+    left = [a for a in range(len(value.dims)) if a not in axes]
+    orientation = orientation_of(len(left))
+    if len(left) == 1 and value.orientation == "matrix" and left == [1]:
+        orientation = "row"
+    return tuple(value.dims[a] for a in left), orientation
 
 
 class Calls(Matrices):
@@ -111,6 +121,8 @@ class Calls(Matrices):
 
     def argument_name(self, value: Value) -> str:
         """The name that an argument has, also one that the user never gave; its text where it has none as it stands."""
+        if value.text in self.program.variables:
+            return value.text
         name = bare_name(value.expr, value.indices)
         if name is None or self.program.variables[name].orientation != value.orientation:
             return value.text
@@ -121,7 +133,9 @@ class Calls(Matrices):
         values = self.arguments(node, record.arity, record.arity)
         if record.arity == 2:
             a, b, orientation = broadcast(values[0], values[1], name, node.span)
-            return Value(self.binary_atom(name, a, b), a.dims, orientation)
+            return Value(self.several_atom(name, a, b), a.dims, orientation)
+        if record.arity == 3:
+            return self.three(name, (values[0], values[1], values[2]), node.span)
         if name == "log" and is_numeric(values[0]):
             number = single(values[0].expr) if values[0].expr else (((), ()), 0)
             if number is not None and number[0] == ((), ()) and number[1] <= 0:
@@ -171,12 +185,13 @@ class Calls(Matrices):
         if name in ("sum", "mean"):
             (value,) = self.arguments(node, 1, 1)
             return self.reduce(name, value, node)
+        if name in REDUCTIONS and len(node.args) == 1:
+            (value,) = self.arguments(node, 1, 1)
+            return self.reduce_whole(name, value, node)
+        if name == "clip":
+            value, low, high = self.arguments(node, 3, 3)
+            return self.extremum("min", self.extremum("max", value, low, node.span), high, node.span)
         if name in ("max", "min", "maximum", "minimum"):
-            if len(node.args) != 2:
-                raise UnsupportedError(
-                    f"{name} over an axis is understood but not differentiated yet",
-                    f"logsumexp, its smooth form; or {name}(a, b) of two arrays", node.span,
-                )  # fmt: skip
             first, second = self.arguments(node, 2, 2)
             return self.extremum(name, first, second, node.span)
         if name in ("rowsum", "rowmean", "colsum", "colmean"):
@@ -244,12 +259,8 @@ class Calls(Matrices):
             for index in summed:
                 expr = multiply(expr, size(index[1], -1))
         left = [a for a in range(len(value.dims)) if a not in axes]
-        dims = tuple(value.dims[a] for a in left)
         expr = rename(expr, {value.indices[a]: (-1 - k, value.dims[a]) for k, a in enumerate(left)})
-        orientation = orientation_of(len(dims))
-        if len(dims) == 1 and value.orientation == "matrix" and left == [1]:
-            orientation = "row"
-        return Value(expr, dims, orientation)
+        return Value(expr, *axes_left(value, axes))
 
     def axes(self, value: Value, node: ast.Call) -> list[int]:
         options = dict(node.options)
@@ -280,16 +291,45 @@ class Calls(Matrices):
             node.span,
         )
 
+    def reduce_whole(self, name: str, value: Value, node: ast.Call) -> Value:
+        """max, min, prod over axes; cumprod along one; their derivatives ismax, prod_others keep all axes."""
+        if value.orientation in ("identity", "scalar"):
+            if value.orientation == "scalar" and not node.options:
+                return (
+                    replace(value, text="")
+                    if name[:2] != "is" and "_" not in name
+                    else Value(constant(1), (), "scalar")
+                )
+            raise DimensionError(f"{value.says()}: {name} goes over the axes of an array", None, node.span)
+        axes = tuple(self.axes(value, node))
+        if name == "cumprod" and len(axes) != 1:
+            raise DimensionError(f"{name} runs along one axis; {value.says()}", "over=rows or over=columns", node.span)
+        left = axes_left(value, axes) if name in ("max", "min", "prod") else (value.dims, value.orientation)
+        source = Call(name, (value.text,)) if len(axes) == len(value.dims) else None
+        return self.operation(name, (value,), *left, (axes,), source)
+
+    def three(self, name: str, values: tuple[Value, Value, Value], span: Span | None) -> Value:
+        """where(c, a, b), each repeated as a sum of them would."""
+        c, a, b = values
+        if name == "where":
+            mask = self.mask(c)
+            if mask is None:  # any number is a condition: it holds where it is not 0
+                mask, a, b = self.elementwise("iszero", c), b, a
+            c = mask
+        for _ in range(2):  # whatever the first and the last have in common, the middle one must share
+            c, a, _kind = broadcast(c, a, name, span)
+            a, b, _kind = broadcast(a, b, name, span)
+            c, b, orientation = broadcast(c, b, name, span)
+        return Value(self.several_atom(name, c, a, b), a.dims, orientation)
+
     def extremum(self, name: str, a: Value, b: Value, span: Span | None) -> Value:
         smaller = name in ("min", "minimum")
         for zero, other in ((a, b), (b, a)):
             if not zero.expr and not smaller:
                 return self.elementwise("relu", other)
-        x, y, orientation = broadcast(a, b, name, span)
-        first = self.comparison("<" if smaller else ">", x, y, span)
-        difference = self.named(add_values(x, replace(y, expr=scale(y.expr, -1)), span))
-        chosen = hadamard(first, difference, span)
-        return Value(add(y.expr, chosen.expr), x.dims, orientation)
+        x, y, _ = broadcast(a, b, name, span)
+        # At a tie the second argument is taken, with its derivative. No x − y is added to y: that would round.
+        return self.three("where", (self.comparison("<" if smaller else ">", x, y, span), x, y), span)
 
     def call_tr(self, value: Value, span: Span | None) -> Value:
         if value.orientation != "matrix" or value.dims[0] != value.dims[1]:

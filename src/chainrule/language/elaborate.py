@@ -141,18 +141,43 @@ class _Elaborator(Calls):
                 continue  # it has a name already
             for function in sorted(definition_names()):
                 if "sum(" in definition_text(function):
-                    self.offer(function, inner[part])
+                    self.offer(function, inner[part], self.unshifted(inner[part], total, part))
 
-    def offer(self, function: str, argument: str) -> None:
-        """Keep `function(argument)` as a name if it takes one new equation, a product of what is there."""
+    def unshifted(self, argument: str, total: str, part: str) -> str | None:
+        """a where the argument is a + b and the sum `total` of exp(a + b) goes over an index that b has not.
+
+        exp(a + b)/Σ exp(a + b) = exp(a)/Σ exp(a): what is constant along the sum cancels, such as a maximum.
+        """
+        value = self.program.expression(argument)
+        exponential = single(self.program.expression(part) or {})
+        if value is None or not is_anonymous(argument) or exponential is None or exponential[0][0][0][0][0] != "exp":
+            return None
+        ((((_, _, places), _),), bound) = next(iter(self.program.expression(total) or {}))
+        own = self.program.variables[argument].indices
+        summed = {index for index, place in zip(own, places, strict=True) if place in bound}
+        kept = {key: c for key, c in value.items() if any(i in summed for (_, _, ix), _ in key[0] for i in ix)}
+        return bare_name(kept, own) if len(kept) < len(value) else None
+
+    def offer(self, function: str, argument: str, unshifted: str | None = None) -> None:
+        """Keep `function(argument)` as a name if it takes one new equation, a product of what is there.
+
+        `unshifted`: what it is shown as a function of, where the product has as many exponentials above as below.
+        """
+        if is_anonymous(argument) and unshifted is None:
+            return
         before = dict(self.program.equations)
         known = dict(self.known)
+        self.scopes.append({argument: replace(self.variable_value(argument), text=unshifted or argument)})
         with contextlib.suppress(ChainruleError):
             self.expr(ast.Call(function, (ast.Name(argument),)))
+        self.scopes.pop()
         new = [n for n in self.program.equations if n not in before]
         value = self.program.equations[new[0]].value if len(new) == 1 else None
         if isinstance(value, dict) and len(value) == 1 and not next(iter(value))[1] and len(next(iter(value))[0]) > 1:
-            return
+            ((factors, _),) = value
+            if unshifted is None or [e for _, e in sorted(factors, key=lambda f: f[1])] == [-1, 1]:
+                self.program.interior.discard(new[0])
+                return
         self.known = known
         for name in new:
             del self.program.equations[name], self.program.variables[name]

@@ -232,7 +232,7 @@ class Expressions(Scope):
         if not exponent.expr:
             return replace(base, expr=constant(1), text="")
         a, b, orientation = broadcast(base, exponent, "a power", node.span)
-        return Value(self.binary_atom("pow", a, b), a.dims, orientation)
+        return Value(self.several_atom("pow", a, b), a.dims, orientation)
 
     def inverse(self, value: Value) -> Value:
         """The inverse of a square matrix; that of a transpose is the transpose of the inverse."""

@@ -15,7 +15,6 @@ from typing import Any
 from chainrule.algebra.expr import (
     Expr,
     Index,
-    add,
     bare,
     constant,
     free,
@@ -40,7 +39,8 @@ __all__ = ["BUILTINS", "Call", "Scope", "bare_name", "is_bare", "is_numeric", "k
 BUILTINS = frozenset(
     {"sum", "mean", "max", "min", "maximum", "minimum", "tr", "trace", "diag", "outer", "dot", "ones", "zeros", "eye",
      "sqrt", "square", "sign", "indicator", "transpose", "rowsum", "colsum", "rowmean", "colmean",
-     "det", "logdet", "inv", "pinv", "solve", "cholesky", "kron", "where"}
+     "det", "logdet", "inv", "pinv", "solve", "cholesky", "kron",
+     "prod", "cumprod", "ismax", "ismin", "prod_others", "clip"}
 )  # fmt: skip
 
 EXPANDED = 3  # sum(x)^3 is multiplied out, sum(x)^4 gives the sum a name
@@ -196,17 +196,18 @@ class Scope:
                 raise LanguageError("a division by zero", "a divisor that is not 0", value.span) from None
         return power(self.name_for(value.expr, value.orientation, value.text), exponent)
 
-    def binary_atom(self, head: str, a: Value, b: Value) -> Expr:
+    def several_atom(self, head: str, *values: Value) -> Expr:
+        """head(a, b, …) of values over the same axes, each under a name."""
         atoms = []
-        for v in (a, b):
+        for v in values:
             named = self.name_for(v.expr, v.orientation, v.text) if not is_bare(v.expr) else v.expr
             if not is_bare(named):  # nothing at all: 0^x
                 named = self.force_name(named, v)
             ((((_, name, indices), _),), _) = next(iter(named))
             atoms.append((name, indices))
-        (n1, i1), (n2, i2) = atoms
-        expr = bare((head, ((str(n1), len(i1)), (str(n2), len(i2))), (*i1, *i2)))
-        return self.name_for(expr, a.orientation, None)
+        names = tuple((str(name), len(indices)) for name, indices in atoms)
+        expr = bare((head, names, tuple(i for _, indices in atoms for i in indices)))
+        return self.name_for(expr, values[0].orientation, None)
 
     def elementwise(self, head: str, argument: Value) -> Value:
         if not argument.expr:
@@ -250,15 +251,24 @@ class Scope:
         return Value(variable(name, free(dims)), dims, orientation)
 
     def comparison(self, op: str, left: Value, right: Value, span: Span | None) -> Value:
-        if op in (">", "<="):
+        if op in (">", ">="):
             difference = add_values(left, replace(right, expr=scale(right.expr, -1)), span)
         else:
             difference = add_values(right, replace(left, expr=scale(left.expr, -1)), span)
-        head = "iszero" if op in ("==", "=") else "step"
-        mask = self.elementwise(head, difference)
-        if op in ("<=", ">="):
-            return replace(mask, expr=add(constant(1), scale(mask.expr, -1)))
-        return mask
+        head = {"==": "iszero", "=": "iszero", "<": "step", ">": "step"}.get(op, "nonneg")
+        return self.elementwise(head, difference)
+
+    def mask(self, value: Value) -> Value | None:
+        """The value where it is known to be 0 and 1 only: a comparison, a one-hot label. None: not known."""
+        term = single(value.expr)
+        name = str(term[0][0][0][0][1]) if term is not None and is_bare(value.expr) else ""
+        inner = single(self.program.expression(name) or {}) if name else None
+        head = inner[0][0][0][0][0] if inner is not None and len(inner[0][0]) == 1 and inner[1] == 1 else ""
+        if head in FUNCTIONS and FUNCTIONS[head].idempotent:
+            return value
+        if name in self.program.variables and "one-hot" in self.program.variables[name].facts:
+            return value
+        return None
 
 
 def check_number_power(value: Value, exponent: Fraction) -> None:

@@ -14,7 +14,18 @@ from html import escape
 
 from chainrule.dims import ACCENT_NAMES, canonical_name
 from chainrule.notation.text import FUNCTION_TEXT, number_text
-from chainrule.notation.tree import ATOM, HADAMARD, POSTFIX, PRODUCT, SUM, Node, flat_below, has_quotient, strength
+from chainrule.notation.tree import (
+    ATOM,
+    HADAMARD,
+    POSTFIX,
+    PRODUCT,
+    SUM,
+    Node,
+    flat_below,
+    has_quotient,
+    names_in,
+    strength,
+)
 
 __all__ = ["inner_mathml", "name_parts", "name_to_mathml", "partial_to_mathml", "text_to_mathml", "to_mathml"]
 
@@ -333,5 +344,6 @@ _WRITERS: dict[str, Callable[[Node], str]] = {
     "bracket": lambda n: _row("<mn>𝟏</mn>" + _fenced(inner_mathml(n.args[0]), _is_tall(n), "[", "]")),
     "group": lambda n: inner_mathml(n.args[0]),
     "eye": lambda n: "<mi>I</mi>",
+    "option": lambda n: text_to_mathml("{} {}".format(*names_in(n))),
     "raw": lambda n: text_to_mathml(str(n.data)),
 }  # fmt: skip

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from chainrule.algebra.expr import Expr, Index, Monomial, Rational, free, rename
-from chainrule.algebra.program import Program, is_anonymous
+from chainrule.algebra.program import Operation, Program, is_anonymous
 from chainrule.dims import Dim
 from chainrule.functions.operations import defined_by
 from chainrule.notation import tree
@@ -20,6 +20,9 @@ from chainrule.notation.tree import Node
 from chainrule.simplify.matrices import is_symmetric
 
 __all__ = ["Irreducible", "MatrixNotation"]
+
+
+AXES_OPERATIONS = frozenset({"max", "min", "prod", "cumprod", "ismax", "ismin", "prod_others", "cumprod_others"})
 
 
 class Irreducible(Exception):
@@ -192,7 +195,11 @@ class MatrixNotation:
         if len(distinct) == 1:
             cols, rows = [], []
             for n, arity in name:
-                vec = self.vector_of(n) if arity else Vec(self.scalar_of(n), self.scalar_of(n))
+                if arity == 2:  # both indices are one
+                    node = tree.call("diag", (self.matrix_of(n)[0],), distinct[0][1], 1)
+                    vec = Vec(node, tree.transpose(node))
+                else:
+                    vec = self.vector_of(n) if arity else Vec(self.scalar_of(n), self.scalar_of(n))
                 cols.append(vec.col)
                 rows.append(vec.row)
             dim = distinct[0][1]
@@ -200,6 +207,8 @@ class MatrixNotation:
             labels.setdefault(distinct[0], []).append(Vec(tree.power(vec.col, e), tree.power(vec.row, e)))
             return
         if any(arity not in (0, 2) for _, arity in name):
+            raise Irreducible
+        if any(len(set(mine)) != len(mine) for mine in _places(name, indices)):
             raise Irreducible
         start, forwards, backwards = 0, [], []
         for n, arity in name:
@@ -486,8 +495,9 @@ class MatrixNotation:
         variable = self.program.variables[name]
         if operation is None or not operation.args or name.startswith("∂") or len(variable.dims) > 2:
             return None
-        arguments = tuple(self.whole(argument) for argument in operation.args)
-        return tree.call(operation.op, arguments, *_shape(variable.dims, variable.orientation))
+        arguments = [self.whole(argument) for argument in operation.args]
+        arguments += [tree.option(*o) for o in options_of(operation, self.program)]
+        return tree.call(operation.op, tuple(arguments), *_shape(variable.dims, variable.orientation))
 
     def whole(self, name: str) -> Node:
         """A variable in the layout that it has."""
@@ -506,6 +516,27 @@ class MatrixNotation:
         if value is None:
             raise Irreducible
         return value
+
+
+def _places(name: tuple[tuple[str, int], ...], indices: tuple[Index, ...]) -> list[tuple[Index, ...]]:
+    """The indices of each argument."""
+    out, start = [], 0
+    for _, arity in name:
+        out.append(indices[start : start + arity])
+        start += arity
+    return out
+
+
+def options_of(operation: Operation, program: Program) -> list[tuple[str, str]]:
+    """How a call says over which axes it goes: over=rows; nothing where it is all of them."""
+    if operation.op not in AXES_OPERATIONS:
+        return []
+    count = len(program.variables[operation.args[0]].dims)
+    (axes,) = operation.attributes
+    if len(axes) == count:
+        return []
+    words = ("rows", "columns") if count == 2 else tuple(map(str, range(count)))
+    return [("over", words[axis]) for axis in axes]
 
 
 def _shape(dims: tuple[Dim, ...], orientation: str) -> tuple[Dim, Dim]:

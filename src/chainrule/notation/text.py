@@ -165,6 +165,7 @@ _WRITERS: dict[str, Callable[[Node], str]] = {
     "diag": lambda n: f"diag({_write(n.args[0])})",
     "ones": lambda n: f"ones({n.rows})" if n.cols == 1 else f"ones({n.cols})ᵀ",
     "eye": lambda n: "I",
+    "option": lambda n: "{}={}".format(*names_in(n)),
     "raw": lambda n: str(n.data),
     "raised": lambda n: f"{_tight(n.args[0], ATOM)}{'.^' if n.data else '^'}{to_text(n.args[1], ATOM)}",
     "rel": lambda n: f"{to_text(n.args[0], SUM)} {n.data} {to_text(n.args[1], SUM)}",

@@ -37,6 +37,7 @@ __all__ = [
     "names_in",
     "num",
     "ones",
+    "option",
     "partial",
     "power",
     "product",
@@ -266,6 +267,11 @@ def diag(vector: Node) -> Node:
 def call(name: str, args: tuple[Node, ...], rows: Dim, cols: Dim) -> Node:
     """A function, written f(…)."""
     return Node("call", args, name, rows, cols)
+
+
+def option(name: str, value: str) -> Node:
+    """An option of a call, over=rows."""
+    return Node("option", (), (name, value))
 
 
 def sum_of(terms: list[tuple[int, Node]]) -> Node:

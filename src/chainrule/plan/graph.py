@@ -9,7 +9,8 @@ Operations (dims: the sizes of the result):
     input      name                        an argument of the step
     number     coefficient                 a scalar known once sizes are
     map        function, attributes…       an elementwise function (a record's name, or square, sqrt, reciprocal, power,
-                                           positive: a mask x > 0 of dtype bool)
+                                           positive: a mask x > 0 of dtype bool; below: the smaller
+                                           of x and the largest number with a finite exponential)
     scale      coefficient                 coefficient · operand
     add, subtract, multiply, divide        two operands, broadcast
     apply      function                    an elementwise function of several operands

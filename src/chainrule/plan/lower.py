@@ -20,6 +20,7 @@ from chainrule.plan.contraction import Part, SizeGuess, product, reduce_labels
 from chainrule.plan.deltas import embed
 from chainrule.plan.factoring import Term, common_scalar, take_out
 from chainrule.plan.graph import Graph, Operand
+from chainrule.plan.guards import find_guarded
 from chainrule.plan.numbers import MINUS_ONE, ONE, Coefficient, coefficient_of
 from chainrule.plan.rules import Builder, hint
 from chainrule.plan.shifts import Scale, Shift, choose_scales, exponential_of, find_shifts
@@ -45,6 +46,7 @@ class Lowering:
         self.builder = Builder(self.graph)
         self.guess = SizeGuess(program)
         self._shifts = find_shifts(program)
+        self._guarded = find_guarded(program)
         self._values: dict[str, _Value] = {}
 
     # -- variables ----------------------------------------------------------------------------------------------
@@ -260,6 +262,8 @@ class Lowering:
                 operand = self._at(self._log_scaled(value), indices, local)
             else:
                 operand = self._at(self.operand(str(name)), indices, local)
+                if head == "exp" and name in self._guarded:
+                    operand = self.builder.below_limit(operand)
                 if head:
                     operand = self.builder.map(head, operand)
         return Part(*self.builder.power(operand, exponent))
@@ -274,11 +278,13 @@ class Lowering:
         """An elementwise function of several variables."""
         if head not in FUNCTIONS:
             raise UnsupportedError(f"{head} is an unknown function: it has no code")
-        operands, start = [], 0
+        operands: list[Operand] = []
+        start = 0
         for argument, arity in name:
             mine = indices[start : start + arity]
             start += arity
-            operands.append(self.builder.real(self._at(self.operand(argument), mine, local)))
+            operand = self._at(self.operand(argument), mine, local)
+            operands.append(operand if head == "where" and not operands else self.builder.real(operand))
         axes = tuple(dict.fromkeys(label for operand in operands for label in operand.axes))
         axes = tuple(sorted(axes))
         place = {label: k for k, label in enumerate(axes)}

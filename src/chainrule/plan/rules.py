@@ -84,6 +84,11 @@ class Builder:
         operand = self.real(operand)
         return self._map(function, operand, called=hint(operand.node, function))
 
+    def below_limit(self, operand: Operand) -> Operand:
+        """The operand, but no more than what has a finite exponential."""
+        operand = self.real(operand)
+        return self._map("below", operand, called=hint(operand.node, "bounded"))
+
     def _map(self, function: str, operand: Operand, *more: Rational, dtype: str = "float", called: str = "") -> Operand:
         node = operand.node
         return Operand(self.graph.make("map", (node.whole,), node.dims, (function, *more), dtype, called), operand.axes)

@@ -66,19 +66,10 @@ class Knowledge:
         self.sum_facts: dict[tuple[str, int], Expr | None] = {}
         self.memory: dict[object, tuple[Expr, Any, str]] = {}  # term -> what it becomes, the rule, what justifies it
         self.record: list[Application] | None = None  # filled while somebody wants to see the steps
-        self._matrices: tuple[int, bool] = (-1, False)
+        self.matrices = has_matrices(program)  # whether the rules of `chainrule.simplify.matrices` can apply
         self.blocked: str | None = None  # a name that no rule may bring in, while its own facts are being found
         for equation in program:
             self.add(equation)
-
-    @property
-    def matrices(self) -> bool:
-        """True where facts of matrices are known or inverses occur (`chainrule.simplify.matrices`)."""
-        count = len(self.program.variables)
-        if self._matrices[0] != count:  # only what is new is looked at
-            found = self._matrices[1] or has_matrices(self.program, min(max(self._matrices[0], 0), count))
-            self._matrices = (count, found)
-        return self._matrices[1]
 
     def add(self, equation: Equation) -> None:
         """Index an equation."""

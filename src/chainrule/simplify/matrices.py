@@ -11,7 +11,7 @@ Facts are three-valued: True, or None where nothing is known.
 
 from __future__ import annotations
 
-from itertools import islice, product
+from itertools import product
 
 from chainrule.algebra.expr import Atom, Expr, Factor, Index, Monomial, monomial, rename, single
 from chainrule.algebra.program import Program, is_anonymous
@@ -21,18 +21,15 @@ __all__ = ["MATRIX_FACTS", "has_matrices", "is_orthogonal", "is_symmetric", "sim
 
 SYMMETRIC_FACTS = frozenset({"symmetric", "positive definite", "diagonal"})
 MATRIX_FACTS = SYMMETRIC_FACTS | {"orthogonal"}
+INVERSE_OPERATIONS = frozenset({"inv", "pinv", "det", "logdet", "solve", "cholesky"})
 MOST_FLIPS = 5  # symmetric factors of a term that are tried both ways round
 
 
-def has_matrices(program: Program, seen: int = 0) -> bool:
-    """True where any of these rules may apply: facts of matrices, or inverses; the first `seen` variables are known."""
-    for variable in islice(reversed(program.variables.values()), len(program.variables) - seen):
-        if MATRIX_FACTS & set(variable.facts):
-            return True
-        equation = program.equations.get(variable.name)
-        if equation is not None and getattr(equation.value, "op", "") in ("inv", "pinv"):
-            return True
-    return False
+def has_matrices(program: Program) -> bool:
+    """True where any of these rules may apply: facts of matrices, or operations in whose derivatives inverses occur."""
+    if any(MATRIX_FACTS & set(v.facts) for v in program.variables.values() if v.facts):
+        return True
+    return any(getattr(e.value, "op", "") in INVERSE_OPERATIONS for e in program)
 
 
 def is_symmetric(program: Program, name: str, depth: int = 0) -> bool | None:

@@ -142,6 +142,8 @@ class Spelling:
         function = node.attributes[0]
         if function == "power":
             return "np.power", [x, _number(node.attributes[1])]
+        if function == "below":
+            return "np.minimum", [x, self.exponent_limit]
         if function in _UFUNCS:
             name, arguments = _UFUNCS[function]
             return name, [arguments.format(x=x)]
