@@ -6,6 +6,7 @@ other. Source of truth for what an expression in index notation means.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -210,7 +211,7 @@ def _value(head: str) -> Any:
         record = FUNCTIONS[head]
         letters = ["x", "x2", "x3"][: record.arity]
         body = record.numpy.format(**{letter: letter for letter in letters})
-        _values[head] = eval(f"lambda {', '.join(letters)}: {body}", {"np": np})
+        _values[head] = eval(f"lambda {', '.join(letters)}: {body}", {"np": np, "erf": math.erf})
     return _values[head]
 
 

@@ -81,6 +81,14 @@ register(
         nonnegative=True, positive=True, source="arctan′(x) = 1/(1 + x²)",
     )
 )  # fmt: skip
+_ERF = "np.vectorize(erf, otypes=[float])({x}).astype({x}.dtype)"  # NumPy has none; the standard library's, one by one
+register(Function("erf", ("erf_slope(x)",), _ERF, latex=r"\operatorname{erf}", source="erf′(x) = 2/√π exp(−x²)"))
+register(
+    Function(
+        "erf_slope", ("- 2 x y",), "1.1283791670955126 * np.exp(-{x} * {x})", latex=r"\operatorname{erf}'", text="erf′",
+        nonnegative=True, positive=True, source="erf′(x) = 2/√π exp(−x²)",
+    )
+)  # fmt: skip
 register(Function("sinh", ("cosh(x)",), "np.sinh({x})", latex=r"\sinh", ufunc="np.sinh"))
 register(
     Function("cosh", ("sinh(x)",), "np.cosh({x})", latex=r"\cosh", ufunc="np.cosh", nonnegative=True, positive=True)

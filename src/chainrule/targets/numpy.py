@@ -159,6 +159,8 @@ def _assemble(
     sizes = ", ".join(spelling.size(d) for d in order)
     lines = ["import numpy as np"]
     helpers = dict.fromkeys(node.attributes[3] for node in plan.steps if node.op == "opaque" and node.attributes[3])
+    if any("(erf," in line for line in body):
+        lines.insert(0, "from math import erf\n")
     if workspace:
         lines.insert(0, "import threading\n")
         trailing = "," if len(order) == 1 else ""
