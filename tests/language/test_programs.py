@@ -2,8 +2,11 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+import chainrule as cr
+from chainrule.errors import ChainruleError
 from chainrule.language import ast, parse_program, print_program
 
 FUNCTIONS = frozenset(["relu", "softmax", "CE", "mean", "norm"])
@@ -121,3 +124,17 @@ def test_the_examples_survive_print_and_parse() -> None:
 def test_800_layers_take_time_in_proportion() -> None:
     lines = [f"param W{k} : D × D\nx{k} = relu(W{k} x{k - 1} + b{k})" for k in range(1, 801)]
     assert len(parse_program("\n".join(lines), functions=FUNCTIONS).statements) == 1600
+
+
+def test_a_letter_on_the_left_is_no_axis_of_an_array() -> None:
+    """y[i] = sum(x w[i]) once took i and the axis of x for one index, and gave another number in silence."""
+    net = cr.parse("param x : n\nparam w : n\ny[i] = sum(exp(x w[i])) + sum(x) w[i]\nJ = sum(sin(y))")
+    x, w = np.array([1.0, 2.0, 3.0]), np.array([0.2, 0.5, 0.7])
+    np.testing.assert_allclose(net.evaluate(x=x, w=w)["y"], np.exp(np.outer(w, x)).sum(1) + x.sum() * w)
+    assert net.derive().verify().ok
+
+
+@pytest.mark.parametrize("value", ["x w[i]", "max(x w[i])"])
+def test_an_array_is_no_entry(value: str) -> None:
+    with pytest.raises(ChainruleError, match=r"each entry is a scalar|another array for each index"):
+        cr.parse(f"param x : n\nparam w : n\ny[i] = {value}\nJ = sum(y)")

@@ -10,7 +10,7 @@ import difflib
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
-from chainrule.algebra.expr import Index, free, free_indices, single
+from chainrule.algebra.expr import Index, free, free_indices, rename, single
 from chainrule.algebra.program import Program, Variable, is_anonymous
 from chainrule.dims import Dim, canonical_name
 from chainrule.errors import ChainruleError, DimensionError, LanguageError, UnknownNameError, UnsupportedError
@@ -26,6 +26,7 @@ __all__ = ["Elaborated", "elaborate", "elaborate_expression", "known_functions",
 SQUARE_FACTS = {
     "symmetric", "positive definite", "orthogonal", "diagonal", "lower triangular", "upper triangular",
 }  # fmt: skip
+LETTER = -500  # the first marker among the free indices for a letter on the left side: no axis has it
 FACTS = SQUARE_FACTS | {"one-hot", "rows sum to 1", "positive", "nonnegative", "integer"}
 
 
@@ -56,10 +57,9 @@ def elaborate_expression(
     letters: in index notation, the free indices by their letters.
     """
     elaborator = _in_names_of(program)
-    elaborator.index_scope = dict(letters or {})
     for definition in definitions:
         elaborator.definitions[canonical_name(definition.name)] = definition
-    return elaborator.expr(node)
+    return elaborator.in_letters(node, letters or {})
 
 
 def offer_names(program: Program) -> None:
@@ -272,14 +272,28 @@ class _Elaborator(Calls):
                     ref.span,
                 )
             dims.append(ranges[name])
-        self.index_scope = {n: i for n, i in zip(names, free(dims), strict=True) if n is not None}
-        try:
-            value = self.expr(node.value)
-        finally:
-            self.index_scope = {}
+        letters = dict(zip([n for n in names if n is not None], free(dims), strict=True))
+        value = self.in_letters(node.value, letters)
         if value.orientation != "scalar":
             raise DimensionError(f"{value.says()}: in index notation each entry is a scalar", "x[i]", node.span)
         return Value(value.expr, tuple(dims), orientation_of(len(dims)))
+
+    def in_letters(self, node: ast.Expr, letters: Mapping[str, Index]) -> Value:
+        """The value of an entry; `letters`: the free indices by their letters.
+
+        While it is read the letters are no axis of an array, so that y[i] = sum(x w[i]) has two indices, not one.
+        """
+        markers = {name: (LETTER - k, index[1]) for k, (name, index) in enumerate(letters.items())}
+        self.index_scope = dict(markers)
+        try:
+            value = self.expr(node)
+        finally:
+            self.index_scope = {}
+        if not markers:
+            return value
+        if value.dims and free_indices(value.expr) & set(markers.values()):
+            raise DimensionError(f"{value.says()}: in index notation each entry is a scalar", "x[i]", node.span)
+        return replace(value, expr=rename(value.expr, {markers[name]: index for name, index in letters.items()}))
 
     def find_loss(self, tree: ast.Program) -> None:
         equations = self.out.user_equations

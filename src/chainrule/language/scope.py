@@ -18,6 +18,7 @@ from chainrule.algebra.expr import (
     bare,
     constant,
     free,
+    free_indices,
     is_constant,
     power,
     rename,
@@ -27,7 +28,7 @@ from chainrule.algebra.expr import (
 )
 from chainrule.algebra.program import Operation, Program, Variable
 from chainrule.dims import Dim, canonical_name
-from chainrule.errors import ChainruleError, DimensionError, LanguageError, Span, UnknownNameError
+from chainrule.errors import ChainruleError, DimensionError, LanguageError, Span, UnknownNameError, UnsupportedError
 from chainrule.functions import FUNCTIONS
 from chainrule.language import ast
 from chainrule.language.values import Value, add_values, matrix_product, orientation_of
@@ -223,6 +224,11 @@ class Scope:
 
     def whole_name(self, value: Value) -> str:
         """The name of an array equal to `value`, with all its axes in order; what is repeated is written out."""
+        if free_indices(value.expr) - set(value.indices):
+            raise UnsupportedError(
+                f"{value.text or 'this'} is another array for each index, and a function of whole arrays takes one",
+                "an equation for all of them, such as M[i,j] = …, then max(M, over=columns)",
+            )
         found = bare_name(self.name_for(value.expr, value.orientation, value.text), value.indices)
         if found is not None:
             return found
