@@ -7,7 +7,7 @@ JOBS ?= 2
 
 VENV := .venv
 BIN := $(VENV)/bin
-EXTRAS := demo,test,dev
+EXTRAS := bench,demo,test,dev
 # the build backend is installed first, from constraints.txt like everything else, and used as it stands
 BACKEND := hatchling
 # -qq leaves errors and nothing else
