@@ -1,0 +1,46 @@
+"""The order of factors in an elementwise product, and what stands below its quotient sign."""
+
+from __future__ import annotations
+
+from chainrule.algebra.program import Program
+from chainrule.notation import tree
+from chainrule.notation.forms import inverted, is_inverse, kind
+from chainrule.notation.tree import Node
+
+__all__ = ["Order"]
+
+
+class Order:
+    """The order that the names of a program have."""
+
+    def __init__(self, program: Program) -> None:
+        self.program = program
+
+    def rank(self, node: Node) -> tuple[int, int]:
+        """The order of factors in an elementwise product: signals and products, names, functions, brackets.
+
+        Names come in the order of the program, whatever they are called, constants in front.
+        """
+        core = node.args[0] if node.op in ("T", "pow") else node
+        if core.op == "prod":
+            return (0, 0)
+        if core.op == "sym":
+            variable = self.program.variables.get(str(core.data))
+            if variable is not None and variable.kind == "signal":
+                return (0, 0)
+            return (1, self.program.places().get(str(core.data), 0))
+        if core.op == "fn":
+            return (2, 0)
+        if core.op == "sum":
+            return (4, 0)
+        return (3, 0)
+
+    def joined(self, parts: list[Node]) -> Node:
+        """An elementwise product; what has a negative power stands behind ./ where the rest can stand by itself."""
+        below = [p for p in parts if is_inverse(p)]
+        above = [p for p in parts if p not in below]
+        kinds = {kind(p) for p in above}
+        if not below or (kinds >= {"row", "column"} and "matrix" not in kinds):
+            return tree.hadamard(sorted(parts, key=self.rank))
+        bottom = tree.hadamard(sorted(map(inverted, below), key=self.rank))
+        return tree.quotient(tree.hadamard(sorted(above, key=self.rank)) if above else tree.num(1), bottom)

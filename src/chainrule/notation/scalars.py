@@ -1,0 +1,46 @@
+"""The scalars of a term: numbers, norms, sizes, in front of it or below a fraction line."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+from chainrule.algebra.expr import Rational
+from chainrule.notation import tree
+from chainrule.notation.tree import Node
+
+__all__ = ["with_scalars"]
+
+
+def with_scalars(node: Node, scalars: list[tuple[Node, Fraction]], coefficient: Rational) -> Node:
+    """coefficient · scalars · node, with negative powers below a fraction line."""
+    value = Fraction(coefficient)
+    tops: list[Node] = []
+    bottoms: list[Node] = []
+    merged: dict[Node, Fraction] = {}
+    for base, e in scalars:
+        if base.op == "pow" and not isinstance(base.data, str):
+            base, e = base.args[0], e * Fraction(str(base.data))
+        if base.op == "num" and e == 1:
+            value *= Fraction(str(base.data))
+            continue
+        merged[base] = merged.get(base, Fraction(0)) + e
+    for base, e in merged.items():
+        if e > 0:
+            tops.append(tree.power(base, e))
+        elif e < 0:
+            bottoms.append(tree.power(base, -e))
+    trivial = node.op == "num" and node.data == 1
+    decimal = value.denominator > 12 and 10**6 % value.denominator == 0
+    if value.denominator != 1 and not decimal and (value.numerator == 1 or bottoms):
+        bottoms.insert(0, tree.num(value.denominator))
+        value = Fraction(value.numerator)
+    parts: list[Node] = []
+    if value != 1 or (trivial and not tops):
+        parts.append(tree.num(value))
+    parts += tops
+    if not trivial:
+        parts.append(node)
+    top = tree.product(parts)
+    for bottom in [tree.product(bottoms)] if bottoms else []:
+        top = tree.divide(top, bottom)
+    return top
