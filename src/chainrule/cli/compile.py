@@ -17,6 +17,8 @@ from chainrule.cli.common import (
     write_output,
     wrt_option,
 )
+from chainrule.compilation import target_names
+from chainrule.targets import registry
 
 __all__ = ["compile_command"]
 
@@ -24,7 +26,13 @@ __all__ = ["compile_command"]
 @click.command(name="compile")
 @file_argument
 @click.option(
-    "--target", default="numpy", show_default=True, type=click.Choice(["numpy"]), help="The language of the code."
+    "--target",
+    default="numpy",
+    show_default=True,
+    type=click.Choice(target_names()),
+    help="The language of the code: "
+    + "; ".join(f"{name}: {registry.find(name).summary}" for name in target_names())
+    + ".",
 )
 @click.option("--output", "-o", type=click.Path(path_type=Path), help="Where to write it; standard output by default.")
 @batch_option
@@ -52,7 +60,7 @@ def compile_command(
     rename: tuple[str, ...],
     dialect: str,
 ) -> None:
-    """Write loss and gradients as code that needs NumPy alone.
+    """Write loss and gradients as code; that of the default target needs NumPy alone.
 
     \b
     Example:
@@ -61,5 +69,6 @@ def compile_command(
     net = load(file, dialect)
     derivation = net.derive(list(wrt) or net.parameters or None).rename(names_of(rename))
     size = None if batch is None else batch_size(batch)
-    step = derivation.compile(target, batch=size, dtype=dtype, reduction="mean" if mean else "sum", plain=plain)
-    write_output(output, step.source, "step.py")
+    options = {"plain": True} if plain else {}
+    step = derivation.compile(target, batch=size, dtype=dtype, reduction="mean" if mean else "sum", **options)
+    write_output(output, step.source, f"step{registry.find(target).suffix}")

@@ -33,9 +33,17 @@ from typing import Any, NamedTuple
 
 from chainrule.dims import Dim
 
-__all__ = ["ELEMENTWISE", "Graph", "Node", "Operand"]
+__all__ = ["ELEMENTWISE", "MAPS", "STEPS", "Graph", "Node", "Operand"]
 
 ELEMENTWISE = frozenset({"map", "scale", "add", "subtract", "multiply", "divide", "apply"})
+# The operations above that a target has to spell, and the functions of `map` that are no records: complete, so that
+# what a target lacks can be listed. An operation that is not here is not made.
+STEPS = (
+    "map", "scale", "add", "subtract", "multiply", "divide", "apply", "sum", "max", "contract", "diagonal", "embed",
+    "add_embed", "broadcast", "copy", "opaque",
+)  # fmt: skip
+MAPS = ("square", "sqrt", "reciprocal", "power", "positive", "below")
+_KNOWN = frozenset({"input", "number", *STEPS})
 
 
 class Operand(NamedTuple):
@@ -100,6 +108,7 @@ class Graph:
             key = (*key, dims)
         node = self._known.get(key)
         if node is None:
+            assert op in _KNOWN, f"{op} is missing from STEPS"
             node = Node(len(self.nodes), op, operands, attributes, dims, dtype, hint=hint, equation=self.equation)
             self.nodes.append(node)
             self._known[key] = node

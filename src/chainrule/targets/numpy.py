@@ -20,11 +20,13 @@ import numpy as np
 from chainrule.algebra.program import Program, Variable, is_anonymous
 from chainrule.dims import format_shape
 from chainrule.errors import UnsupportedError
+from chainrule.functions.operations import OPERATIONS
 from chainrule.plan import Node, Plan, build_plan
 from chainrule.targets.arrays import ArrayChecker, Checked
 from chainrule.targets.names import Names
 from chainrule.targets.numpy_buffers import BufferWriter
 from chainrule.targets.numpy_plain import PlainWriter
+from chainrule.targets.registry import Target, register
 
 __all__ = ["Step", "compile_numpy", "numpy_source"]
 
@@ -370,3 +372,21 @@ def compile_numpy(
         comments=comments, name=name,
     )  # fmt: skip
     return Step(source, loss, dtype)
+
+
+def _spells(kind: str, name: str) -> bool:
+    return kind != "operation" or OPERATIONS[name].numpy is not None
+
+
+register(
+    Target(
+        "numpy",
+        "NumPy, in memory that is allocated once",
+        compile_numpy,
+        _spells,
+        options={
+            "plain": "code for reading: no shared memory",
+            "reuse_outputs": "results live in the workspace, and the next call overwrites them",
+        },
+    )
+)
