@@ -63,7 +63,7 @@ class Written:
 
     @cached_property
     def _letters(self) -> tuple[str, ...]:
-        return tuple(letters_for(len(self._dims), {display_name(n) for n in self._program.variables}))
+        return tuple(letters_for(len(self._dims), self._program.shown_names()))
 
     @cached_property
     def index_node(self) -> Node:

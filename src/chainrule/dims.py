@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from functools import lru_cache
 
 __all__ = ["Dim", "ascii_name", "canonical_name", "display_name", "format_shape"]
 
@@ -30,6 +31,7 @@ ACCENT_NAMES = {mark: name for name, mark in ACCENTS.items()}
 _PIECE = re.compile(r"[A-Za-z]+|[^A-Za-z]+")
 
 
+@lru_cache(maxsize=1 << 14)
 def canonical_name(name: str) -> str:
     """The key under which all spellings of `name` are one: Unicode letters, digits on the line, no accents apart.
 
@@ -65,6 +67,7 @@ def _split_digits(text: str) -> tuple[str, str]:
     return stem, text[len(stem) :]
 
 
+@lru_cache(maxsize=1 << 14)
 def display_name(name: str) -> str:
     """The form that people read: Greek letters, accents, and subscript digits behind a Greek letter.
 

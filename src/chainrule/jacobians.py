@@ -12,7 +12,6 @@ from chainrule.algebra.program import Program, is_anonymous
 from chainrule.calculus.jacobian import jacobian
 from chainrule.calculus.reverse import differentiate
 from chainrule.derivation import Written
-from chainrule.dims import display_name
 from chainrule.errors import DimensionError
 from chainrule.notation import tree
 from chainrule.notation.index import index_node, index_text
@@ -74,7 +73,7 @@ class Jacobian:
     @cached_property
     def _names(self) -> list[str]:
         count = len(self.program.variables[self.of].dims)
-        taken = set(self.letters) | {display_name(n) for n in self.program.variables}
+        taken = self.program.shown_names().union(self.letters)
         outer = (
             [c for c in "ijklmnpqrst" if c not in taken]
             if not self.letters

@@ -178,7 +178,7 @@ class Network:
         try:
             return notation.write(equation.value, variable.dims, variable.orientation), []
         except Irreducible:
-            letters = letters_for(len(variable.dims), {display_name(n) for n in self.program.variables})
+            letters = letters_for(len(variable.dims), self.program.shown_names())
             return index_node(self.program, equation.value, variable.indices, letters), letters
 
     def __str__(self) -> str:

@@ -11,9 +11,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from chainrule.algebra.expr import Expr, Index, free, variables
-from chainrule.dims import Dim
+from chainrule.dims import Dim, display_name
 
-__all__ = ["Equation", "Operation", "Program", "Variable", "is_anonymous"]
+__all__ = ["Equation", "Links", "Operation", "Program", "Variable", "is_anonymous"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,19 +68,53 @@ class Equation:
     value: Expr | Operation
     source: Any = field(default=None, compare=False)
     span: Any = field(default=None, compare=False)
+    _arguments: tuple[str, ...] | None = field(default=None, init=False, compare=False, repr=False)
 
     @property
     def arguments(self) -> tuple[str, ...]:
-        """The names on the right-hand side, in order of appearance."""
+        """The names on the right-hand side, in order of appearance; found once, for walks over a program ask often."""
         if isinstance(self.value, Operation):
             return self.value.args
-        return tuple(variables(self.value))
+        if self._arguments is None:
+            object.__setattr__(self, "_arguments", tuple(variables(self.value)))
+        return self._arguments  # type: ignore[return-value]
+
+
+class Links:
+    """Who uses whom in a program: users by name (the last first), the place of each equation, what a name needs.
+
+    Found once for a program and kept, so that looking at one name after the other costs what is near it.
+    """
+
+    def __init__(self, equations: dict[str, Equation]) -> None:
+        self._equations = equations
+        self._needed: dict[str, frozenset[str]] = {}
+        self.place = {name: position for position, name in enumerate(equations)}
+        self.users: dict[str, list[str]] = {}
+        for equation in reversed(equations.values()):
+            for argument in dict.fromkeys(equation.arguments):
+                self.users.setdefault(argument, []).append(equation.name)
+
+    def needed(self, target: str) -> frozenset[str]:
+        """The target and all that it is computed from."""
+        if target not in self._needed:
+            found, stack = {target}, [target]
+            while stack:
+                equation = self._equations.get(stack.pop())
+                for argument in equation.arguments if equation is not None else ():
+                    if argument not in found:
+                        found.add(argument)
+                        stack.append(argument)
+            self._needed[target] = frozenset(found)
+        return self._needed[target]
 
 
 class Program:
     """Variables and equations in order. Later equations may use earlier ones only."""
 
-    __slots__ = ("_counter", "_places", "equations", "functions", "interior", "operations", "variables")
+    __slots__ = (
+        "_counter", "_links", "_places", "_shown", "equations", "functions", "interior", "operations", "variables",
+    )  # fmt: skip
 
     def __init__(self) -> None:
         self.variables: dict[str, Variable] = {}
@@ -89,7 +123,9 @@ class Program:
         self.interior: set[str] = set()  # anonymous names inside a definition that was expanded: exp(θ) in softmax(θ)
         self.operations: dict[tuple[Operation, tuple[Dim, ...]], str] = {}  # which name has op(args), of which sizes
         self._counter = 0
+        self._links: tuple[tuple[int, str], Links] = ((0, ""), Links({}))
         self._places: tuple[tuple[int, str], dict[str, int]] = ((0, ""), {})
+        self._shown: tuple[tuple[int, str], frozenset[str]] = ((0, ""), frozenset())
 
     def copy(self) -> Program:
         """An independent program with the same content."""
@@ -141,6 +177,20 @@ class Program:
                 found[known.name] = position - count * (known.kind == "const")
             self._places = (state, found)
         return self._places[1]
+
+    def links(self) -> Links:
+        """Who uses whom."""
+        state = (len(self.equations), next(reversed(self.equations), ""))
+        if self._links[0] != state:
+            self._links = (state, Links(dict(self.equations)))
+        return self._links[1]
+
+    def shown_names(self) -> frozenset[str]:
+        """Every name as people read it: what a letter for an index may not be. Kept, for each formula asks for it."""
+        state = (len(self.variables), next(reversed(self.variables), ""))
+        if self._shown[0] != state:
+            self._shown = (state, frozenset(map(display_name, self.variables)))
+        return self._shown[1]
 
     def __iter__(self) -> Iterator[Equation]:
         return iter(self.equations.values())

@@ -8,7 +8,6 @@ part is an anchor too, so that nothing is told twice and the number of paths sta
 from __future__ import annotations
 
 from chainrule.algebra.program import Program
-from chainrule.calculus.reverse import relevant_equations
 
 __all__ = ["Graph", "Path"]
 
@@ -24,18 +23,38 @@ class Graph:
         self.loss = loss
         self.target = target
         self.signals = signals  # names whose signal is known
-        self.relevant = relevant_equations(program, loss, [target])
-        self._users: dict[str, list[str]] = {name: [] for name in self.relevant}
-        for equation in reversed(program.equations.values()):  # from the loss backwards, as the engine works
-            if equation.name in self.relevant:
-                for argument in dict.fromkeys(equation.arguments):
-                    if argument in self.relevant:
-                        self._users[argument].append(equation.name)
+        self._links = program.links()
+        self._needed = self._links.needed(loss)
+        self._depends: dict[str, bool] = {target: True}
+
+    def _users_of(self, name: str) -> list[str]:
+        """The equations on the way to the loss that use a name, from the loss backwards, as the engine works."""
+        return [user for user in self._links.users.get(name, ()) if user in self._needed]
+
+    def _depends_on_target(self, name: str) -> bool:
+        """True where the target goes into a name; nothing that stands before the target can depend on it."""
+        start = self._links.place.get(self.target, -1)
+        stack = [name]
+        while stack:
+            at = stack[-1]
+            place = self._links.place.get(at, -1)
+            if at in self._depends or place <= start:
+                self._depends.setdefault(at, False)
+                stack.pop()
+                continue
+            arguments = self.program.equations[at].arguments
+            waiting = [a for a in arguments if a not in self._depends]
+            if not waiting or any(self._depends.get(a) for a in arguments):
+                self._depends[at] = any(self._depends.get(a) for a in arguments)
+                stack.pop()
+            else:
+                stack.append(waiting[-1])
+        return self._depends[name]
 
     def users(self, name: str) -> list[str]:
         """The stations that use a name, directly or inside a definition."""
         found: dict[str, None] = {}
-        for user in self._users.get(name, ()):
+        for user in self._users_of(name):
             found.update(dict.fromkeys(self.users(user) if user in self.program.interior else [user]))
         return list(found)
 
@@ -45,7 +64,7 @@ class Graph:
 
         def visit(name: str) -> bool:
             hit = False
-            for user in self._users.get(name, ()):
+            for user in self._users_of(name):
                 if user == of:
                     hit = True
                 elif user in self.program.interior and visit(user):
@@ -60,7 +79,7 @@ class Graph:
         """The stations that a name uses, on the way to the target."""
         found: dict[str, None] = {}
         for argument in dict.fromkeys(self.program.equations[name].arguments):
-            if argument in self.relevant:
+            if self._depends_on_target(argument):
                 inside = argument in self.program.interior
                 found.update(dict.fromkeys(self.uses(argument) if inside else [argument]))
         return list(found)

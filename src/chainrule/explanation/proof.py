@@ -15,7 +15,7 @@ from chainrule.algebra.program import Operation, Program, Variable, is_anonymous
 from chainrule.algebra.renaming import Renaming, renamed_program
 from chainrule.book import Identity
 from chainrule.calculus.partial import local_derivatives
-from chainrule.dims import Dim, display_name
+from chainrule.dims import Dim
 from chainrule.explanation.pattern import pattern_of
 from chainrule.explanation.rules import describe_application
 from chainrule.explanation.steps import Formula, ProofLine
@@ -69,7 +69,7 @@ class Proof:
         self.knowledge = Knowledge(self.work)
         self.below = self.work.variables[self.wrt]
         self.marks: tuple[Index, ...] = tuple((MARK - k, d) for k, d in enumerate(self.below.dims))
-        taken = {display_name(n) for n in self.work.variables} | {upstream}
+        taken = self.work.shown_names() | {upstream}
         letters = letters_for(24, taken)
         widest = max(len(self.work.variables[n].dims) for n in (*self.way, *self.named))
         if len(self.marks) <= 1 and widest <= 1 and not upstream:  # ∂z[i]/∂x[j], but ∂z[k]/∂W[i,j]
@@ -261,7 +261,7 @@ def symbol_of(name: str, wrt: str) -> str:
 
 def _with_letters(program: Program, between: set[str]) -> tuple[Program, dict[str, str]]:
     """A copy in which the anonymous names on the way have letters, and the letters."""
-    taken = {display_name(n) for n in program.variables}
+    taken = program.shown_names()
     pools = {0: iter("srqcvg"), 1: iter("uvegqr"), 2: iter("EFGHKL")}
     names: dict[str, str] = {}
     for equation in program:

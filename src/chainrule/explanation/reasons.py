@@ -10,7 +10,6 @@ from dataclasses import dataclass
 
 from chainrule.algebra.expr import Expr, Factor, Index, free
 from chainrule.algebra.program import Program, Variable, is_anonymous
-from chainrule.dims import display_name
 from chainrule.notation import tree
 from chainrule.notation.index import in_order, index_node, letters_for, summed_letters
 from chainrule.notation.sentence import Sentence, joined, say
@@ -36,7 +35,7 @@ class Target:
 def layout_reason(program: Program, target: Target, expression: Expr) -> Sentence:
     """One line: the entry, where each transpose and each sum comes from, and what the other layout has."""
     own = target.variable
-    taken = {display_name(n) for n in program.variables}
+    taken = program.shown_names()
     letters = letters_for(len(own.dims), taken)
     indices = free(own.dims)
     entry = index_node(program, expression, indices, letters)

@@ -7,7 +7,7 @@ from itertools import pairwise
 
 from chainrule.algebra.expr import ONE, Expr, free
 from chainrule.algebra.program import Program, is_anonymous
-from chainrule.dims import Dim, display_name
+from chainrule.dims import Dim
 from chainrule.explanation.steps import Formula, State, Term
 from chainrule.notation import tree
 from chainrule.notation.index import index_node, letters_for
@@ -68,7 +68,7 @@ class Writer:
         try:
             return self.notation.write(value, dims, orientation)
         except Irreducible:
-            letters = letters_for(len(dims), {display_name(n) for n in self.work.variables})
+            letters = letters_for(len(dims), self.work.shown_names())
             return index_node(self.work, value, free(dims), letters)
 
     def partial_node(self, of: str, wrt: str) -> Node:
@@ -91,7 +91,7 @@ class Writer:
     def _index_formula(self, state: State, of: str) -> Node:
         """Where there is no form in matrices: index notation, with a letter for each index of each station."""
         own = self.work.variables[of]
-        taken = {display_name(n) for n in self.work.variables}
+        taken = self.work.shown_names()
         total: list[tuple[int, Node]] = []
         for term in state:
             letters = letters_for(26, taken)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Set
 from fractions import Fraction
 
 from chainrule.algebra.expr import Atom, Expr, Factor, Index, Monomial, rename
 from chainrule.algebra.program import Operation, Program, is_anonymous
-from chainrule.dims import display_name
 from chainrule.notation import tree
 from chainrule.notation.text import number_text, to_text
 from chainrule.notation.tree import Node
@@ -17,13 +16,13 @@ __all__ = ["in_order", "index_node", "index_text", "letters_for", "summed_letter
 LETTERS = "ijklmnpqrstuvwabcdefgh"
 
 
-def letters_for(count: int, taken: set[str]) -> list[str]:
+def letters_for(count: int, taken: Set[str]) -> list[str]:
     """Letters for free indices that are no names of the program."""
     free_letters = [c for c in LETTERS if c not in taken] + [f"i{n}" for n in range(1, 99)]
     return free_letters[:count]
 
 
-def summed_letters(taken: set[str], used: Iterable[str]) -> list[str]:
+def summed_letters(taken: Set[str], used: Iterable[str]) -> list[str]:
     """Letters for indices that are summed."""
     mine = set(used)
     return [c for c in "klmnpqrstuvwabcdefgh" if c not in taken and c not in mine] + [f"k{n}" for n in range(1, 99)]
@@ -36,11 +35,11 @@ def index_text(program: Program, expression: Expr, indices: tuple[Index, ...], n
 
 def index_node(program: Program, expression: Expr, indices: tuple[Index, ...], names: list[str]) -> Node:
     """The same as a tree, from which text, LaTeX and MathML are written."""
-    taken = {display_name(n) for n in program.variables} | set(names)
+    taken = program.shown_names().union(names)
     return _sum(program, expression, dict(zip(indices, names, strict=True)), taken)
 
 
-def _sum(program: Program, expression: Expr, names: dict[Index, str], taken: set[str]) -> Node:
+def _sum(program: Program, expression: Expr, names: dict[Index, str], taken: Set[str]) -> Node:
     terms = [
         (1 if coefficient > 0 else -1, _term(program, key, abs(Fraction(coefficient)), names, taken))
         for key, coefficient in expression.items()
@@ -48,7 +47,7 @@ def _sum(program: Program, expression: Expr, names: dict[Index, str], taken: set
     return tree.sum_of(terms) if terms else tree.num(0)
 
 
-def _term(program: Program, key: Monomial, coefficient: Fraction, names: dict[Index, str], taken: set[str]) -> Node:
+def _term(program: Program, key: Monomial, coefficient: Fraction, names: dict[Index, str], taken: Set[str]) -> Node:
     factors, bound = key
     inner = dict(names)
     inner.update(zip(bound, summed_letters(taken, names.values()), strict=False))
@@ -101,7 +100,7 @@ def in_order(program: Program, factors: Iterable[Factor]) -> list[Factor]:
     return sorted(factors, key=rank)
 
 
-def _atom(program: Program, atom: Atom, names: dict[Index, str], taken: set[str]) -> tuple[Node, bool]:
+def _atom(program: Program, atom: Atom, names: dict[Index, str], taken: Set[str]) -> tuple[Node, bool]:
     """A factor, and whether text needs brackets around it."""
     head, name, indices = atom
     if head == "#":
@@ -123,7 +122,7 @@ def _atom(program: Program, atom: Atom, names: dict[Index, str], taken: set[str]
 
 
 def _variable(
-    program: Program, name: str, indices: tuple[Index, ...], names: dict[Index, str], taken: set[str]
+    program: Program, name: str, indices: tuple[Index, ...], names: dict[Index, str], taken: Set[str]
 ) -> tuple[Node, bool]:
     if is_anonymous(name):
         value = program.expression(name)
