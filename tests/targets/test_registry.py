@@ -29,8 +29,8 @@ def test_an_unknown_option_is_refused_with_those_that_the_target_takes() -> None
     with pytest.raises(UnsupportedError, match="the target numpy has no option plane") as caught:
         NET.derive().compile("numpy", plane=True)
     assert "plain" in str(caught.value)
-    with pytest.raises(UnsupportedError, match="no option chunk"):
-        NET.hessian("w").compile("numpy", chunk=3)
+    with pytest.raises(UnsupportedError, match="no option chunks"):
+        NET.hessian("w").compile("numpy", chunks=3)
 
 
 def test_a_missing_package_is_named_with_what_installs_it(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -46,6 +46,8 @@ __all__ = ["compile_command"]
 @wrt_option("all parameters")
 @click.option("--mean", is_flag=True, help="With --batch: the loss is the mean over samples, not the sum.")
 @click.option("--plain", is_flag=True, help="Without reused buffers: for reading.")
+@click.option("--chunk", type=click.IntRange(min=1), help="Rows at a time of a row-like index: no array has them all.")
+@click.option("--memory", metavar="64MB", help="As --chunk, with as many rows as keep the workspace within this.")
 @rename_option
 @dialect_option
 def compile_command(
@@ -57,6 +59,8 @@ def compile_command(
     wrt: tuple[str, ...],
     mean: bool,
     plain: bool,
+    chunk: int | None,
+    memory: str | None,
     rename: tuple[str, ...],
     dialect: str,
 ) -> None:
@@ -69,6 +73,7 @@ def compile_command(
     net = load(file, dialect)
     derivation = net.derive(list(wrt) or net.parameters or None).rename(names_of(rename))
     size = None if batch is None else batch_size(batch)
-    options = {"plain": True} if plain else {}
+    chosen = {"plain": plain, "chunk": chunk, "memory": memory}
+    options = {name: value for name, value in chosen.items() if value}
     step = derivation.compile(target, batch=size, dtype=dtype, reduction="mean" if mean else "sum", **options)
     write_output(output, step.source, f"step{registry.find(target).suffix}")

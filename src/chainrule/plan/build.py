@@ -8,15 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import prod
 
 from chainrule.algebra.program import Program, is_anonymous
 from chainrule.dims import Dim
 from chainrule.errors import UnknownNameError, UnsupportedError
+from chainrule.plan.chunking import Chunks, Request, Split, candidates, split
 from chainrule.plan.graph import Node, Operand
 from chainrule.plan.lower import Lowering
 from chainrule.plan.schedule import Block, assign_memory
 
 __all__ = ["Plan", "build_plan"]
+
+_ROWS = 64.0  # rows of a chunk, where memory is guessed
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +31,7 @@ class Plan:
     (argument, axis).  steps: the operations in order, without inputs and numbers.  outputs: name → node; two outputs
     never share memory, and none is an argument's.  block: memory by node (nodes without axes have none).
     overwrites: which operand a node replaces in place.  blocks: all memory; those that are `fresh` belong to outputs.
+    chunks: which steps are repeated for a few rows at a time, or None (`chainrule.plan.chunking`).
     """
 
     program: Program
@@ -37,6 +42,7 @@ class Plan:
     block: dict[Node, Block]
     overwrites: dict[Node, int]
     blocks: tuple[Block, ...]
+    chunks: Chunks | None = None
 
     def uses(self) -> dict[Node, int]:
         """How often each node is an operand or an output."""
@@ -49,11 +55,13 @@ class Plan:
         return count
 
 
-def build_plan(program: Program, outputs: Sequence[str], *, reuse: bool = True) -> Plan:
+def build_plan(
+    program: Program, outputs: Sequence[str], *, reuse: bool = True, chunk: Request | None = None
+) -> Plan:  # fmt: skip
     """The plan that computes `outputs` (names of equations) from the declared variables.
 
-    `reuse`: update in place and share memory. Raises UnknownNameError for an output without an equation and
-    UnsupportedError for what has no code.
+    `reuse`: update in place and share memory. `chunk`: go through an index a few rows at a time. Raises
+    UnknownNameError for an output without an equation and UnsupportedError for what has no code, or no such index.
     """
     for name in outputs:
         if name not in program.equations:
@@ -75,11 +83,36 @@ def build_plan(program: Program, outputs: Sequence[str], *, reuse: bool = True) 
             live.add(node)
             stack += [operand.node for operand in node.operands]
     steps = [node for node in lowering.graph.nodes if node in live and node.op not in ("input", "number")]
-    sizes = _sizes_used(live)
+    chunks = None
+    if chunk is not None:
+        best = _split(program, steps, results, chunk, reuse, lowering)
+        steps, results, chunks = best.steps, best.outputs, best.chunks
+        live.update(steps)
+    sizes = _sizes_used(live) - ({chunks.symbol} if chunks is not None else set())
     arguments = [name for name in program.variables if name not in program.equations and _input(lowering, name) in live]
     arguments, sources = _size_sources(program, arguments, sizes)
-    block, overwrites, blocks = assign_memory(steps, [n for n in results.values() if n.rank], reuse)
-    return Plan(program, tuple(arguments), sources, tuple(steps), results, block, overwrites, tuple(blocks))
+    loops = chunks.loops if chunks is not None else ()
+    block, overwrites, blocks = assign_memory(steps, [n for n in results.values() if n.rank], reuse, loops)
+    return Plan(program, tuple(arguments), sources, tuple(steps), results, block, overwrites, tuple(blocks), chunks)
+
+
+def _split(
+    program: Program, steps: list[Node], results: dict[str, Node], request: Request, reuse: bool, lowering: Lowering
+) -> Split:
+    """The best way to go through an index in chunks."""
+
+    def memory(blocks: Sequence[Block], symbol: str = "") -> float:
+        sizes = [[_ROWS if dim == symbol else lowering.guess(dim) for dim in block.dims] for block in blocks]
+        return float(sum(prod(dims) for dims in sizes))
+
+    _, _, plain = assign_memory(steps, [n for n in results.values() if n.rank], reuse)
+    options = []
+    for option in candidates(steps, results, request):
+        kept = [n for n in option.outputs.values() if n.rank]
+        _, _, blocks = assign_memory(option.steps, kept, reuse, option.chunks.loops)
+        options.append((option, memory(blocks, option.chunks.symbol)))
+    without = [(block.dims, block.dtype) for block in plain if not block.fresh]
+    return split(request, options, memory(plain), without)
 
 
 def _needed(program: Program, outputs: Sequence[str]) -> set[str]:

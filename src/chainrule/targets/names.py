@@ -36,6 +36,10 @@ class Names:
         self._taken = {"np", "self", *reserved, *dir(builtins)}
         self._temporaries = 0
 
+    def reserve(self, names: Iterable[str]) -> None:
+        """Names that nothing may have."""
+        self._taken.update(names)
+
     def temporary(self, hint: str) -> str:
         """A name for what has none: Θ_exp, or t1, t2, …"""
         if hint:
@@ -71,5 +75,6 @@ def name_nodes(plan: Plan, names: Names, keep: set[Node] | None = None) -> dict[
                 result[node] = result[after]
     for node in plan.steps:
         if node not in result and (keep is None or node in keep):
-            result[node] = names.temporary(node.hint)
+            grows = node.op in ("accumulate", "put")
+            result[node] = result[node.operands[0].node] if grows else names.temporary(node.hint)
     return result

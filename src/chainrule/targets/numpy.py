@@ -18,13 +18,16 @@ from typing import Any
 import numpy as np
 
 from chainrule.algebra.program import Program, Variable, is_anonymous
-from chainrule.dims import format_shape
+from chainrule.dims import canonical_name, format_shape
 from chainrule.errors import UnsupportedError
 from chainrule.functions.operations import OPERATIONS
-from chainrule.plan import Node, Plan, build_plan
+from chainrule.plan import Block, Node, Plan, build_plan, read_request
+from chainrule.plan.memory import memory_report
 from chainrule.targets.arrays import ArrayChecker, Checked
 from chainrule.targets.names import Names
 from chainrule.targets.numpy_buffers import BufferWriter
+from chainrule.targets.numpy_chunks import LOCALS, by_rows, chunk_lines, what_it_saves
+from chainrule.targets.numpy_expressions import Spelling
 from chainrule.targets.numpy_plain import PlainWriter
 from chainrule.targets.registry import Target, register
 
@@ -50,6 +53,8 @@ def numpy_source(
     dtype: str = "float64",
     plain: bool = False,
     reuse_outputs: bool = False,
+    chunk: int | Mapping[str, int] | None = None,
+    memory: str | int | None = None,
     comments: Mapping[str, str] | None = None,
     name: str | None = None,
 ) -> _Source:
@@ -57,9 +62,11 @@ def numpy_source(
     if dtype not in _DTYPES:
         raise UnsupportedError(f"no NumPy code for dtype {dtype!r}", hint=" or ".join(_DTYPES))
     everything = ([loss] if loss is not None and loss not in outputs else []) + list(outputs)
-    plan = build_plan(program, everything, reuse=not plain)
+    plan = build_plan(program, everything, reuse=not plain, chunk=read_request(chunk, memory))
     keys = _keys(plan, loss, gradients)
     names = Names({"step", "predict", "sizes", "threading", "_allocate", "_memory", "_Memory"})
+    if plan.chunks is not None:
+        names.reserve(LOCALS)
     inputs: dict[Node, str] = {}
     arguments = {argument: names.take(argument) for argument in plan.arguments}
     for node in _inputs(plan):
@@ -107,16 +114,24 @@ def _body(plan: Plan, writer: PlainWriter | BufferWriter, comments: Mapping[str,
         heading[equation.name] = named
     lines: list[str] = []
     last = ""
-    for node in plan.steps:
+    loops = plan.chunks.loops if plan.chunks is not None else ()
+    starts = {first: number for number, (first, _) in enumerate(loops)}
+    indent = ""
+    for place, node in enumerate(plan.steps):
+        if any(place == last_ for _, last_ in loops):
+            indent, last = "", ""
+        if place in starts:
+            lines += writer.loop_start(starts[place])
+            indent, last = "    ", ""
         statements = writer.statements(node)
         if not statements:
             continue
         title = heading.get(node.equation, "")
-        if title != last:
+        if title != last and node.op not in ("zeros", "empty", "rows"):
             last = title
             if title in comments or not isinstance(writer, PlainWriter):
-                lines.append(f"# {comments.get(title, title)}".replace("\n", " "))
-        lines += statements
+                lines.append(f"{indent}# {comments.get(title, title)}".replace("\n", " "))
+        lines += (indent + line for line in statements)
     return lines
 
 
@@ -151,14 +166,18 @@ def _assemble(
     workspace = writer.workspace if isinstance(writer, BufferWriter) else {}
     spelling = writer.spelling
     allocation = [
-        f"np.empty({spelling.shape(block.dims)}, {'bool' if block.dtype == 'bool' else spelling.dtype}),  # {local}"
+        f"np.empty({_allocated(plan, spelling, block)}, {'bool' if block.dtype == 'bool' else spelling.dtype}),"
+        f"  # {local}"
         for local, block in workspace.items()
     ]
     dims: dict[str, None] = {}
     for block in workspace.values():
         dims.update((d, None) for d in block.dims if isinstance(d, str))
-    order = [d for d in plan.sizes if d in dims]
-    sizes = ", ".join(spelling.size(d) for d in order)
+    order = [spelling.size(d) for d in plan.sizes if d in dims]
+    if any(by_rows(plan, block.dims) for block in workspace.values()):
+        order.insert(0, "chunk")
+    sizes = ", ".join(order)
+    rows = chunk_lines(plan, spelling)
     lines = ["import numpy as np"]
     helpers = dict.fromkeys(node.attributes[3] for node in plan.steps if node.op == "opaque" and node.attributes[3])
     if any("(erf," in line for line in body):
@@ -183,6 +202,7 @@ def _assemble(
     lines += ["", "", f"def {function}({', '.join(arguments.values())}):"]
     lines += ["    " + line if line else "" for line in _docstring(plan, arguments, loss, dtype, reuse_outputs, keys)]
     lines += ["    " + line for line in _size_lines(plan, spelling.sizes_used, arguments, spelling.size)]
+    lines += ["    " + line for line in rows]
     if workspace:
         if order:
             lines.append(f"    sizes = {sizes}{',' if len(order) == 1 else ''}")
@@ -192,6 +212,14 @@ def _assemble(
     lines += ["    " + line for line in body]
     lines += [f"    return {results}", ""]
     return "\n".join(lines)
+
+
+def _allocated(plan: Plan, spelling: Spelling, block: Block) -> str:
+    """The shape of a block; rows of a chunk lie one after the other in memory that is seen by rows in the loop."""
+    if not by_rows(plan, block.dims):
+        return spelling.shape(block.dims)
+    assert plan.chunks is not None
+    return " * ".join("chunk" if d == plan.chunks.symbol else spelling.size(d) for d in block.dims)
 
 
 def _unpacked(names: list[str], value: str) -> list[str]:
@@ -233,6 +261,8 @@ def _docstring(
     returned = ", ".join(f"{keys[name]} {_shape(variables[name])}".replace(" ", "\u00a0") for name in results)
     sentence = f"Returns {loss + ' and ' if loss is not None else ''}a dictionary: {returned}."
     lines += ["", *_wrapped(sentence)]
+    if plan.chunks is not None:
+        lines += _wrapped(what_it_saves(plan))
     if reuse_outputs:
         lines += ["The arrays returned are overwritten by the next call: copy what must last."]
     return [*lines, '"""']
@@ -322,6 +352,12 @@ class Step:
                 values[key] = np.asarray(values[key]).reshape(shapes[key])
         return result
 
+    def memory_report(self, **sizes: int) -> str:
+        """What the workspace takes, beside arguments and results, for sizes such as N=2048; and what chunks save."""
+        given = {canonical_name(d): n for d, n in sizes.items()}
+        known = {d: given[canonical_name(d)] for d in self.plan.sizes if canonical_name(d) in given}
+        return memory_report(self.plan, known, np.dtype(self.dtype).itemsize)
+
     def __repr__(self) -> str:
         shapes = self.plan.program.variables
         arguments = ", ".join(f"{name}: {format_shape(shapes[name].shape)}" for name in self.names)
@@ -355,6 +391,8 @@ def compile_numpy(
     dtype: str = "float64",
     plain: bool = False,
     reuse_outputs: bool = False,
+    chunk: int | Mapping[str, int] | None = None,
+    memory: str | int | None = None,
     comments: Mapping[str, str] | None = None,
     name: str | None = None,
 ) -> Step:
@@ -364,12 +402,15 @@ def compile_numpy(
     gradients: key in the dictionary → output (default: ∂J/∂W is W where there is a loss, else names as they are).
     dtype: float64 or float32.  plain: code for reading, with neither out= nor shared memory.
     reuse_outputs: results live in the workspace and **the next call overwrites them**; saves their allocation.
+    chunk, memory: go through a row-like index a few rows at a time, so that no large array has all of them: 512 rows
+    (`chunk={"N": 512}` says which index), or as many as keep the workspace within `memory="64MB"`. Results are the same
+    but for rounding; the source says what is saved. Refused where no index allows it or nothing would be saved.
     comments: a comment for each equation.  name: of the function, default step or predict.
     Raises UnsupportedError for what has no NumPy code.
     """
     source = numpy_source(
         program, outputs, loss=loss, gradients=gradients, dtype=dtype, plain=plain, reuse_outputs=reuse_outputs,
-        comments=comments, name=name,
+        chunk=chunk, memory=memory, comments=comments, name=name,
     )  # fmt: skip
     return Step(source, loss, dtype)
 
@@ -387,6 +428,8 @@ register(
         options={
             "plain": "code for reading: no shared memory",
             "reuse_outputs": "results live in the workspace, and the next call overwrites them",
+            "chunk": 'rows at a time of a row-like index: 512, or {"N": 512}',
+            "memory": 'rows at a time so that the workspace stays within this: "64MB"',
         },
     )
 )

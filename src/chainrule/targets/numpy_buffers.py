@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from chainrule.functions import FUNCTIONS
 from chainrule.plan import Block, Node, Plan, contraction_form
 from chainrule.targets.names import Names, name_nodes
+from chainrule.targets.numpy_chunks import by_rows, loop_head, rows_at_hand
 from chainrule.targets.numpy_expressions import ATOM, Spelling, Text, bracket
 from chainrule.targets.numpy_reading import expression, tensordot
 
@@ -30,11 +33,17 @@ class BufferWriter:
         self.names = name_nodes(plan, names)
         self.workspace: dict[str, Block] = {}
         self._memory: dict[int, str] = {}
+        self._flat: dict[int, str] = {}  # memory of a chunk's rows, seen with its sizes in each round of a loop
         for block in plan.blocks:
             name = self.names[block.nodes[0]]
             if reuse_outputs or not block.fresh:
                 self._memory[block.number] = name
+                if by_rows(plan, block.dims):
+                    name = self._flat[block.number] = names.take(f"{name}_memory")
                 self.workspace[name] = block
+        for block in plan.block.values():
+            if block.view is not None:
+                self._memory[block.number] = self.names[block.nodes[0]]
         self._texts: dict[Node, Text] = {}
         self._inline = self._scalars_used_at_once()
 
@@ -42,13 +51,35 @@ class BufferWriter:
         """Unnamed scalars that only the next step uses stand inside it."""
         uses = self.plan.uses()
         found = set()
-        for node, after in zip(self.plan.steps, self.plan.steps[1:], strict=False):
+        edges = {place for loop in self.plan.chunks.loops for place in loop} if self.plan.chunks is not None else set()
+        for place, (node, after) in enumerate(pairwise(self.plan.steps), start=1):
             used = any(operand.node is node for operand in after.operands)
-            scalar = not node.rank and not node.name
-            fits = after.op in ("scale", *_SIGNS, "map") and not after.is_map("sigmoid")
-            if used and uses[node] == 1 and scalar and fits:
+            scalar = not node.rank and not node.name and node.op not in ("zeros", "accumulate")
+            fits = after.op in ("scale", *_SIGNS, "map", "accumulate") and not after.is_map("sigmoid")
+            if used and uses[node] == 1 and scalar and fits and place not in edges:
                 found.add(node)
         return found
+
+    def loop_start(self, number: int) -> list[str]:
+        """The head of a loop over chunks, and the memory of the rows at hand."""
+        head, body = loop_head(self.plan, self.spelling)
+        assert self.plan.chunks is not None
+        first, last = self.plan.chunks.loops[number]
+        seen: dict[int, None] = {}
+        for node in self.plan.steps[first:last]:
+            block = self.plan.block.get(node)
+            if block is None or block.number in seen:
+                continue
+            seen[block.number] = None
+            name = self._memory.get(block.number, "")
+            if block.view is not None:
+                body.append(f"{name} = {self.names[block.view]}[start:stop]")
+            elif block.number in self._flat:
+                flat, shape = self._flat[block.number], self.spelling.shape(block.dims)
+                end = " * ".join(self.spelling.size(d) for d in block.dims)
+                reshape = f".reshape({shape})" if len(block.dims) > 1 else ""
+                body.append(f"{name} = {flat}[:{f' {end}' if len(block.dims) > 1 else end}]{reshape}")
+        return [*head, *("    " + line for line in body)]
 
     def value(self, node: Node) -> Text:
         """The text of a node where it is used."""
@@ -62,6 +93,10 @@ class BufferWriter:
 
     def statements(self, node: Node) -> list[str]:
         """The lines for one node."""
+        if node.op == "zeros":
+            return self._zeros(node)
+        if node.op == "accumulate":
+            return [f"{self.value(node.operands[0].node)[0]} += {self.value(node.operands[1].node)[0]}"]
         if not node.rank:
             text = self._scalar(node)
             if node in self._inline:
@@ -239,6 +274,34 @@ class BufferWriter:
         operand = node.operands[0]
         view = f"np.einsum({self.spelling.diagonal_subscripts(operand.axes)}, {self.value(operand.node)[0]})"
         return [f"{self.names[node]} = {view}"]
+
+    # -- loops over chunks of rows ----------------------------------------------------------------------------------
+
+    def _zeros(self, node: Node) -> list[str]:
+        name = self.names[node]
+        if not node.rank:
+            return [f"{name} = 0.0"]
+        out = self._out(node)
+        if out is None:
+            return [f"{name} = np.zeros({self.spelling.shape(node.dims)}, {self.spelling.dtype})"]
+        return [f"{out}.fill(0)"] + ([f"{name} = {out}"] if name != out else [])
+
+    def _empty(self, node: Node) -> list[str]:
+        name, out = self.names[node], self._out(node)
+        if out is None:
+            dtype = "bool" if node.dtype == "bool" else self.spelling.dtype
+            return [f"{name} = np.empty({self.spelling.shape(node.dims)}, {dtype})"]
+        return [f"{name} = {out}"] if name != out else []
+
+    def _rows(self, node: Node) -> list[str]:
+        return [f"{self.names[node]} = {rows_at_hand(self.value(node.operands[0].node), node.attributes[0])[0]}"]
+
+    def _put(self, node: Node) -> list[str]:
+        base, value = node.operands
+        if self.plan.block[value.node].view is not None:
+            return []
+        text = rows_at_hand(self.value(base.node), node.attributes[0])[0]
+        return [f"{text} = {self.value(value.node)[0]}"]
 
     def _opaque(self, node: Node) -> list[str]:
         return self._assign(node, expression(self.spelling, node)[0])

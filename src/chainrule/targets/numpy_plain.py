@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from chainrule.plan import Node, Plan
 from chainrule.targets.names import Names, name_nodes
+from chainrule.targets.numpy_chunks import loop_head, rows_at_hand
 from chainrule.targets.numpy_expressions import ATOM, Spelling, Text, bracket
 from chainrule.targets.numpy_reading import expression
 
@@ -24,10 +25,13 @@ class PlainWriter:
         for node in plan.steps:
             for operand in node.operands:
                 users.setdefault(operand.node, []).append(node)
+        place = {node: plan.chunks.loop_of(k) if plan.chunks else None for k, node in enumerate(plan.steps)}
         self._inline = {
             node
             for node in plan.steps
-            if uses[node] == 1 and not node.name and node not in outputs and node.op not in ("add_embed", "embed")
+            if node.op not in ("zeros", "empty", "accumulate", "put")
+            and all(place[user] == place[node] for user in users.get(node, []))
+            and uses[node] == 1 and not node.name and node not in outputs and node.op not in ("add_embed", "embed")
             and not any(user.op in ("opaque", "apply") for user in users.get(node, []))
         }  # fmt: skip
         named = {node for node in plan.steps if node not in self._inline}
@@ -44,8 +48,27 @@ class PlainWriter:
             return self._texts[node]
         return self.names[node], ATOM
 
+    def loop_start(self, number: int) -> list[str]:
+        """The head of a loop over chunks."""
+        head, body = loop_head(self.plan, self.spelling)
+        return [*head, "    " + body[0], *("    " + line for line in body[1:] if self._needs_rows(number))]
+
+    def _needs_rows(self, number: int) -> bool:
+        """True where a statement of the loop says how many rows there are."""
+        assert self.plan.chunks is not None
+        first, last = self.plan.chunks.loops[number]
+        return any(n.op in ("broadcast", "embed", "opaque", "contract") for n in self.plan.steps[first:last])
+
     def statements(self, node: Node) -> list[str]:
         """The lines for one node: none where it stands inside another's."""
+        if node.op in ("zeros", "empty"):
+            array = f"np.{node.op}({self.spelling.shape(node.dims)}, {self.spelling.dtype})" if node.rank else "0.0"
+            return [f"{self.names[node]} = {array}"]
+        if node.op in ("accumulate", "put"):
+            base, value = (self.value(operand.node) for operand in node.operands)
+            if node.op == "put":
+                return [f"{rows_at_hand(base, node.attributes[0])[0]} = {value[0]}"]
+            return [f"{base[0]} += {value[0]}"]
         if node.op == "add_embed" or (node.op == "embed" and not self._simple_diagonal(node)):
             return self._diagonal(node)
         text = expression(self.spelling, node)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from chainrule.functions import FUNCTIONS
 from chainrule.plan import Node, contraction_form
+from chainrule.targets.numpy_chunks import rows_at_hand
 from chainrule.targets.numpy_expressions import ATOM, MATMUL, PRODUCT, SUM, Spelling, Text, bracket
 
 __all__ = ["expression", "tensordot"]
@@ -33,6 +34,8 @@ def expression(spelling: Spelling, node: Node) -> Text:
         return _diagonal(spelling, node)
     if node.op in ("copy", "broadcast"):
         return _full(spelling, node)
+    if node.op == "rows":
+        return rows_at_hand(value(first.node), node.attributes[0])
     raise AssertionError(node.op)
 
 

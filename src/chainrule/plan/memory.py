@@ -1,0 +1,114 @@
+"""How much memory a plan needs beside its arguments and results, as a formula of sizes, as bytes and as words.
+
+The workspace is what `Plan.blocks` has beyond outputs. A plan in chunks has blocks by rows, whose size follows that of
+a chunk, and fixed ones; `row_bytes` and `fixed_bytes` say how many bytes each takes, so that a target can compute how
+many rows fit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from math import prod
+
+from chainrule.dims import Dim
+from chainrule.errors import ArrayError
+from chainrule.plan.build import Plan
+
+__all__ = ["Amounts", "fixed_bytes", "memory_report", "row_bytes", "rows_at_once", "workspace_text"]
+
+# Products of sizes, each with how many bytes there are of it: 8 × N_c + 1 × D_h is {("N_c",): 8, ("D_h",): 1}.
+Amounts = dict[tuple[Dim, ...], int]
+_Block = tuple[tuple[Dim, ...], str]
+
+
+def _amounts(blocks: Iterable[_Block], itemsize: int) -> Amounts:
+    total: Amounts = {}
+    for dims, dtype in blocks:
+        symbols: tuple[Dim, ...] = tuple(sorted(d for d in dims if isinstance(d, str)))
+        factor = prod(d for d in dims if isinstance(d, int)) * (1 if dtype == "bool" else itemsize)
+        total[symbols] = total.get(symbols, 0) + factor
+    return total
+
+
+def _workspace(plan: Plan) -> list[_Block]:
+    return [(block.dims, block.dtype) for block in plan.blocks if not block.fresh]
+
+
+def row_bytes(plan: Plan, itemsize: int) -> Amounts:
+    """Bytes of the workspace for each row of a chunk."""
+    symbol = plan.chunks.symbol if plan.chunks is not None else None
+    by_rows = [(tuple(d for d in dims if d != symbol), t) for dims, t in _workspace(plan) if symbol in dims]
+    return _amounts(by_rows, itemsize)
+
+
+def fixed_bytes(plan: Plan, itemsize: int) -> Amounts:
+    """Bytes of the workspace however many rows a chunk has."""
+    symbol = plan.chunks.symbol if plan.chunks is not None else None
+    return _amounts([(dims, t) for dims, t in _workspace(plan) if symbol not in dims], itemsize)
+
+
+def _value(amounts: Amounts, sizes: Mapping[str, int]) -> int:
+    return sum(factor * prod(sizes[d] if isinstance(d, str) else d for d in dims) for dims, factor in amounts.items())
+
+
+def rows_at_once(plan: Plan, sizes: Mapping[str, int], itemsize: int) -> int:
+    """The rows of a chunk for these sizes. Raises ArrayError where the workspace does not fit with a single row."""
+    chunks = plan.chunks
+    assert chunks is not None
+    total = chunks.dim if isinstance(chunks.dim, int) else sizes[chunks.dim]
+    if chunks.count is not None:
+        return min(chunks.count, total)
+    assert chunks.memory is not None
+    fixed, each = _value(fixed_bytes(plan, itemsize), sizes), _value(row_bytes(plan, itemsize), sizes)
+    fit = (chunks.memory - fixed) // max(each, 1)
+    if fit < 1:
+        raise ArrayError(f"{_said(chunks.memory)} are not enough: one row at a time takes {_said(fixed + each)}")
+    return min(fit, total)
+
+
+def memory_report(plan: Plan, sizes: Mapping[str, int], itemsize: int) -> str:
+    """What the workspace takes for given sizes, and what chunks save."""
+    chunks = plan.chunks
+    dims = {d for block in plan.blocks for d in block.dims if isinstance(d, str)}
+    if chunks is not None:
+        dims = (dims - {chunks.symbol}) | ({chunks.dim} if isinstance(chunks.dim, str) else set())
+        dims |= {d for sizes_, _ in chunks.without for d in sizes_ if isinstance(d, str)}
+    missing = sorted(dims - sizes.keys())
+    if missing:
+        raise ArrayError(f"the memory depends on {', '.join(missing)}", f"{missing[0]}=512")
+    if chunks is None:
+        return f"workspace {_said(_value(_amounts(_workspace(plan), itemsize), sizes))}"
+    count = rows_at_once(plan, sizes, itemsize)
+    fixed, each = _value(fixed_bytes(plan, itemsize), sizes), _value(row_bytes(plan, itemsize), sizes)
+    without = _value(_amounts(chunks.without, itemsize), sizes)
+    return (
+        f"workspace {_said(fixed + count * each)} with {chunks.dim} gone through {count} rows at a time, "
+        f"{_said(without)} with all at once"
+    )
+
+
+def workspace_text(plan: Plan) -> str:
+    """One line for a comment: what is held with chunks, and what would be without."""
+    chunks = plan.chunks
+    assert chunks is not None
+    rows = str(chunks.count) if chunks.count is not None else "rows"
+    held = [(tuple(rows if d == chunks.symbol else d for d in dims), t) for dims, t in _workspace(plan)]
+    return f"Holds {_listed(held)}; with all {chunks.dim} rows at once it would be {_listed(chunks.without)}."
+
+
+def _listed(blocks: Iterable[_Block]) -> str:
+    count: dict[tuple[Dim, ...], int] = {}
+    for dims, _ in blocks:
+        count[dims] = count.get(dims, 0) + 1
+    parts = [
+        (f"{n} × " if n > 1 else "") + f"({', '.join(map(str, dims))}{',' if len(dims) == 1 else ''})"
+        for dims, n in sorted(count.items(), key=lambda item: -len(item[0]))
+    ]
+    return ", ".join(parts) if parts else "nothing"
+
+
+def _said(amount: int) -> str:
+    for unit, size in (("GB", 10**9), ("MB", 10**6), ("kB", 10**3)):
+        if amount >= size:
+            return f"{amount / size:.3g} {unit}"
+    return f"{amount} bytes"
