@@ -1,6 +1,9 @@
 """NumPy functions as people write them, with the shapes of their arguments; sizes are distinct primes."""
 
 import numpy as np
+import pytest
+
+import chainrule as cr
 
 rng = np.random.default_rng(5)
 MASK = np.tril(np.ones((5, 5)))
@@ -39,6 +42,11 @@ def gates(a):
 def causal(Q, K):
     S = Q @ K.T / np.sqrt(3.0) + np.where(np.tril(np.ones((5, 5))) > 0, 0, -1e9)
     return np.sum(softmax(S) ** 2)
+
+
+def other_axis(x):
+    e = np.exp(x - x.max(0, keepdims=True))
+    return np.sum((e / e.sum(1, keepdims=True)) ** 2)
 
 
 A = {"x": (5, 3)}
@@ -103,6 +111,48 @@ FUNCTIONS = [
     (lambda x: np.linalg.slogdet(x[:3])[0] * np.linalg.det(x[:3]) + np.sum(np.linalg.pinv(x) ** 2), A),
     (lambda a, b: np.sum(a @ b) ** 2, {"a": (2, 5, 3), "b": (3, 7)}),
     (lambda a, b: np.sum((a * b) ** 2), {"a": (5, 1), "b": (1, 3)}),
+    (lambda x: x.max() * x.sum() + x.min(0) @ x[0] + np.max(x, axis=1) @ x[:, 1], A),
+    (lambda x: np.sum(np.exp(x - x.max())), A),
+    (other_axis, A),
+    (lambda x: np.prod(x) + np.prod(x[1:3], axis=0).sum() + np.multiply.reduce(x[0]) + np.prod(x**0 * x[:, :1]), A),
+    (lambda x: np.sum(np.cumprod(x, axis=1) ** 2) + np.cumprod(x[:2])[4] + np.multiply.accumulate(x[:, 0])[3], A),
+    (lambda x: np.linalg.norm(x, np.inf) + np.linalg.norm(x, 1) + np.linalg.norm(x, -1) + np.linalg.norm(x[0], 3), A),
+    (lambda x: np.linalg.norm(x, axis=(0, 1)) + np.linalg.norm(x, "fro") + np.linalg.norm(x[0], np.inf), A),
+    (lambda x: np.linalg.norm(x, np.inf, axis=1).sum() + np.linalg.norm(x[1], 4) + np.linalg.norm(x[1], 1.5), A),
+    (lambda x: np.sum(np.linalg.cholesky(x.T @ x + np.eye(3)) ** 3), A),
+    (lambda x: np.sum(np.linalg.matrix_power(x.T @ x + np.eye(3), -2)) + np.linalg.matrix_power(x.T @ x, 0).sum(), A),
+    (lambda x: np.convolve(x[:, 0], x[0]).sum() ** 2 + np.sum(np.convolve(x[:, 1], x[:3, 2], "valid") ** 2), A),
+    (lambda x: np.sum(np.correlate(x[:, 0], x[:3, 1]) ** 2 * np.arange(3)), A),
+    (lambda x: np.sum(np.correlate(x[:, 0], x[:3, 1], "same") ** 3) + np.convolve(x[1], x[:, 0], "same")[1] ** 2, A),
+    (lambda x: np.sum(np.cross(x, x[::-1]) ** 2) + np.trace(x, 1) + np.trace(x, offset=-2) ** 2, A),
+    (lambda x: np.sum(np.diag(x, -1) ** 2) + np.sum(np.diag(x[0], 1) ** 2 @ x[:4, 0]) + np.diagonal(x, 1).sum(), A),
+    (lambda x: np.sum(np.cbrt(x) * x**2) + np.sum(np.hypot(x, 2)) + np.sum(np.arcsinh(x)), A),
+    (lambda x: np.sum(np.arcsin(np.tanh(x)) + np.arccos(np.tanh(x)) ** 2 + np.arctanh(np.sin(x) / 2)), A),
+    (lambda x: np.sum(np.arccosh(np.cosh(x) + 1) + np.logaddexp2(x, 2 * x)), A),
+    (lambda x: np.sum(np.diff(x, axis=0) ** 2) + np.sum(np.diff(x, 2) ** 3) + np.sum(np.rot90(x) @ x), A),
+    (lambda x: np.sum(np.pad(x, 1, "reflect") ** 2) + np.sum(np.pad(x, ((0, 2), (1, 0)), "edge") ** 3), A),
+    (lambda x: np.sum(np.pad(x, 1, constant_values=2.0) ** 2) + np.sum(np.pad(x, 2, "wrap")[0] ** 2), A),
+    (lambda x: np.sum(np.delete(x, 1, 0) ** 2) + np.sum(np.insert(x, 2, x[0] ** 2, axis=0) ** 3), A),
+    (lambda x: np.sum(np.dstack([x, x**2])[:, 1] ** 2) + np.sum(np.block([[x, x], [x, 2 * x]]) ** 3), A),
+    (lambda x: np.sum(np.select([x > 1, x > 0], [x, x**2], 2 * x)) + np.any(x > 0) * x[0, 0] + np.all(x > -9), A),
+    (lambda x: np.count_nonzero(x > 0) * x.sum() + np.sum(x, where=x > 0) + np.mean(x, where=x < 0), A),
+    (lambda x: x.max(initial=0.5) + np.sum(x, initial=2.0) + np.sum(x > 0) + (x > 0).mean(), A),
+    (lambda x: np.sum(np.rollaxis(x[None], 2) ** 2) + np.sum(x[np.ix_([0, 2], [1, 2])] ** 2), A),
+    (lambda x: np.sum(x[MASK[:, :3] > 0] ** 2) + np.sum(x[[True, False, True, True, False]] ** 3), A),
+    (lambda x: x[1, :, [0, 2]].sum() ** 2 + np.sum(x[:, None, [0, 1]][..., 0] ** 2), {"x": (2, 3, 5)}),
+    (
+        lambda x: np.sum(np.kron(x, x[0]) ** 2) + np.sum(np.tril(x) ** 2) + np.sum(np.kron(x[..., 0], x)),
+        {"x": (2, 3, 5)},
+    ),
+    (lambda x: np.sum(np.where(x > 0, np.log(abs(x)), np.sqrt(abs(x)))), A),
+    (lambda x: np.sum(np.where(x > 0, np.log(np.where(x > 0, x, 1.0)), x)), A),
+    (lambda x: np.sum(np.float32(0.5) * x + np.ones(3, dtype=np.float32) * x + np.array([1, 2, 3]) * x), A),
+    (lambda x: sum(np.sum(p) * k for k, p in enumerate(np.array_split(x, [1, 2]))) + np.hsplit(x, 3)[1].sum() ** 2, A),
+    (lambda x: np.sum(np.stack(np.broadcast_arrays(x[0], x[:, :1]), -1) ** 2), A),
+    (lambda x: np.einsum("ij,ik,il->", x, x, x) + np.einsum("ij->j", x) @ x[0] + np.einsum("ii->i", x[:3]) @ x[1], A),
+    (lambda x: np.sum(np.einsum("...j,jk->...k", x, TABLE[:3]) ** 2) + np.sum(np.einsum("ij,ij->ij", x, x) ** 2), A),
+    (lambda a, b: np.sum((a @ b) ** 2) + np.sum(np.matmul(a, b[0]) ** 3), {"a": (2, 5, 3), "b": (2, 3, 7)}),
+    (lambda a, b: np.sum(np.tensordot(a, b, ((0, 2), (0, 1))) ** 2) + np.vdot(a, a), {"a": (2, 5, 3), "b": (2, 3, 7)}),
 ]
 
 
@@ -113,3 +163,30 @@ def network(W1, b1, W2, X, Y):
 
 
 SHAPES = {"W1": ("D", "H_1"), "b1": ("H_1",), "W2": ("H_1", "K"), "X": ("N", "D"), "Y": ("N", "K")}
+
+
+def agrees(function, shapes, labels=None, wrt=None, points=2):
+    """Asserts that the network of a function is the function, and its gradient the slope. `labels`: below what."""
+    labels = labels or {}
+    net = cr.trace(function, wrt=wrt, **shapes)
+    step = net.derive().compile()
+    draw = np.random.default_rng(7)
+    for _ in range(points):
+        arrays = {
+            name: draw.integers(0, labels[name], shape) if name in labels else draw.standard_normal(shape)
+            for name, shape in shapes.items()
+        }
+
+        def value(arrays=arrays, **changed):
+            return float(function(**{k: np.array(v) for k, v in {**arrays, **changed}.items()}))
+
+        assert net.evaluate(**arrays)[net.loss] == pytest.approx(value(), rel=1e-11, abs=1e-11)
+        loss, gradients = step(**arrays)
+        assert loss == pytest.approx(value(), rel=1e-11, abs=1e-11)
+        for name, array in arrays.items():
+            if name in labels:
+                continue
+            direction = draw.standard_normal(array.shape)
+            up, down = (value(**{name: array + h * direction}) for h in (1e-5, -1e-5))
+            slope = float(np.sum(np.reshape(gradients[name], array.shape) * direction))
+            assert slope == pytest.approx((up - down) / 2e-5, rel=1e-5, abs=1e-5)

@@ -6,24 +6,7 @@ import numpy as np
 import pytest
 
 import chainrule as cr
-from chainrule.errors import ChainruleError, DimensionError, LanguageError, UnsupportedError
-
-
-def in_place(x):
-    y = x + 1
-    y += 1
-    return y.sum()
-
-
-def write(x):
-    x[0] = 1
-    return x.sum()
-
-
-def into_an_array(x):
-    g = np.zeros(3)
-    g += x
-    return g.sum()
+from chainrule.errors import DimensionError, LanguageError, UnsupportedError
 
 
 def branch(x):
@@ -34,35 +17,29 @@ def whole_range(n):
     return sum(n[k] for k in range(n.shape[0]))
 
 
-def into_a_row(x):
-    g = np.zeros((3, 3))
-    g[0] = x
-    return g.sum()
-
+MINE = np.zeros(3)
 
 REFUSED = [
-    (in_place, "+= writes"), (write, "write into"), (into_an_array, "np.add writes"), (into_a_row, "np.asarray"),
-    (lambda x: np.add(x, 1, out=np.zeros(3)).sum(), "np.add writes"),
-    (lambda x: np.sum(x, out=np.zeros(())), "writes into"),
-    (branch, "neither true nor false"), (lambda x: np.array([x[0], x[1]]).sum(), "np.array"),
+    (lambda x: np.add(x, 1, out=MINE).sum(), "np.add writes"), (lambda x: np.sum(x, out=MINE[0:1]), "writes into"),
+    (branch, "neither true nor false"), (lambda x: np.array([x[0], x[1]], dtype=int).sum(), "np.array"),
     (lambda x: float(x.sum()), "into a number"), (lambda x: int(x[0]), "whole number"),
-    (lambda x: x.sum().item(), "item"), (lambda x: np.asarray(x).sum(), "np.asarray"),
+    (lambda x: x.sum().item(), "item"), (lambda x: memoryview(x.__array__()), "np.asarray"),
     (lambda x: np.sort(x).sum(), "np.sort"), (lambda x: x.argmax(), ".argmax"),
-    (lambda x: np.floor(x).sum(), "np.floor"), (lambda x: x.max(), "maximum"),
-    (lambda x: np.exp(x - x.max()).sum(), "maximum"), (lambda x: (x % 2).sum(), "% is"),
-    (lambda x: np.sum(x, where=np.array([True, False, True])), "where"),
-    (lambda x: np.sum(x, initial=1.0), "initial"), (lambda x: np.add(x, 1, where=False).sum(), "where="),
+    (lambda x: np.floor(x).sum(), "np.floor"), (lambda x: (x % 2).sum(), "% is"), (lambda x: x**2 % x, "% is"),
+    (lambda x: 2 * np.median(x), "np.median"),
+    (lambda x: np.linalg.eigvalsh(np.outer(x, x)).sum(), "np.linalg.eigvalsh"),
+    (lambda x: np.linalg.norm(np.outer(x, x), 2), "ord=2"), (lambda x: 2 * np.nansum(x), "np.nansum"),
+    (lambda x: np.std(x, where=x > 0), "where"), (lambda x: np.putmask(np.zeros(3), x > 0, 1.0), "np.putmask"),
+    (lambda x: np.add(x, 1, where=False).sum(), "where="),
     (lambda x: x[x > 0].sum(), "depends on values"), (lambda x: np.sum((x > 0) + (x > 1)), "“or”"),
     (lambda x: np.sum(-(x > 0)), "truth"), (lambda x: np.sum(x, dtype=int), "dtype"),
     (lambda x: np.sum(x, dtype=np.float32), "dtype"), (lambda x: x.astype(int).sum(), "astype"),
     (lambda x: x.astype(np.float32).sum(), "astype"), (lambda x: np.where(x > 0)[0].sum(), "np.where"),
     (lambda x: np.sum(x * np.inf), "number inf"), (lambda x: np.sum(x * np.array([1, np.nan, 2])), "NaN"),
-    (lambda x: np.multiply.accumulate(x).sum(), "accumulate"), (lambda x: x.sum() in [1, 2], "true nor false"),
+    (lambda x: np.divide.accumulate(x).sum(), "accumulate"), (lambda x: x.sum() in [1, 2], "true nor false"),
     (lambda x: 1 in x, "nothing is found"), (lambda x: (x.sum(), x), "a tuple"), (lambda x: None, "nothing"),
     (lambda x: np.zeros(x.sum()), "to count"), (lambda x: round(x.sum()), "round"), (lambda x: x // 1, "// is"),
     (lambda x: x.nonsense, ".nonsense"), (lambda x: x @ x.sum(), "of a scalar"), (lambda x: x * "a", "no array"),
-    (lambda x: np.linalg.norm(x, np.inf), "ord=inf"), (lambda x: np.prod(x) + 1, "np.prod"),
-    (lambda x: np.linalg.cholesky(np.outer(x, x)), "np.linalg.cholesky"),
     (lambda x: np.linalg.inv(x[:1, None]), "axes of size 1"), (lambda x: 2 * np.linalg.inv(x), "of 1 axes"),
     (lambda x: x * 1j, "complex"), (lambda x: x.reshape(3, order="F").sum(), "order F"),
 ]  # fmt: skip
@@ -81,13 +58,6 @@ def test_a_refusal_shows_the_users_line():
     assert "return x.sum() if x[0] > 0 else -x.sum()" in str(caught.value)
 
 
-def test_a_maximum_that_is_left_shows_where_it_was_taken():
-    with pytest.raises(UnsupportedError) as caught:
-        cr.trace(lambda x: np.sum(x) * x.max(), x=(3,))
-    assert "x.max()" in str(caught.value)
-    assert "test_refusals.py" in str(caught.value)
-
-
 @pytest.mark.parametrize(
     ("function", "words"),
     [
@@ -97,7 +67,7 @@ def test_a_maximum_that_is_left_shows_where_it_was_taken():
         (lambda n: n.sum() if n.shape[0] == 3 else 0, "the size N has no value"),
         (lambda n: sum(v for v in n), "size N has only a name"),
         (lambda n: 1 + len(n), "size N has only a name"),
-        (lambda n: n @ np.ones(n.shape[0]), "the size N has no value"),
+        (lambda n: n @ np.arange(n.shape[0]), "the size N has no value"),
     ],
 )
 def test_a_named_size_counts_nothing(function, words):
@@ -135,11 +105,6 @@ def test_random_numbers_inside_the_function_are_refused():
         cr.trace(lambda x: np.sum(x * (draw.random(3) > 0.5)) + np.sum(draw.random(3) * x), x=(3,))
 
 
-def test_index_arrays_apart_from_numbers_are_refused():
-    with pytest.raises(UnsupportedError, match="side by side"):
-        cr.trace(lambda x: x[0, :, [1, 2]].sum(), x=(2, 3, 5))
-
-
 def test_a_matrix_that_is_not_square_has_no_inverse():
     with pytest.raises(DimensionError, match="3 × 5"):
         cr.trace(lambda x: np.linalg.inv(x).sum(), x=(3, 5))
@@ -153,12 +118,3 @@ def test_an_error_of_the_function_is_its_own():
 
     with pytest.raises(ZeroDivisionError):
         cr.trace(f, x=(3,))
-
-
-def test_a_maximum_over_another_axis_does_not_cancel():
-    def f(x):
-        e = np.exp(x - x.max(0, keepdims=True))
-        return np.sum((e / e.sum(1, keepdims=True)) ** 2)
-
-    with pytest.raises(ChainruleError, match="maximum"):
-        cr.trace(f, x=(3, 5))

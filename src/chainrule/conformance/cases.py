@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.errors import ChainruleError, LanguageError
+from chainrule.errors import LanguageError
 
 __all__ = ["KINDS", "Case", "draw", "read_cases"]
 
@@ -62,7 +62,8 @@ class Case:
 
     def facts(self) -> dict[str, str]:
         """What is declared of arguments; nothing of the one that is differentiated by."""
-        return {name: FACTS[how] for name, how in self.init.items() if how in FACTS and name != self.wrt}
+        known = {name: FACTS[how] for name, how in self.init.items() if how in FACTS and name != self.wrt}
+        return known | {name: "integer" for name, how in self.init.items() if _is_integer(how) and name != self.wrt}
 
 
 def namespace() -> dict[str, Any]:
@@ -131,21 +132,23 @@ def _case(line: str, number: int, path: str) -> Case:
     return case
 
 
-def draw(case: Case, rng: np.random.Generator) -> dict[str, NDArray[np.float64]]:
+def draw(case: Case, rng: np.random.Generator) -> dict[str, NDArray[Any]]:
     """Random arguments as `init` says; standard normal by default."""
     return {name: _array(case.init.get(name, ""), shape, rng) for name, shape in case.shapes.items()}
 
 
-def _array(how: str, shape: tuple[int, ...], rng: np.random.Generator) -> NDArray[np.float64]:
+def _array(how: str, shape: tuple[int, ...], rng: np.random.Generator) -> NDArray[Any]:
     normal = rng.standard_normal(shape)
     maker = MAKERS.get(how)
     if maker is not None:
         return np.asarray(maker(normal, rng), dtype=np.float64)
-    if how.startswith("int") and how[3:].isdigit():
-        return rng.integers(0, int(how[3:]), shape).astype(np.float64)
-    if how:
-        raise ChainruleError(f"init {how} is not known", f"one of: {', '.join(MAKERS)}, intK")
+    if _is_integer(how):
+        return np.asarray(rng.integers(0, int(how[3:]), shape))
     return np.asarray(normal)
+
+
+def _is_integer(how: str) -> bool:
+    return how.startswith("int") and how[3:].isdigit() and int(how[3:]) > 0
 
 
 def _one_hot(x: NDArray[np.float64], rng: np.random.Generator) -> Any:

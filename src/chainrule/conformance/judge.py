@@ -107,12 +107,17 @@ def largest_error(net: Network, case: Case, values: list[Callable[..., Any]], se
         arrays = draw(case, rng)
         result = net.evaluate(**arrays)
         own = result[net.loss or next(reversed(result))]
-        worst = max(worst, distance(own, forward(**arrays)))  # the network is the function
-        expected = answer(**arrays)
+        worst = max(worst, distance(own, forward(**copied(arrays))))  # the network is the function
+        expected = answer(**copied(arrays))
         for value in values:
-            got = np.asarray(value(**{k: arrays[k] for k in arrays}))
+            got = np.asarray(value(**copied(arrays)))
             worst = max(worst, distance(got, expected))
     return worst
+
+
+def copied(arrays: dict[str, NDArray[Any]]) -> dict[str, Any]:
+    """Arguments that a function may write into; a number as a number."""
+    return {name: array.copy() if array.ndim else array[()] for name, array in arrays.items()}
 
 
 def distance(got: Any, expected: Any) -> float:

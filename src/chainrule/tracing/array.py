@@ -2,7 +2,8 @@
 
 It holds an expression over its axes (see `tracer`). Operators, ufuncs and NumPy functions are looked up in tables
 (`ufuncs`, `functions`, `linear`, `shaping`); what stands in none of them is refused with the user's line. A traced
-array has no values: whatever needs one (`if x:`, float(x), np.asarray(x), a write into it) is refused too.
+array has no values: whatever needs one (`if x:`, float(x)) is refused too. One whose numbers are known (np.zeros) gives
+them: operations among such arrays are NumPy's own. Writes and views are in `memory` and `writing`.
 """
 
 from __future__ import annotations
@@ -21,10 +22,18 @@ from chainrule.errors import ChainruleError
 from chainrule.language.scope import bare_name
 from chainrule.language.values import orientation_of
 from chainrule.tracing.frames import local_arrays, main_frame, name_of
+from chainrule.tracing.memory import Memory, fresh
 from chainrule.tracing.tracer import Tracer, as_rational, squeezed
 
-__all__ = ["METHODS", "Size", "Traced", "baptise", "known_size", "make", "register", "wrap"]
+__all__ = [
+    "METHODS", "SAME", "Size", "Traced", "baptise", "constant_traced", "folded", "known_size", "leaves", "make",
+    "numbers_of", "register", "wrap",
+]  # fmt: skip
 
+SAME: set[Any] = set()  # functions and methods that look at the same entries, or give the array itself
+REDUCED = {"add": np.sum, "multiply": np.prod, "maximum": np.max, "minimum": np.min}  # ufunc.reduce
+ACCUMULATED = {"add": np.cumsum, "multiply": np.cumprod}  # ufunc.accumulate
+WRITING = {"sort", "put", "partition", "resize", "setfield", "setflags", "view", "byteswap", "itemset", "data", "base"}
 FUNCTION_TABLE: dict[Any, Callable[..., Any]] = {}  # NumPy function -> ours
 UFUNC_TABLE: dict[str, Callable[..., Any]] = {}  # name of a ufunc -> ours
 METHODS: dict[str, Callable[..., Any]] = {}  # name of a method -> ours
@@ -52,11 +61,45 @@ class Traced:
 
     def __init__(self, tracer: Tracer, expr: Expr, axes: tuple[Dim, ...], flag: bool = False, row: int = 0) -> None:
         self.tracer = tracer
-        self.expr = expr
+        self._expr = expr
         self.axes = axes
         self.flag = flag
+        self.whole = False  # its entries are whole numbers
         self.row = row  # of a vector: 1 where the code shows a row, −1 a column
         self.voters: tuple[str, ...] = ()  # vectors that are rows if this one turns out to be one
+        self.memory: Memory | None = None  # once it was looked at in part, or written into
+        self.places: Any = None  # where in it each entry stands
+        self.version = 0  # of the memory, when the expression was true
+        self.named: int | None = None  # the version that has the name of a variable
+        self.sure = False  # it lies in memory row by row
+        self.shared = False  # parts of it may be held elsewhere, with sizes that have only names
+        self.origin: Any = None  # (array, key) of a[key], and what was added to it since
+
+    @property
+    def expr(self) -> Expr:
+        """What stands in it now."""
+        memory = self.memory
+        if memory is not None and self.version != memory.version:
+            if not memory.name and memory.data(self.places) is not None:
+                memory.name = name_of(self) or ""
+            found = memory.read(self.places)
+            self._expr, self.row, self.version = found._expr, found.row, memory.version
+        return self._expr
+
+    @expr.setter
+    def expr(self, same: Expr) -> None:
+        self._expr = same
+
+    @property
+    def pieced(self) -> bool:
+        """True where it was written in parts: a part of it is best looked up in the memory."""
+        memory = self.memory
+        return memory is not None and (self.version != memory.version or len(memory.pieces) != 1)
+
+    @property
+    def data(self) -> Any:
+        """The numbers, where they are known; else None."""
+        return None if self.memory is None else self.memory.data(self.places)
 
     @property
     def indices(self) -> tuple[Index | None, ...]:
@@ -73,15 +116,29 @@ class Traced:
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:
         self.look()
         name = ufunc.__name__
-        if any(o is not None for o in options.pop("out", None) or ()):
+        if method == "at":
+            return METHODS["ufunc_at"](self, name, *inputs)
+        target = next((o for o in options.pop("out", None) or () if o is not None), None)
+        if target is not None and not isinstance(target, Traced):
             self.refuse(f"np.{name} writes into an array", "a new array: c = a + b")
+        result = self._ufunc(ufunc, method, name, inputs, options)
+        return result if target is None else METHODS["assign"](target, result)
+
+    def _ufunc(self, ufunc: Any, method: str, name: str, inputs: Any, options: dict[str, Any]) -> Any:
+        known = numbers_of(inputs)
+        if known is not None:
+            return folded(self.tracer, getattr(ufunc, method)(*known, **options))
         if options.pop("where", True) is not True:
             self.refuse(f"np.{name} with where=", "np.where(condition, a, b)")
         _float(self, f"np.{name}", options.pop("dtype", None))
         for option in ("casting", "order", "subok"):
             options.pop(option, None)
-        if method == "reduce" and name == "add" and options.keys() <= {"axis", "keepdims"}:
-            return FUNCTION_TABLE[np.sum](inputs[0], options.get("axis", 0), keepdims=options.get("keepdims", False))
+        if method == "reduce" and name in REDUCED and options.keys() <= {"axis", "keepdims"}:
+            return FUNCTION_TABLE[REDUCED[name]](
+                inputs[0], options.get("axis", 0), keepdims=options.get("keepdims", False)
+            )
+        if method == "accumulate" and name in ACCUMULATED and options.keys() <= {"axis"}:
+            return FUNCTION_TABLE[ACCUMULATED[name]](inputs[0], options.get("axis", 0))
         ours = UFUNC_TABLE.get(name)
         if ours is None:
             self.refuse(f"np.{name} is not traced yet")
@@ -95,22 +152,41 @@ class Traced:
 
     def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
         self.look()
+        if function not in SAME:
+            target = kwargs.pop("out", None)
+            known = numbers_of((args, kwargs))
+            if known is not None:
+                result = folded(self.tracer, function(*known[0], **known[1]))
+                return result if target is None else METHODS["assign"](target, result)
+            if target is not None:
+                kwargs["out"] = target
         ours = FUNCTION_TABLE.get(function)
         name = f"{function.__module__}.{function.__name__}".replace("numpy", "np", 1)
         if ours is None:
             self.refuse(f"{name} is not traced yet")
-        return _called(self, name, ours, args, kwargs)
+        return _called(self, name, ours, args, kwargs, function in SAME)
 
-    def __array__(self, *_: Any, **__: Any) -> Any:
-        self.refuse("a traced array has no values, so np.asarray and np.array cannot have them", "np.stack([a, b])")
+    def __array__(self, dtype: Any = None, copy: Any = None) -> Any:
+        data = self.data
+        if data is None:
+            self.refuse("a traced array has no values, so np.asarray and np.array cannot have them", "np.stack([a, b])")
+        assert self.memory is not None
+        self.memory.given_away = True
+        return np.array(data, dtype)
 
     def __bool__(self) -> bool:
+        if self.data is not None:
+            return bool(self.data)
         raise self.refusal("a traced array is neither true nor false: the code runs once", "np.where(x > 0, a, b)")
 
     def __float__(self) -> float:
+        if self.data is not None:
+            return float(self.data)
         raise self.refusal("a traced array has no value to turn into a number", "the array itself")
 
     def __int__(self) -> int:
+        if self.data is not None:
+            return int(self.data)
         raise self.refusal("a traced array has no value to turn into a whole number", "the array itself")
 
     def __index__(self) -> int:
@@ -122,17 +198,26 @@ class Traced:
     def __round__(self, *_: Any) -> Any:
         raise self.refusal("round() of a traced array", "the array itself")
 
-    def item(self, *_: Any) -> Any:
-        """Refused: there is no value."""
+    def item(self, *at: Any) -> Any:
+        """A number, where it is known."""
+        if self.data is not None:
+            return self.data.item(*at)
         raise self.refusal(".item() of a traced array: it has no values", "the array itself")
 
-    tolist = item
+    def tolist(self) -> Any:
+        """Numbers, where they are known."""
+        if self.data is not None:
+            return self.data.tolist()
+        raise self.refusal(".tolist() of a traced array: it has no values", "the array itself")
 
-    def __contains__(self, _: object) -> bool:
+    def __contains__(self, what: object) -> bool:
+        if self.data is not None:
+            return what in self.data
         raise self.refusal("a traced array is neither true nor false, so that nothing is found in it", None)
 
-    def __setitem__(self, *_: Any) -> None:
-        self.refuse("a write into a traced array", "np.where, np.concatenate or np.stack")
+    def __setitem__(self, key: Any, value: Any) -> None:
+        self.look()
+        METHODS["__setitem__"](self, key, value)
 
     def __len__(self) -> int:
         if not self.axes:
@@ -153,12 +238,18 @@ class Traced:
         if name.startswith("__"):
             raise AttributeError(name)
         method = METHODS.get(name)
+        if method is None and hasattr(np.ndarray, name) and self.data is not None and name not in WRITING:
+            return lambda *args, **options: folded(self.tracer, getattr(self.data, name)(*args, **options))
         if method is None:
             self.refuse(f".{name} of a traced array is not traced yet")
 
         def call(*args: Any, **options: Any) -> Any:
             self.look()
-            return _called(self, f".{name}", method, (self, *args), options)
+            if name not in SAME and not name.startswith("fill"):
+                known = numbers_of((self, args, options))
+                if known is not None:
+                    return folded(self.tracer, getattr(known[0], name)(*known[1], **known[2]))
+            return _called(self, f".{name}", method, (self, *args), options, name in SAME)
 
         return call
 
@@ -280,18 +371,63 @@ class Size(Traced):
         return self.dim
 
 
-def _called(array: Traced, name: str, ours: Callable[..., Any], args: Any, options: dict[str, Any]) -> Any:
+def _called(array: Traced, name: str, ours: Callable[..., Any], args: Any, options: dict[str, Any], same: bool) -> Any:
     """Call what stands in for a function of NumPy; options that it does not know are refused."""
-    if options.pop("out", None) is not None:
+    target = options.pop("out", None)
+    if target is not None and not isinstance(target, Traced):
         array.refuse(f"{name} writes into an array", "a new array")
     if ours.__name__ != "astype":
         _float(array, name, options.pop("dtype", None))
     try:
-        return ours(*args, **options)
+        result = ours(*args, **options)
     except TypeError as error:
         if f"{ours.__name__}()" not in str(error):
             raise
         array.refuse(f"{name} with these options is not traced yet: {str(error).partition('() ')[2]}")
+    if isinstance(result, Traced) and not same and any(result is a for a in args):  # NumPy makes a copy
+        result = make(result, result.expr, result.axes, result.flag, result.row)
+    return result if target is None else METHODS["assign"](target, result)
+
+
+def numbers_of(value: Any) -> Any:
+    """The same arguments with numbers in place of traced arrays, where all of these are known; None: not so."""
+    found = [v for v in leaves(value) if isinstance(v, Traced)]
+    if any(isinstance(v, Size) or v.data is None for v in found):
+        return None
+    return _replaced(value)
+
+
+def leaves(value: Any) -> Iterator[Any]:
+    """What lies in lists, tuples and dicts."""
+    if isinstance(value, (list, tuple)):
+        for v in value:
+            yield from leaves(v)
+    elif isinstance(value, dict):
+        for v in value.values():
+            yield from leaves(v)
+    else:
+        yield value
+
+
+def _replaced(value: Any) -> Any:
+    if isinstance(value, Traced):
+        data = np.asarray(value.data)
+        data.flags.writeable = False  # what writes into it would write into a copy
+        return data
+    if type(value) in (list, tuple):
+        return type(value)(_replaced(v) for v in value)
+    if isinstance(value, dict):
+        return {k: _replaced(v) for k, v in value.items()}
+    return value
+
+
+def folded(tracer: Tracer, result: Any) -> Any:
+    """What NumPy made of known numbers: arrays of floats may be written into."""
+    if isinstance(result, np.ndarray) and result.dtype == np.float64 and result.ndim:
+        return fresh(tracer, result)
+    if type(result) in (list, tuple):
+        return type(result)(folded(tracer, r) for r in result)
+    return result
 
 
 def _float(array: Traced, what: str, dtype: Any) -> None:
@@ -317,24 +453,32 @@ def wrap(tracer: Tracer, value: Any) -> Traced:
         if value.tracer is not tracer:
             tracer.refuse("an array of another trace")
         return value
-    if isinstance(value, (list, tuple)) and any(isinstance(v, Traced) for v in _leaves(value)):
+    if isinstance(value, (list, tuple)) and any(isinstance(v, Traced) for v in leaves(value)):
         stacked: Traced = FUNCTION_TABLE[np.stack]([wrap(tracer, v) for v in value])
         return stacked
     array = np.asarray(value)
     if array.dtype.kind not in "biuf":
         tracer.refuse(f"a {type(value).__name__} is no array of real numbers")
-    flag = array.dtype.kind == "b"
     if array.ndim == 0:
         number = float(array)
         if not math.isfinite(number):
             tracer.refuse(f"the number {number}", "a large finite number, such as 1e9")
-        return Traced(tracer, number_expr(number), (), flag)
+        out = Traced(tracer, number_expr(number), (), array.dtype.kind == "b")
+    else:
+        out = constant_traced(tracer, array, name_of(value))
+    out.whole = array.dtype.kind in "iu"
+    return out
+
+
+def constant_traced(tracer: Tracer, array: Any, name: str | None) -> Traced:
+    """An array of numbers, under a name where it has one."""
+    array = np.asarray(array)
     axes = tuple(int(d) for d in array.shape)
     if 0 in axes:
         tracer.refuse("an empty array")
     indices = tuple((-1 - k, d) for k, d in enumerate(axes) if d != 1)
-    name = name_of(value)
-    return Traced(tracer, tracer.constant_array(array.reshape([d for d in axes if d != 1]), name, indices), axes, flag)
+    expr = tracer.constant_array(array.reshape([d for d in axes if d != 1]), name, indices)
+    return Traced(tracer, expr, axes, array.dtype.kind == "b")
 
 
 def number_expr(number: float) -> Expr:
@@ -348,21 +492,15 @@ def number_expr(number: float) -> Expr:
     return constant(value)
 
 
-def _leaves(value: Any) -> Iterator[Any]:
-    for v in value:
-        if isinstance(v, (list, tuple)):
-            yield from _leaves(v)
-        else:
-            yield v
-
-
 def baptise(array: Traced, name: str) -> None:
     """Give an array the name of the variable that holds it, where it has none."""
     tracer = array.tracer
-    if id(array) in tracer.seen or isinstance(array, Size) or name.startswith("_"):
+    stamp = array.version
+    if array.named == stamp or isinstance(array, Size) or name.startswith("_"):
         return
-    tracer.seen.add(id(array))
-    tracer.alive.append(array)
+    if array.memory is not None and (stamp != array.memory.version or array.data is not None):
+        return  # nobody has read what was written into it
+    array.named = stamp
     if is_constant(array.expr) or tracer.is_held(array.expr):
         return
     dims = squeezed(array.axes)
@@ -379,5 +517,7 @@ def baptise(array: Traced, name: str) -> None:
     if free_indices(moved) == set(own):
         tracer.scope.known[frozenset(moved.items())] = free
     array.expr = variable(free, outer)
+    if array.memory is not None:
+        array.memory.renamed(array.places, array)
     if len(array.axes) == 1 and array.row:
         tracer.votes[free] = tracer.votes.get(free, 0) + array.row

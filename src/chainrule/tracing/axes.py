@@ -2,16 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import functools
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
 from chainrule.algebra.expr import rename
-from chainrule.tracing.array import Traced, make
+from chainrule.tracing.array import SAME, Traced, make
 from chainrule.tracing.linear import LETTERS, contract
+from chainrule.tracing.memory import view_of
 
-__all__ = ["moved", "selected"]
+__all__ = ["moved", "selected", "viewing"]
+
+Ours = Callable[..., Any]
+
+
+def viewing(how: Callable[..., Any], *others: Any, sure: bool = True) -> Callable[[Ours], Ours]:
+    """Says that a function makes a view, as `how` does of NumPy's arrays. `others`: names of it."""
+
+    def keep(ours: Ours) -> Ours:
+        @functools.wraps(ours)
+        def viewed(a: Any, *args: Any, **options: Any) -> Any:
+            def places(at: Any) -> Any:
+                return how(at, *args, **options)
+
+            return view_of(a, None if a.pieced else ours(a, *args, **options), places, sure)
+
+        SAME.update((how, ours.__name__, *others))
+        return viewed
+
+    return keep
 
 
 def moved(a: Traced, order: Sequence[int | None]) -> Traced:

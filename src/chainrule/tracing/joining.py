@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 
 from chainrule.algebra.expr import Expr, add, rename
-from chainrule.tracing.array import METHODS, Size, Traced, known_size, make, register
-from chainrule.tracing.axes import selected
+from chainrule.tracing.array import FUNCTION_TABLE, METHODS, SAME, Size, Traced, known_size, make, register, wrap
+from chainrule.tracing.axes import selected, viewing
 from chainrule.tracing.indexing import rows, take
-from chainrule.tracing.linear import arrays_of
+from chainrule.tracing.linear import arrays_of, tracer_of
 from chainrule.tracing.shaping import expand_dims, ravel, reshape
 
 __all__ = ["concatenate", "stack"]
@@ -94,7 +94,11 @@ def array_split(a: Any, sections: Any, axis: int = 0) -> list[Traced]:
     """Parts that may differ by one."""
     axis = axis % len(a.axes)
     dim = known_size(a, a.axes[axis], "np.split")
-    return [rows(a, axis, part) for part in np.array_split(np.arange(dim), sections)]
+    parts = np.array_split(np.arange(dim), sections)
+    if not all(part.size for part in parts):
+        a.refuse("an empty part of np.split")
+    front = (slice(None),) * axis
+    return [a[(*front, slice(int(part[0]), int(part[-1]) + 1))] for part in parts]
 
 
 @register(np.hsplit)
@@ -114,25 +118,53 @@ def take_along(a: Any, indices: Any, axis: Any = None) -> Traced:
     """Entries along an axis by their numbers."""
     if axis is None:
         a, axis = ravel(a), 0
-    key = [slice(None)] * (axis % len(a.axes)) + [indices if isinstance(indices, int) else np.asarray(indices)]
+    given = indices if isinstance(indices, (int, Traced)) else np.asarray(indices)
+    key = [slice(None)] * (axis % len(a.axes)) + [given]
     return take(a, tuple(key))
 
 
 @register(np.flip)
 def flip(m: Any, axis: Any = None) -> Traced:
     """Turned round."""
-    chosen = range(len(m.axes)) if axis is None else [axis] if isinstance(axis, int) else axis
-    for k in chosen:
-        m = rows(m, k % len(m.axes), np.arange(known_size(m, m.axes[k], "np.flip"))[::-1])
+    rank = len(m.axes)
+    chosen = {k % rank for k in (range(rank) if axis is None else [axis] if isinstance(axis, int) else axis)}
+    out: Traced = m[tuple(slice(None, None, -1) if k in chosen else slice(None) for k in range(rank))]
+    return out
+
+
+@register(np.fliplr)
+def fliplr(m: Any) -> Traced:
+    """Columns turned round."""
+    return flip(m, 1)
+
+
+@register(np.flipud)
+def flipud(m: Any) -> Traced:
+    """Rows turned round."""
+    return flip(m, 0)
+
+
+@register(np.rot90)
+def rot90(m: Any, k: int = 1, axes: Any = (0, 1)) -> Traced:
+    """Turned by right angles."""
     out: Traced = m
+    for _ in range(k % 4):
+        out = flip(FUNCTION_TABLE[np.swapaxes](out, *axes), axes[0])
     return out
 
 
 @register(np.roll)
-def roll(a: Any, shift: int, axis: Any = None) -> Traced:
+def roll(a: Any, shift: Any, axis: Any = None) -> Traced:
     """Turned on."""
     if axis is None:
-        return reshape(roll(ravel(a), shift, 0), tuple(a.shape))
+        whole: Traced = reshape(roll(ravel(a), shift, 0), tuple(a.shape))
+        return whole
+    if isinstance(axis, (tuple, list)):
+        shifts = np.broadcast_to(shift, (len(axis),)).tolist()
+        for one, k in zip(shifts, axis, strict=True):
+            a = roll(a, one, k)
+        turned: Traced = a
+        return turned
     axis = axis % len(a.axes)
     return rows(a, axis, np.roll(np.arange(known_size(a, a.axes[axis], "np.roll")), shift))
 
@@ -162,6 +194,7 @@ def tile(A: Any, reps: Any) -> Traced:
 
 
 @register(np.broadcast_to)
+@viewing(np.broadcast_to)
 def broadcast_to(array: Any, shape: Any) -> Traced:
     """Repeated along new or single axes."""
     axes = tuple(d.dim if isinstance(d, Size) else int(d) for d in (shape if isinstance(shape, tuple) else (shape,)))
@@ -173,16 +206,28 @@ def broadcast_to(array: Any, shape: Any) -> Traced:
 
 
 @register(np.pad)
-def pad(array: Any, pad_width: Any, mode: str = "constant", constant_values: Any = 0) -> Traced:
-    """Zeros around."""
-    if mode != "constant" or np.any(constant_values):
-        array.refuse(f"np.pad with mode {mode} is not traced yet", "zeros")
+def pad(
+    array: Any, pad_width: Any, mode: str = "constant", constant_values: Any = 0, stat_length: Any = None
+) -> Traced:
+    """Numbers around (constant), or what is there already (edge, reflect, symmetric, wrap)."""
+    if isinstance(pad_width, dict):
+        pad_width = [pad_width.get(k, (0, 0)) for k in range(len(array.axes))]
     widths = np.broadcast_to(np.asarray(pad_width), (len(array.axes), 2)).tolist()
     out = array
     for axis, (before, after) in enumerate(widths):
-        if before or after:
-            dim = known_size(array, array.axes[axis], "np.pad")
+        if not before and not after:
+            continue
+        dim = known_size(array, array.axes[axis], "np.pad")
+        if mode == "constant":
             out = selected(out, axis, np.eye(before + dim + after)[:, before : before + dim], "P")
+        elif mode in ("edge", "reflect", "symmetric", "wrap"):
+            pad_numbers: Any = np.pad
+            out = rows(out, axis, pad_numbers(np.arange(dim), (before, after), mode))
+        else:
+            array.refuse(f"np.pad with mode {mode} is not traced yet", "zeros")
+    if mode == "constant" and np.any(constant_values):
+        inside = np.zeros([known_size(array, d, "np.pad") for d in array.axes])
+        out = out + np.pad(inside, widths, constant_values=constant_values)
     result: Traced = out
     return result
 
@@ -190,7 +235,8 @@ def pad(array: Any, pad_width: Any, mode: str = "constant", constant_values: Any
 @register(np.atleast_1d)
 def atleast_1d(a: Any) -> Traced:
     """At least one axis."""
-    return a if a.axes else expand_dims(a, 0)
+    out: Traced = a if a.axes else expand_dims(a, 0)
+    return out
 
 
 @register(np.atleast_2d)
@@ -202,4 +248,118 @@ def atleast_2d(a: Any) -> Traced:
     return out
 
 
+@register(np.atleast_3d)
+def atleast_3d(a: Any) -> Traced:
+    """At least three axes."""
+    rank = len(a.axes)
+    new = {0: (0, 1, 2), 1: (0, 2), 2: (2,)}.get(rank, ())
+    out: Traced = expand_dims(a, new) if new else a
+    return out
+
+
+@register(np.dstack)
+def dstack(tup: Any) -> Traced:
+    """Behind each other."""
+    return concatenate([atleast_3d(p) for p in arrays_of(*tup)], 2)
+
+
+@register(np.block)
+def block(arrays: Any) -> Traced:
+    """A matrix of matrices."""
+
+    def depth(value: Any) -> int:
+        return 1 + max(map(depth, value)) if isinstance(value, list) else 0
+
+    def join(value: Any, level: int, tracer: Any) -> Traced:
+        if not isinstance(value, list):
+            out = wrap(tracer, value)
+            while len(out.axes) < max(level, deepest):
+                out = expand_dims(out, 0)
+            return out
+        return concatenate([join(v, level - 1, tracer) for v in value], -level)
+
+    deepest = depth(arrays)
+    return join(arrays, deepest, tracer_of(arrays))
+
+
+@register(np.dsplit)
+def dsplit(a: Any, sections: Any) -> list[Traced]:
+    """Cut along the third axis."""
+    return split(a, sections, 2)
+
+
+@register(np.unstack)
+def unstack(x: Any, axis: int = 0) -> tuple[Traced, ...]:
+    """The parts along an axis, without it."""
+    axis = axis % len(x.axes)
+    return tuple(x[(slice(None),) * axis + (k,)] for k in range(known_size(x, x.axes[axis], "np.unstack")))
+
+
+@register(np.delete)
+def delete(arr: Any, obj: Any, axis: Any = None) -> Traced:
+    """Without some entries along an axis."""
+    if axis is None:
+        arr, axis = ravel(arr), 0
+    axis = axis % len(arr.axes)
+    return rows(arr, axis, np.delete(np.arange(known_size(arr, arr.axes[axis], "np.delete")), obj))
+
+
+@register(np.insert)
+def insert(arr: Any, obj: Any, values: Any, axis: Any = None) -> Traced:
+    """With more entries along an axis, before a place."""
+    if axis is None:
+        arr, axis = ravel(arr), 0
+    if not isinstance(obj, (int, np.integer)):
+        arrays_of(arr, values)[0].refuse("np.insert at several places is not traced yet", "np.concatenate")
+    a, v = arrays_of(arr, values)
+    axis = axis % len(a.axes)
+    shape = [1 if k == axis else d for k, d in enumerate(a.axes)]
+    while len(v.axes) < len(shape):
+        v = expand_dims(v, axis if len(v.axes) == len(shape) - 1 else 0)
+    v = broadcast_to(v, tuple(shape))
+    dim = known_size(a, a.axes[axis], "np.insert")
+    at = int(obj) % dim if obj < 0 else int(obj)
+    front = (slice(None),) * axis
+    parts = [a[(*front, slice(0, at))]] if at else []
+    parts += [v, *([a[(*front, slice(at, None))]] if at < dim else [])]
+    return concatenate(parts, axis)
+
+
+@register(np.diff)
+def diff(a: Any, n: int = 1, axis: int = -1) -> Traced:
+    """Differences of neighbours."""
+    axis = axis % len(a.axes)
+    front = (slice(None),) * axis
+    for _ in range(n):
+        a = a[(*front, slice(1, None))] - a[(*front, slice(None, -1))]
+    out: Traced = a
+    return out
+
+
+@register(np.take_along_axis)
+def take_along_axis(arr: Any, indices: Any, axis: Any = -1) -> Traced:
+    """For each place the entry along an axis that an array of numbers says."""
+    (a,) = arrays_of(arr) if isinstance(arr, Traced) else arrays_of(arr, indices)[:1]
+    axis = axis % len(a.axes)
+    shape = indices.axes if isinstance(indices, Traced) else np.shape(indices)
+    key: list[Any] = []
+    for k, d in enumerate(a.axes):
+        along = [1] * len(a.axes)
+        along[k] = -1
+        key.append(indices if k == axis else np.arange(known_size(a, d, "np.take_along_axis")).reshape(along))
+    if len(shape) != len(a.axes):
+        a.refuse("np.take_along_axis with another number of axes")
+    return take(a, tuple(key))
+
+
+@register(np.broadcast_arrays)
+def broadcast_arrays(*args: Any) -> tuple[Traced, ...]:
+    """All in one shape."""
+    arrays = arrays_of(*args)
+    axes = arrays[0].tracer.common(*(a.axes for a in arrays))
+    return tuple(broadcast_to(a, axes) for a in arrays)
+
+
+SAME.update((np.atleast_1d, np.atleast_2d, np.atleast_3d, np.split, np.array_split, np.hsplit, np.vsplit, np.dsplit,
+             np.flip, np.fliplr, np.flipud, np.rot90, np.unstack, np.broadcast_arrays))  # fmt: skip
 METHODS.update(repeat=repeat, take=take_along)

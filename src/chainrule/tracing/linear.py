@@ -13,7 +13,7 @@ import numpy as np
 from chainrule.algebra.expr import Index, rename
 from chainrule.dims import Dim
 from chainrule.errors import DimensionError
-from chainrule.tracing.array import METHODS, Traced, make, register, wrap
+from chainrule.tracing.array import FUNCTION_TABLE, METHODS, Traced, known_size, leaves, make, register, wrap
 from chainrule.tracing.tracer import Tracer
 
 __all__ = ["contract", "product"]
@@ -85,13 +85,9 @@ def product(a: Traced, b: Traced) -> Traced:
 
 def tracer_of(*values: Any) -> Tracer:
     """The trace that some of the values belong to."""
-    for value in values:
+    for value in leaves(values):
         if isinstance(value, Traced):
             return value.tracer
-        if isinstance(value, (list, tuple)):
-            for inner in value:
-                if isinstance(inner, Traced):
-                    return inner.tracer
     raise TypeError("tracer_of() no traced array among the arguments")
 
 
@@ -148,6 +144,43 @@ if hasattr(np, "vecdot"):
         return total(times(a, b), -1)
 
 
+@register(np.cross)
+def cross(a: Any, b: Any, axis: int = -1) -> Traced:
+    """The cross product of vectors of three entries."""
+    x: Any
+    y: Any
+    x, y = arrays_of(a, b)
+    if axis != -1 or x.axes[-1] != 3 or y.axes[-1] != 3:
+        x.refuse("np.cross of other than vectors of three entries along the last axis")
+    parts = [x[..., i] * y[..., j] - x[..., j] * y[..., i] for i, j in ((1, 2), (2, 0), (0, 1))]
+    out: Traced = FUNCTION_TABLE[np.stack](parts, -1)
+    return out
+
+
+@register(np.convolve)
+def convolve(a: Any, v: Any, mode: str = "full") -> Traced:
+    """Σⱼ a[k − j] v[j]."""
+    x, y = arrays_of(a, v)
+    return _slide(x, y, mode, True)
+
+
+@register(np.correlate)
+def correlate(a: Any, v: Any, mode: str = "valid") -> Traced:
+    """Σⱼ a[k + j] v[j]."""
+    x, y = arrays_of(a, v)
+    return _slide(x, y, mode, False)
+
+
+def _slide(a: Traced, v: Traced, mode: str, turned: bool) -> Traced:
+    """One vector along another: which entries meet where is a constant of zeros and ones."""
+    if len(a.axes) != 1 or len(v.axes) != 1:
+        raise ValueError("object too deep for desired array")
+    n, m = (known_size(x, x.axes[0], "np.convolve" if turned else "np.correlate") for x in (a, v))
+    how: Any = np.convolve if turned else np.correlate
+    table = np.array([[how(p, q, mode) for q in np.eye(m)] for p in np.eye(n)])
+    return contract([wrap(a.tracer, table), a, v], ["abc", "a", "b"], "c")
+
+
 @register(np.outer)
 def outer(a: Any, b: Any) -> Traced:
     """a bᵀ."""
@@ -200,67 +233,70 @@ def einsum(subscripts: Any, *operands: Any, optimize: Any = False) -> Traced:
     return contract(arrays, spelled, output)
 
 
+def square_part(a: Traced, offset: int, axis1: int, axis2: int) -> Traced:
+    """The part of a whose diagonal is the one with an offset."""
+    if not offset and a.axes[axis1] == a.axes[axis2]:
+        return a
+    rows, cols = (known_size(a, a.axes[k], "a diagonal") for k in (axis1, axis2))
+    first, second = max(0, -offset), max(0, offset)
+    length = min(rows - first, cols - second)
+    if length < 1:
+        a.refuse("a diagonal outside the array")
+    key = [slice(None)] * len(a.axes)
+    key[axis1], key[axis2] = slice(first, first + length), slice(second, second + length)
+    return a[tuple(key)]
+
+
 @register(np.trace)
 def trace(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Traced:
     """Σᵢ aᵢᵢ."""
-    if offset:
-        a.refuse("np.trace with an offset is not traced yet")
+    a = square_part(a, offset, axis1, axis2)
     letters = list(LETTERS[: len(a.axes)])
     letters[axis2] = letters[axis1]
     return contract([a], ["".join(letters)], "".join(c for c in letters if c != letters[axis1]))
 
 
-@register(np.diagonal)
-def diagonal(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Traced:
+def diagonal_of(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Traced:
     """The diagonal, as the last axis."""
-    if offset:
-        a.refuse("np.diagonal with an offset is not traced yet")
+    a = square_part(a, offset, axis1, axis2)
     letters = list(LETTERS[: len(a.axes)])
-    if a.axes[axis1] != a.axes[axis2]:
-        a.refuse("the diagonal of what is not square")
     letters[axis2] = letters[axis1]
     return contract([a], ["".join(letters)], "".join(c for c in letters if c != letters[axis1]) + letters[axis1])
 
 
 @register(np.diag)
-def diag(a: Any, k: int = 0) -> Traced:
+def diag(v: Any, k: int = 0) -> Traced:
     """The diagonal of a matrix, or the matrix with a diagonal."""
     from chainrule.algebra.expr import delta, multiply
 
+    if len(v.axes) == 2:
+        return diagonal_of(v, k)
+    if len(v.axes) != 1:
+        v.refuse("np.diag of an array of other than one or two axes")
     if k:
-        a.refuse("np.diag with an offset is not traced yet")
-    if len(a.axes) == 2:
-        return diagonal(a)
-    if len(a.axes) != 1:
-        a.refuse("np.diag of an array of other than one or two axes")
-    dim = a.axes[0]
+        dim = known_size(v, v.axes[0], "np.diag with an offset")
+        table = np.zeros((dim, dim + abs(k), dim + abs(k)))
+        at = np.arange(dim)
+        table[at, at + max(0, -k), at + max(0, k)] = 1
+        return contract([wrap(v.tracer, table), v], ["abc", "a"], "bc")
+    dim = v.axes[0]
     if dim == 1:
-        return make(a, a.expr, (1, 1))
-    return make(a, multiply(a.expr, delta((-1, dim), (-2, dim))), (dim, dim))
-
-
-@register(np.linalg.norm)
-def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Traced:
-    """The 2-norm of a vector, the Frobenius norm of a matrix; ord=1 of a vector."""
-    from chainrule.tracing.functions import total
-    from chainrule.tracing.ufuncs import SIMPLE, apply, sqrt, square
-
-    vector = len(x.axes) == 1 or isinstance(axis, int)
-    if ord in (None, "fro") or (ord == 2 and vector):
-        return sqrt(total(square(x), axis, keepdims=keepdims))
-    if not (ord == 1 and vector):
-        x.refuse(f"np.linalg.norm with ord={ord} is not traced yet", "np.linalg.norm(x), or ord=1 of a vector")
-    return total(apply(SIMPLE["absolute"], x), axis, keepdims=keepdims)
+        return make(v, v.expr, (1, 1))
+    return make(v, multiply(v.expr, delta((-1, dim), (-2, dim))), (dim, dim))
 
 
 @register(np.linalg.matrix_power)
-def matrix_power(a: Any, n: int) -> Traced:
-    """a @ a @ … of n factors."""
-    if n not in range(1, 17):
-        a.refuse(f"np.linalg.matrix_power to the {n}", "a whole number from 1 to 16")
-    result: Traced = a
-    for _ in range(n - 1):
-        result = product(result, a)
+def matrix_power(a: Any, n: Any) -> Traced:
+    """a @ a @ … of n factors; of the inverse where n is negative."""
+    count = int(n)
+    if count != n or abs(count) > 16:
+        a.refuse(f"np.linalg.matrix_power to the {n}", "a whole number up to 16")
+    if count == 0:
+        return wrap(a.tracer, np.eye(known_size(a, a.axes[-1], "np.linalg.matrix_power")))
+    result: Traced = a if count > 0 else FUNCTION_TABLE[np.linalg.inv](a)
+    factor = result
+    for _ in range(abs(count) - 1):
+        result = product(result, factor)
     return result
 
 
@@ -275,16 +311,18 @@ def multi_dot(arrays: Any) -> Traced:
 
 @register(np.kron)
 def kron(a: Any, b: Any) -> Traced:
-    """The Kronecker product of two matrices, or of two vectors."""
-    from chainrule.tracing.shaping import reshape
+    """The Kronecker product."""
+    from chainrule.tracing.shaping import expand_dims, reshape
 
     x, y = arrays_of(a, b)
-    if len(x.axes) != len(y.axes) or len(x.axes) not in (1, 2):
-        x.refuse("np.kron of other than two matrices or two vectors")
-    rank = len(x.axes)
+    rank = max(len(x.axes), len(y.axes))
+    x, y = (expand_dims(v, tuple(range(rank - len(v.axes)))) if len(v.axes) < rank else v for v in (x, y))
+    if not rank:
+        return dot(x, y)
     left, right = LETTERS[:rank], LETTERS[26 : 26 + rank]
     apart = contract([x, y], [left, right], "".join(p + q for p, q in zip(left, right, strict=True)))
-    return reshape(apart, tuple(_times(p, q, x) for p, q in zip(x.axes, y.axes, strict=True)))
+    out: Traced = reshape(apart, tuple(_times(p, q, x) for p, q in zip(x.axes, y.axes, strict=True)))
+    return out
 
 
 def _times(a: Dim, b: Dim, array: Traced) -> int:
@@ -293,4 +331,4 @@ def _times(a: Dim, b: Dim, array: Traced) -> int:
     return a * b
 
 
-METHODS.update(dot=dot, trace=trace, diagonal=diagonal)
+METHODS.update(dot=dot, trace=trace)

@@ -97,3 +97,10 @@ def solve(a: Any, b: Any) -> Traced:
             "as many rows on the right as the matrix has", DimensionError,
         )  # fmt: skip
     return operation("solve", x, y)
+
+
+@register(np.linalg.cholesky)
+def cholesky(a: Any, *, upper: bool = False) -> Traced:
+    """The lower triangle L with L Lᵀ = a."""
+    out = operation("cholesky", square(a, "cholesky"))
+    return out.T if upper else out

@@ -16,9 +16,10 @@ from chainrule.errors import DimensionError, LanguageError, UnsupportedError
 from chainrule.language.elaborate import FACTS, offer_names
 from chainrule.language.scope import bare_name
 from chainrule.language.values import orientation_of
-from chainrule.tracing import functions, indexing, joining, linear, matrices, shaping, ufuncs  # noqa: F401  (the tables)
+from chainrule.tracing import functions, indexing, joining, linear, matrices, shaping, ufuncs, writing  # noqa: F401  (the tables)
 from chainrule.tracing.array import Traced, baptise, wrap
 from chainrule.tracing.frames import BOUNDARY, at_return, local_arrays
+from chainrule.tracing.substitutes import substituted
 from chainrule.tracing.tracer import Tracer, squeezed
 
 __all__ = ["record"]
@@ -36,8 +37,21 @@ def record(
     parameters = list(given) if wrt is None else [wrt] if isinstance(wrt, str) else list(wrt)
     known_facts = {k: (v,) if isinstance(v, str) else tuple(v) for k, v in (facts or {}).items()}
     _check(function, given, parameters, labels, known_facts)
-    first, result = _once(function, given, labels, parameters, known_facts)
-    second, _ = _once(function, given, labels, parameters, known_facts)
+    ordinary: frozenset[int] = frozenset()
+    indexed: frozenset[str] = frozenset()
+    explicit = wrt is not None
+
+    def once() -> tuple[Program, str]:
+        return _once(function, given, labels, parameters, known_facts, ordinary, indexed, explicit)
+
+    while True:  # a maximum that does not cancel is an operation of its own, and an index is a label, from the start
+        try:
+            first, result = once()
+            break
+        except _MoreKnown as more:
+            ordinary |= more.maxima
+            indexed |= more.labels
+    second, _ = once()
     if _content(first) != _content(second):
         raise UnsupportedError(
             "the function does not do the same each time it is called: it draws random numbers, or changes something",
@@ -46,23 +60,42 @@ def record(
     return first, result
 
 
+class _MoreKnown(Exception):
+    """What has to be known before: maxima that do not cancel, in the order in which they are taken; and labels."""
+
+    def __init__(self, maxima: frozenset[int] = frozenset(), labels: frozenset[str] = frozenset()) -> None:
+        super().__init__()
+        self.maxima = maxima
+        self.labels = labels
+
+
 def _content(program: Program) -> list[tuple[str, Any]]:
     return [(e.name, e.value) for e in program]
 
 
 def _once(
     function: Callable[..., Any], given: Mapping[str, tuple[Dim, ...]], labels: Iterable[str], parameters: list[str],
-    facts: Mapping[str, tuple[str, ...]],
+    facts: Mapping[str, tuple[str, ...]], ordinary: frozenset[int], indexed: frozenset[str], explicit: bool,
 ) -> tuple[Program, str]:  # fmt: skip
     """One call of the function."""
     tracer = Tracer()
+    tracer.ordinary = ordinary
     arrays = {}
     sizes = {d for shape in given.values() for d in shape if isinstance(d, str)}
     tracer.taken.update(map(canonical_name, sizes))
     for name, shape in given.items():
-        kind = "label" if name in labels else "param" if name in parameters else "input"
+        kind = "label" if name in labels or name in indexed else "param" if name in parameters else "input"
         arrays[name] = _declare(tracer, name, shape, kind, facts.get(name, ()))
     result = _run(tracer, function, arrays)
+    for name, (words, span) in tracer.labels.items():
+        if explicit and name in parameters:
+            where = f" ({words})" if words else ""
+            raise UnsupportedError(
+                f"{name} is an index, so it holds whole numbers, and nothing has a slope in it{where}",
+                f"wrt without {name}", span,
+            )  # fmt: skip
+        if name not in indexed:
+            raise _MoreKnown(labels=frozenset(tracer.labels))
     name = _result_name(tracer, result)
     return _finished(tracer, name), tracer.names.get(name, name)
 
@@ -115,6 +148,8 @@ def _declare(tracer: Tracer, name: str, shape: tuple[Dim, ...], kind: str, facts
     array = Traced(tracer, {}, shape)
     places = tuple((-1 - k, d) for k, d in enumerate(shape) if whole or d != 1)
     array.expr = sum_over(variable(name, places), [i for i in places if i[1] == 1])
+    array.sure = True
+    array.whole = "integer" in facts
     return array
 
 
@@ -129,7 +164,8 @@ def _run(tracer: Tracer, function: Callable[..., Any], arrays: Mapping[str, Trac
 
     stop = at_return(look)
     try:
-        result = function(**arrays)
+        with substituted(tracer, function):
+            result = function(**arrays)
     finally:
         stop()
         tracer.main = None
@@ -146,11 +182,11 @@ BOUNDARY.add(_run.__code__)
 
 def _result_name(tracer: Tracer, result: Traced) -> str:
     """The name of the result: the user's, or J for a number and f for an array."""
+    held = result.expr
     if result.row:
         result.vote(result.row)
     wanted = "f" if squeezed(result.axes) else "J"
-    if id(result) not in tracer.seen or not _is_named(tracer, result):
-        held = result.expr
+    if result.named != result.version or not _is_named(tracer, result):
         dims = squeezed(result.axes)
         own = tuple((-1 - k, d) for k, d in enumerate(dims))
         outer = tuple(i for i in result.indices if i is not None)
@@ -183,13 +219,9 @@ def _finished(tracer: Tracer, result: str) -> Program:
             needed.add(name)
             if name in program.equations:
                 stack.extend(program.equations[name].arguments)
-    for name, (words, span) in tracer.held.items():
-        if name in needed:
-            where = f" ({words})" if words else ""
-            raise UnsupportedError(
-                f"a maximum over an axis that does not cancel is not differentiated yet{where}",
-                "np.maximum of two arrays; subtract it inside exp only", span,
-            )  # fmt: skip
+    left = {number for name, numbers in tracer.held.items() if name in needed for number in numbers}
+    if left:
+        raise _MoreKnown(maxima=frozenset(left))
     for name in list(program.equations):
         if name not in needed:
             del program.equations[name], program.variables[name]

@@ -7,14 +7,23 @@ from typing import Any
 import numpy as np
 
 from chainrule.dims import Dim
-from chainrule.tracing.array import METHODS, Size, Traced, known_size, make, register, wrap
-from chainrule.tracing.axes import moved
-from chainrule.tracing.linear import LETTERS, contract
+from chainrule.tracing.array import METHODS, SAME, Size, Traced, known_size, make, register, wrap
+from chainrule.tracing.axes import moved, viewing
+from chainrule.tracing.linear import LETTERS, contract, diagonal_of
 
 __all__ = ["expand_dims", "ravel", "reshape"]
 
 
+def _turned(places: Any, *axes: Any, **options: Any) -> Any:
+    return places.transpose(*axes, *options.values())
+
+
+def _reshaped(places: Any, *shape: Any, order: str = "C", **options: Any) -> Any:
+    return places.reshape(*shape, *options.values(), order=order)
+
+
 @register(np.transpose)
+@viewing(_turned, np.transpose)
 def transpose(a: Any, axes: Any = None, *more: int) -> Traced:
     """Axes in another order; all turned round by default."""
     rank = len(a.axes)
@@ -27,6 +36,7 @@ def transpose(a: Any, axes: Any = None, *more: int) -> Traced:
 
 
 @register(np.swapaxes)
+@viewing(np.swapaxes)
 def swapaxes(a: Any, axis1: int, axis2: int) -> Traced:
     """Two axes exchanged."""
     order = list(range(len(a.axes)))
@@ -35,6 +45,7 @@ def swapaxes(a: Any, axis1: int, axis2: int) -> Traced:
 
 
 @register(np.moveaxis)
+@viewing(np.moveaxis)
 def moveaxis(a: Any, source: Any, destination: Any) -> Traced:
     """Axes to other places."""
     rank = len(a.axes)
@@ -46,6 +57,7 @@ def moveaxis(a: Any, source: Any, destination: Any) -> Traced:
 
 
 @register(np.expand_dims)
+@viewing(np.expand_dims)
 def expand_dims(a: Any, axis: Any) -> Traced:
     """New axes of size 1."""
     new = (axis,) if isinstance(axis, int) else tuple(axis)
@@ -56,6 +68,7 @@ def expand_dims(a: Any, axis: Any) -> Traced:
 
 
 @register(np.squeeze)
+@viewing(np.squeeze)
 def squeeze(a: Any, axis: Any = None) -> Traced:
     """Without axes of size 1."""
     rank = len(a.axes)
@@ -67,6 +80,7 @@ def squeeze(a: Any, axis: Any = None) -> Traced:
 
 
 @register(np.reshape)
+@viewing(_reshaped, np.reshape, sure=False)
 def reshape(a: Any, shape: Any = None, *more: Any, order: str = "C") -> Traced:
     """Another shape; whole groups of axes that keep their number of entries are taken together."""
     wanted = list(shape) if isinstance(shape, (tuple, list)) else [shape, *more]
@@ -150,13 +164,53 @@ def _groups(a: Traced, old: list[Dim], new: list[Dim]) -> list[tuple[int, int, l
 
 
 @register(np.ravel)
+@viewing(np.ravel, sure=False)
 def ravel(a: Any, order: str = "C") -> Traced:
     """One axis."""
     if len(a.axes) == 1:
         return make(a, a.expr, a.axes, a.flag, a.row)
-    return reshape(a, (-1,), order=order)
+    if order != "C":
+        a.refuse(f"ravel in the order {order} is not traced yet")
+    out = reshape(a, (-1,))
+    return make(out, out.expr, out.axes, out.flag)
+
+
+def flatten(a: Any, order: str = "C") -> Traced:
+    """One axis, of a copy."""
+    out = ravel(a, order)
+    return make(out, out.expr, out.axes, out.flag, out.row)
+
+
+@register(np.diagonal)
+@viewing(np.diagonal)
+def diagonal(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Traced:
+    """The diagonal, as the last axis."""
+    return diagonal_of(a, offset, axis1, axis2)
+
+
+@register(np.rollaxis)
+@viewing(np.rollaxis)
+def rollaxis(a: Any, axis: int, start: int = 0) -> Traced:
+    """One axis to another place."""
+    rank = len(a.axes)
+    axis, start = axis % rank, start + rank if start < 0 else start
+    order = [k for k in range(rank) if k != axis]
+    order.insert(start - (axis < start), axis)
+    return moved(a, order)
+
+
+if hasattr(np, "matrix_transpose"):
+
+    @register(np.matrix_transpose, np.linalg.matrix_transpose)
+    def matrix_transpose(x: Any) -> Traced:
+        """The last two axes exchanged."""
+        turned: Traced = swapaxes(x, -1, -2)
+        return turned
+
+    SAME.update((np.matrix_transpose, np.linalg.matrix_transpose))
 
 
 METHODS.update(
-    reshape=reshape, ravel=ravel, flatten=ravel, transpose=transpose, swapaxes=swapaxes, squeeze=squeeze,
+    diagonal=diagonal, reshape=reshape, ravel=ravel, flatten=flatten, transpose=transpose, swapaxes=swapaxes,
+    squeeze=squeeze,
 )  # fmt: skip

@@ -6,7 +6,7 @@ inside a product) gets an anonymous one, as in the language.
 
 A *maximum over an axis* is held back: it is a name without a derivative here. exp(a − m) is kept as exp(a) · exp(m)⁻¹
 and log(exp(m) r) as m + log r, which are identities, so a maximum that is subtracted for stability cancels by plain
-algebra. One that is left at the end is refused.
+algebra. Where one is left at the end, the function is recorded once more, with that one as an operation of its own.
 """
 
 from __future__ import annotations
@@ -62,15 +62,16 @@ class Tracer:
     def __init__(self) -> None:
         self.program = Program()
         self.scope = Calls(self.program)
-        self.held: dict[str, tuple[str, Span | None]] = {}  # maxima, and where they were taken
+        self.held: dict[str, set[int]] = {}  # maxima, and which of those that were taken they are
         self.tainted: set[str] = set()  # names that hold a maximum
         self.names: dict[str, str] = {}  # anonymous name -> the user's, given at the end
         self.taken: set[str] = set()  # canonical spellings in use
         self.votes: dict[str, int] = {}  # of vectors: > 0 row, < 0 column
         self.constants: dict[ConstantArray, str] = {}
         self.main: FrameType | None = None
-        self.alive: list[Any] = []  # arrays that were named, so that their ids stay theirs
-        self.seen: set[int] = set()
+        self.labels: dict[str, tuple[str, Span | None]] = {}  # arguments that are whole numbers: indices, and where
+        self.maxima = 0  # how many were taken
+        self.ordinary: frozenset[int] = frozenset()  # which of them do not cancel: they are operations of their own
 
     # -- errors ----------------------------------------------------------------------------------------------------
 
@@ -269,6 +270,45 @@ class Tracer:
         self._taint(out, expr)
         return out
 
+    def log_of_choice(self, expr: Expr) -> Expr | None:
+        """log Σₖ H[…, k] a[…, k] = Σₖ H log a, where each row of H has a single 1 and a is positive everywhere."""
+        term = single(expr)
+        if term is None or term[1] != 1 or len(term[0][1]) != 1 or self.is_held(expr):
+            return None
+        factors, (chosen,) = term[0]
+        hot = [f for f in factors if self._is_one_hot(f, chosen)]
+        rest = [f for f in factors if f not in hot]
+        if len(hot) != 1 or not rest or not all(chosen in a[2] for a, _ in rest):
+            return None
+        marker: Index = (-800_000, chosen[1])
+        inside = rename({(tuple(rest), ()): 1}, {chosen: marker})
+        if not self.is_positive(inside):
+            return None
+        return multiply(rename({(tuple(hot), ()): 1}, {chosen: marker}), self.apply("log", inside), [marker])
+
+    def _is_one_hot(self, factor: Any, chosen: Index) -> bool:
+        (head, name, indices), exponent = factor
+        if head != "" or exponent != 1 or indices.count(chosen) != 1 or indices[-1] != chosen:
+            return False
+        return "one-hot" in self.program.variables[str(name)].facts
+
+    def is_positive(self, expr: Expr | None) -> bool:
+        """True where every entry is known to be above 0."""
+        if not expr:
+            return False
+        return all(
+            value > 0 and all(a[0] in ("#", "n") or self._is_positive_atom(a) for a, _ in factors)
+            for (factors, _), value in expr.items()
+        )
+
+    def _is_positive_atom(self, atom: Any) -> bool:
+        head, name, _ = atom
+        if head in FUNCTIONS and FUNCTIONS[head].positive:
+            return True
+        if head != "" or not isinstance(name, str):
+            return False
+        return "positive" in self.program.variables[name].facts or self.is_positive(self.program.expression(name))
+
     def exp_apart(self, argument: Expr) -> Expr | None:
         """exp(a + c m) = exp(a) exp(m)ᶜ for each term that is a maximum times a number."""
         held = {k: v for k, v in argument.items() if self.is_held({k: v})}
@@ -294,8 +334,49 @@ class Tracer:
             result = add(result, scale(variable(str(name), indices), exponent))
         return result
 
-    def hold(self, expr: Expr, over: tuple[Index, ...]) -> Expr:
-        """The maximum over some indices, held back: an opaque name over the indices that are left."""
+    def extreme(self, op: str, expr: Expr, over: tuple[Index, ...]) -> Expr:
+        """The maximum (or minimum) over some indices: held back, or an operation where it is known not to cancel."""
+        self.maxima += 1
+        sign = 1 if op == "max" else -1
+        if self.maxima in self.ordinary:
+            return self.reduction(op, expr, over)
+        return scale(self._hold(scale(expr, sign), over), sign)
+
+    def reduction(self, op: str, expr: Expr, over: tuple[Index, ...]) -> Expr:
+        """max, min, prod … over some indices, as an operation."""
+        name, indices = self.atom_name(expr)
+        left = tuple(i for i in indices if i not in over)
+        positions = tuple(k for k, i in enumerate(indices) if i in over)
+        key = ("operation", op, (name,), (positions,), tuple(i[1] for i in left))
+        out = str(self.scope.known.get(key, ""))
+        if not out:
+            out = self.program.fresh_name()
+            dims = tuple(i[1] for i in left)
+            source = Call(op, (name,)) if not left and not is_anonymous(name) else None
+            self.program.define(
+                Variable(out, dims, orientation_of(len(dims))), Operation(op, (name,), (positions,)), source
+            )
+            self.scope.known[key] = out
+        result = variable(out, left)
+        if self.is_held(expr):
+            self.taint(result)
+        return result
+
+    def running(self, op: str, name: str, indices: tuple[Index, ...], axis: int) -> Expr:
+        """A running product along one axis of a variable."""
+        key = ("operation", op, (name,), ((axis,),), tuple(i[1] for i in indices))
+        out = str(self.scope.known.get(key, ""))
+        if not out:
+            out = self.program.fresh_name()
+            dims = tuple(i[1] for i in indices)
+            self.program.define(Variable(out, dims, orientation_of(len(dims))), Operation(op, (name,), ((axis,),)))
+            self.scope.known[key] = out
+        if self.tainted and name in self.tainted:
+            self.tainted.add(out)
+        return variable(out, indices)
+
+    def _hold(self, expr: Expr, over: tuple[Index, ...]) -> Expr:
+        """An opaque name over the indices that are left."""
         name, indices = self.atom_name(expr)
         left = [i for i in indices if i not in over]
         positions = tuple(k for k, i in enumerate(indices) if i in over)
@@ -304,10 +385,10 @@ class Tracer:
         if not out:
             out = self.program.fresh_name()
             dims = tuple(i[1] for i in left)
-            self.program.define(Variable(out, dims, orientation_of(len(dims))), Operation("max", (name,), positions))
+            self.program.define(Variable(out, dims, orientation_of(len(dims))), Operation("max", (name,), (positions,)))
             self.scope.known[key] = out
-            self.held[out] = place()
             self.tainted.add(out)
+        self.held.setdefault(out, set()).add(self.maxima)
         return variable(out, tuple(left))
 
     # -- constants -------------------------------------------------------------------------------------------------

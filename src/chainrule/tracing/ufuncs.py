@@ -6,22 +6,35 @@ Comparisons give masks of 0 and 1. A choice is arithmetic with masks: max(a, b) 
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Callable
 from fractions import Fraction
 from typing import Any
 
 from chainrule.algebra.expr import Expr, add, constant, is_constant, multiply, rename, scale, single
 from chainrule.functions import FUNCTIONS
-from chainrule.tracing.array import UFUNC_TABLE, Traced, make, number_expr, register, wrap
+from chainrule.tracing.array import UFUNC_TABLE, Traced, folded, make, number_expr, numbers_of, register, wrap
 
-__all__ = ["OPERATORS", "apply", "chosen", "compare", "maximum", "minimum", "minus", "over", "plus", "raised", "times"]
+__all__ = [
+    "OPERATORS",
+    "apply",
+    "chosen",
+    "compare",
+    "maximum",
+    "minimum",
+    "minus",
+    "negative",
+    "number",
+    "over",
+    "plus",
+    "raised",
+    "times",
+]
 
 SIMPLE = {  # ufunc -> the record of the same function
     "exp": "exp", "sin": "sin", "cos": "cos", "tan": "tan", "arctan": "arctan", "sinh": "sinh", "cosh": "cosh",
     "tanh": "tanh", "absolute": "abs", "fabs": "abs", "sign": "sgn", "expit": "sigmoid", "erf": "erf",
-    "arcsin": "arcsin", "arccos": "arccos", "arcsinh": "arcsinh", "arccosh": "arccosh", "arctanh": "arctanh",
-    "erfc": "erfc", "gammaln": "gammaln",
-}  # fmt: skip
+    }  # fmt: skip
 
 
 def aligned(*arrays: Traced) -> tuple[list[Expr], tuple[Any, ...], int]:
@@ -150,6 +163,9 @@ def reciprocal(a: Traced) -> Traced:
 @register("log")
 def log(a: Traced) -> Traced:
     """log a; log(1 + exp(t)) is softplus(t)."""
+    chosen_one = a.tracer.log_of_choice(a.expr)
+    if chosen_one is not None:
+        return make(a, chosen_one, a.axes, row=a.row)
     inner = a.tracer.one_plus_exp(a.expr)
     return apply("log", a) if inner is None else apply("softplus", make(a, inner, a.axes, row=a.row))
 
@@ -290,27 +306,133 @@ def heaviside(a: Traced, b: Traced) -> Traced:
     return plus(number(compare(a, zero, ">")), times(number(compare(a, zero, "==")), b))
 
 
+def sum_of(a: Traced, value: float, sign: int = 1) -> Traced:
+    """A number plus (or minus) a."""
+    return (plus if sign > 0 else minus)(wrap(a.tracer, value), a)
+
+
+@register("cbrt")
+def cbrt(a: Traced) -> Traced:
+    """The cube root, of negative numbers too."""
+    return times(apply("sgn", a), raised(apply("abs", a), Fraction(1, 3)))
+
+
+@register("hypot")
+def hypot(a: Traced, b: Traced) -> Traced:
+    """√(a² + b²)."""
+    return sqrt(plus(square(a), square(b)))
+
+
+@register("arcsin")
+def arcsin(a: Traced) -> Traced:
+    """arctan(a / √(1 − a²))."""
+    return apply("arctan", over(a, sqrt(sum_of(square(a), 1, -1))))
+
+
+@register("arccos")
+def arccos(a: Traced) -> Traced:
+    """π/2 − arcsin a."""
+    return sum_of(arcsin(a), math.pi / 2, -1)
+
+
+@register("arctanh")
+def arctanh(a: Traced) -> Traced:
+    """½ log((1 + a)/(1 − a))."""
+    return times(wrap(a.tracer, 0.5), apply("log", over(sum_of(a, 1), sum_of(a, 1, -1))))
+
+
+@register("arcsinh")
+def arcsinh(a: Traced) -> Traced:
+    """sgn(a) log(|a| + √(1 + a²)), which loses no digits."""
+    size = apply("abs", a)
+    return times(apply("sgn", a), apply("log", plus(size, sqrt(sum_of(square(a), 1)))))
+
+
+@register("arccosh")
+def arccosh(a: Traced) -> Traced:
+    """log(a + √(a² − 1))."""
+    return apply("log", plus(a, sqrt(minus(square(a), wrap(a.tracer, 1)))))
+
+
+@register("erfc")
+def erfc(a: Traced) -> Traced:
+    """1 − erf a."""
+    return sum_of(apply("erf", a), 1, -1)
+
+
+@register("logit")
+def logit(a: Traced) -> Traced:
+    """log(a / (1 − a))."""
+    return apply("log", over(a, sum_of(a, 1, -1)))
+
+
+@register("log_expit")
+def log_expit(a: Traced) -> Traced:
+    """log σ(a) = −softplus(−a)."""
+    return negative(apply("softplus", negative(a)))
+
+
+@register("xlogy")
+def xlogy(a: Traced, b: Traced) -> Traced:
+    """a log b, of positive b."""
+    return times(a, log(b))
+
+
+@register("entr")
+def entr(a: Traced) -> Traced:
+    """−a log a, of positive a."""
+    return negative(times(a, log(a)))
+
+
+@register("rel_entr")
+def rel_entr(a: Traced, b: Traced) -> Traced:
+    """a log(a/b), of positive a and b."""
+    return times(a, log(over(a, b)))
+
+
+@register("kl_div")
+def kl_div(a: Traced, b: Traced) -> Traced:
+    """a log(a/b) − a + b, of positive a and b."""
+    return plus(minus(rel_entr(a, b), a), b)
+
+
+@register("ndtr")
+def ndtr(a: Traced) -> Traced:
+    """The normal distribution: ½ (1 + erf(a/√2))."""
+    half = wrap(a.tracer, 0.5)
+    return times(half, sum_of(apply("erf", over(a, wrap(a.tracer, math.sqrt(2)))), 1))
+
+
+@register("logaddexp2")
+def logaddexp2(a: Traced, b: Traced) -> Traced:
+    """log₂(2ᵃ + 2ᵇ)."""
+    scale_by = wrap(a.tracer, math.log(2))
+    return over(logaddexp(times(a, scale_by), times(b, scale_by)), scale_by)
+
+
+@register("logical_xor", "bitwise_xor")
+def one_of(a: Traced, b: Traced) -> Traced:
+    """a or b, not both."""
+    _flags(a, b)
+    return compare(number(a), number(b), "!=")
+
+
 @register("deg2rad", "radians")
 def radians(a: Traced) -> Traced:
     """a π / 180."""
     return make(a, multiply(a.expr, number_expr(math.pi / 180)), a.axes, row=a.row)
 
 
-def _operator(ours: Callable[[Traced, Traced], Traced], turned: bool) -> Callable[[Traced, Any], Traced]:
-    def method(self: Traced, other: Any) -> Traced:
+def _operator(name: str, ours: Callable[[Traced, Traced], Traced], turned: bool) -> Callable[[Traced, Any], Any]:
+    numpys = getattr(operator, name if name not in ("and", "or") else f"{name}_")
+
+    def method(self: Traced, other: Any) -> Any:
         self.look()
+        known = numbers_of((self, other))
+        if known is not None:
+            return folded(self.tracer, numpys(*(reversed(known) if turned else known)))
         value = wrap(self.tracer, other)
         return ours(value, self) if turned else ours(self, value)
-
-    return method
-
-
-def _in_place(ours: Callable[[Traced, Traced], Traced], sign: str) -> Callable[[Traced, Any], Traced]:
-    def method(self: Traced, other: Any) -> Traced:
-        self.look()
-        if self.axes:  # NumPy would change the array for everyone who holds it; a number it would not
-            self.refuse(f"{sign}= writes into an array", f"a = a {sign} b")
-        return ours(self, wrap(self.tracer, other))
 
     return method
 
@@ -322,32 +444,39 @@ def _product(a: Traced, b: Traced) -> Traced:
 
 OPERATORS = {
     "add": ("+", plus), "sub": ("-", minus), "mul": ("*", times), "truediv": ("/", over), "pow": ("**", to_the),
-    "matmul": ("@", _product), "and": ("&", both), "or": ("|", either),
+    "matmul": ("@", _product), "and": ("&", both), "or": ("|", either), "xor": ("^", one_of),
 }  # fmt: skip
 for _name, (_sign, _ours) in OPERATORS.items():
-    setattr(Traced, f"__{_name}__", _operator(_ours, False))
-    setattr(Traced, f"__r{_name}__", _operator(_ours, True))
-    setattr(Traced, f"__i{_name}__", _in_place(_ours, _sign))
+    setattr(Traced, f"__{_name}__", _operator(_name, _ours, False))
+    setattr(Traced, f"__r{_name}__", _operator(_name, _ours, True))
 for _name, _sign in {"gt": ">", "lt": "<", "ge": ">=", "le": "<=", "eq": "==", "ne": "!="}.items():
-    setattr(Traced, f"__{_name}__", _operator(_comparison(_sign), False))
+    setattr(Traced, f"__{_name}__", _operator(_name, _comparison(_sign), False))
 
 
-def _unary(ours: Callable[[Traced], Traced]) -> Callable[[Traced], Traced]:
-    def method(self: Traced) -> Traced:
+def _unary(name: str, ours: Callable[[Traced], Traced]) -> Callable[[Traced], Any]:
+    def method(self: Traced) -> Any:
         self.look()
-        return ours(self)
+        data = self.data
+        return ours(self) if data is None else folded(self.tracer, getattr(data, f"__{name}__")())
 
     return method
 
 
 for _name, _one in {"neg": negative, "pos": positive, "abs": _simple("abs"), "invert": negation}.items():
-    setattr(Traced, f"__{_name}__", _unary(_one))
+    setattr(Traced, f"__{_name}__", _unary(_name, _one))
 
 
-def _unknown(sign: str) -> Callable[[Traced, Any], Any]:
-    return lambda self, _: self.refuse(f"{sign} is not traced yet")
+def _unknown(name: str, sign: str, turned: bool) -> Callable[[Traced, Any], Any]:
+    def method(self: Traced, other: Any) -> Any:
+        known = numbers_of((self, other))
+        if known is None:
+            self.refuse(f"{sign} is not traced yet")
+        numpys = divmod if name == "divmod" else getattr(operator, name)
+        return folded(self.tracer, numpys(*(reversed(known) if turned else known)))
+
+    return method
 
 
-for _name, _sign in {"mod": "%", "floordiv": "//", "divmod": "divmod", "xor": "^", "lshift": "<<"}.items():
-    for _form in (f"__{_name}__", f"__r{_name}__"):
-        setattr(Traced, _form, _unknown(_sign))
+for _name, _sign in {"mod": "%", "floordiv": "//", "divmod": "divmod", "lshift": "<<"}.items():
+    setattr(Traced, f"__{_name}__", _unknown(_name, _sign, False))
+    setattr(Traced, f"__r{_name}__", _unknown(_name, _sign, True))
