@@ -169,3 +169,14 @@ def test_plain_text_in_a_pipe_and_colour_on_a_terminal() -> None:
     os.close(master)
     assert b"\x1b[" in seen
     assert "δ₁ U ∘ sgn(h)ᵀ".encode() in seen
+
+
+def test_embedded_c_is_written_with_what_it_takes(tmp_path: Path) -> None:
+    path = tmp_path / "step.c"
+    options = ["--target", "c", "--embedded", "--dtype", "float32", "--sizes", "D_x=64,D_h=32", "--sizes", "N_c=10"]
+    status, text = run("compile", ONE_LAYER, "-o", str(path), *options)
+    assert status == 0
+    assert "parameter 9640 bytes" in text
+    assert "float step(const float *restrict x" in path.read_text(encoding="utf-8")
+    with pytest.raises(ChainruleError, match="embedded code needs a number for"):
+        run("compile", ONE_LAYER, "--target", "c", "--embedded", "--sizes", "D_x=64")

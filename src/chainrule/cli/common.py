@@ -130,12 +130,12 @@ def names_of(given: tuple[str, ...]) -> dict[str, str]:
     return names
 
 
-def sizes_of(given: tuple[str, ...]) -> dict[str, int]:
+def sizes_of(given: tuple[str, ...], option: str = "--size") -> dict[str, int]:
     """`--size D_h=32` as a mapping. Raises ChainruleError."""
     sizes = {}
     for text in given:
         name, _, value = text.partition("=")
         if not value.strip().isdigit() or not name.strip() or int(value) < 1:
-            raise ChainruleError(f"--size {text} is not a size", "--size D_h=32")
+            raise ChainruleError(f"{option} {text} is not a size", f"{option} D_h=32")
         sizes[name.strip()] = int(value)
     return sizes

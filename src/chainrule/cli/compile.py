@@ -14,6 +14,7 @@ from chainrule.cli.common import (
     load,
     names_of,
     rename_option,
+    sizes_of,
     write_output,
     wrt_option,
 )
@@ -48,6 +49,8 @@ __all__ = ["compile_command"]
 @click.option("--plain", is_flag=True, help="Without reused buffers: for reading.")
 @click.option("--chunk", type=click.IntRange(min=1), help="Rows at a time of a row-like index: no array has them all.")
 @click.option("--memory", metavar="64MB", help="As --chunk, with as many rows as keep the workspace within this.")
+@click.option("--sizes", multiple=True, metavar="D_x=784,D_h=128", help="Numbers for sizes (C).")
+@click.option("--embedded", is_flag=True, help="C without memory allocation, for a device; needs all sizes.")
 @rename_option
 @dialect_option
 def compile_command(
@@ -61,6 +64,8 @@ def compile_command(
     plain: bool,
     chunk: int | None,
     memory: str | None,
+    sizes: tuple[str, ...],
+    embedded: bool,
     rename: tuple[str, ...],
     dialect: str,
 ) -> None:
@@ -69,11 +74,17 @@ def compile_command(
     \b
     Example:
       chainrule compile examples/one_layer_rows.net --target numpy -o step.py
+      chainrule compile examples/one_layer.net --target c --embedded --dtype float32 --sizes D_x=64,D_h=32,N_c=10
     """
     net = load(file, dialect)
     derivation = net.derive(list(wrt) or net.parameters or None).rename(names_of(rename))
     size = None if batch is None else batch_size(batch)
-    chosen = {"plain": plain, "chunk": chunk, "memory": memory}
+    numbers = sizes_of(tuple(part for text in sizes for part in text.split(",")), "--sizes")
+    chosen = {"plain": plain, "chunk": chunk, "memory": memory, "sizes": numbers, "embedded": embedded}
     options = {name: value for name, value in chosen.items() if value}
     step = derivation.compile(target, batch=size, dtype=dtype, reduction="mean" if mean else "sum", **options)
     write_output(output, step.source, f"step{registry.find(target).suffix}")
+    if embedded:
+        takes = ", ".join(f"{what.replace('_bytes', '')} {number} bytes" for what, number in step.report.items()
+                          if what.endswith("_bytes"))  # fmt: skip
+        click.echo(f"{takes}; {step.report['lines']} lines", err=output is None)

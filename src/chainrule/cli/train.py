@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from chainrule.cli.common import dialect_option, file_argument, load, report_line, show, sizes_of
+from chainrule.compilation import target_names
 from chainrule.errors import ChainruleError
 from chainrule.outputs.text import derivation_lines, program_lines, title
 
@@ -36,6 +37,9 @@ __all__ = ["demo", "train"]
     type=click.Path(path_type=Path),
     help="The folder for the parameters and the picture.",
 )
+@click.option(
+    "--target", default="numpy", show_default=True, type=click.Choice(target_names()), help="What runs the steps."
+)
 @click.option("--resume", is_flag=True, help="Go on from the parameters in that folder.")
 @dialect_option
 def train(
@@ -48,6 +52,7 @@ def train(
     size: tuple[str, ...],
     const: tuple[str, ...],
     out: Path,
+    target: str,
     resume: bool,
     dialect: str,
 ) -> None:
@@ -59,7 +64,7 @@ def train(
     """
     net = load(file, dialect)
     run_training(net, data=data, epochs=epochs, rate=rate, batch=batch, seed=seed, sizes=sizes_of(size),
-           constants=constants(const), out=out, resume=resume)  # fmt: skip
+           constants=constants(const), out=out, target=target, resume=resume)  # fmt: skip
 
 
 def constants(given: tuple[str, ...]) -> dict[str, float]:

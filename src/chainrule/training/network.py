@@ -227,9 +227,10 @@ def initialise(net: Network, found: Roles, sizes: Mapping[str, int], seed: int) 
 
 
 def compile_network(
-    net: Network, found: Roles, constants: Mapping[str, float] | None = None, forward: MakeForward | None = None
-) -> Compiled:
-    """Derive and compile `net` in float32, constants bound; `forward` replaces `net.forward`.
+    net: Network, found: Roles, constants: Mapping[str, float] | None = None, forward: MakeForward | None = None,
+    target: str = "numpy",
+) -> Compiled:  # fmt: skip
+    """Derive and compile `net` for `target` in float32, constants bound; `forward` replaces `net.forward`.
 
     Raises `ChainruleError` for a constant without a value and for a value without a constant.
     """
@@ -245,10 +246,11 @@ def compile_network(
     derivation = net.derive(wrt=list(net.parameters))
     make: MakeForward = forward if forward is not None else net.forward  # type: ignore[attr-defined]
     if found.lifted:
-        step = derivation.compile(target="numpy", batch=found.batch, dtype="float32", reduction="mean")
+        step = derivation.compile(target=target, batch=found.batch, dtype="float32", reduction="mean")
     else:
-        step = derivation.compile(target="numpy", batch=None, dtype="float32")
-    run = make([found.prediction], batch=found.batch if found.lifted else None, dtype="float32")
+        step = derivation.compile(target=target, batch=None, dtype="float32")
+    more = {} if target == "numpy" else {"target": target}
+    run = make([found.prediction], batch=found.batch if found.lifted else None, dtype="float32", **more)
 
     def bound_step(**arrays: Any) -> tuple[float, Mapping[str, NDArray[np.float32]]]:
         loss, gradients = step(**arrays, **values)

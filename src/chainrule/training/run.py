@@ -72,6 +72,7 @@ def train(
     sizes: Mapping[str, int] | None = None,
     constants: Mapping[str, float] | None = None,
     forward: MakeForward | None = None,
+    target: str = "numpy",
     title: str = "",
     console: Console | None = None,
     show: bool = True,
@@ -93,6 +94,7 @@ def train(
         sizes: hidden sizes by symbol, such as {"D_h": 32}; those that nothing determines are 64.
         constants: a number for each declared scalar `const`.
         forward: makes a compiled forward pass as `net.forward` does: `forward(names, batch=…, dtype=…)`.
+        target: what the step is compiled to: "numpy", "c" (see `compile`).
         title: the network's name in the picture, for example the file's.
         console: where to show progress (rich); `show=False` shows nothing.
         on_start: called once with data, settings and sizes when all checks have passed.
@@ -118,7 +120,7 @@ def train(
     if before:
         check_shapes(path, before, {name: value.shape for name, value in parameters.items()})
         parameters = before.parameters
-    network = compile_network(net, found, values, forward)
+    network = compile_network(net, found, values, forward, target)
     label = net.declarations[found.label].shape[-1]
     classes = numbers[label] if isinstance(label, str) else label
     records = before.records if before else ()

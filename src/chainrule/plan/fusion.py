@@ -1,0 +1,397 @@
+"""Which operations share one pass over memory: from the steps of a plan to loops, as an expert would nest them.
+
+Every elementwise step, sum, maximum and vector product is a *statement* inside loops; a matrix product or an operation
+on whole arrays is a *call* between them. Three rules make passes few:
+
+    a value that is used once, elementwise, is written out where it is used (`Tree`: no memory, no pass);
+    a statement joins the loops of what it reads, where each of its iterations needs only what the same iteration made;
+    after a reduction over an inner axis a new inner loop begins inside the same outer one (softmax: three per row).
+
+A mask is never stored. A value that only its own outer iteration needs is stored for one iteration (a row), one that
+only its innermost loop needs not at all: `Kernel.stored` says which axes of a value need memory.
+
+`fuse` knows no target. To add an operation: say which labels it iterates over in `iteration`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+from chainrule.dims import Dim
+from chainrule.plan.build import Plan
+from chainrule.plan.graph import ELEMENTWISE, Node, Operand
+from chainrule.plan.products import Product, matrix_product
+
+__all__ = ["Axis", "Call", "Kernel", "Loop", "Statement", "Tree", "fuse", "iteration"]
+
+_POINTWISE = ELEMENTWISE | {"broadcast", "copy", "diagonal", "embed", "add_embed"}
+_SMALL = 20_000  # multiply-adds: below this, a loop that the compiler knows the size of is faster than a BLAS call
+
+
+@dataclass(eq=False, slots=True)
+class Axis:
+    """A loop variable: statements that have the same one run through it together."""
+
+    number: int
+    dim: Dim
+
+
+@dataclass(eq=False, slots=True)
+class Tree:
+    """A node as an expression: its operands are trees (written out in its place) or values read from `places`.
+
+    labels: of each axis of the node, in terms of the statement that it stands in.
+    """
+
+    node: Node
+    labels: tuple[int, ...]
+    operands: tuple[Tree, ...] = ()
+    read: bool = False
+
+    def leaves(self) -> Iterator[Tree]:
+        """The values that are read."""
+        if self.read:
+            yield self
+        for operand in self.operands:
+            yield from operand.leaves()
+
+
+@dataclass(eq=False, slots=True)
+class Statement:
+    """One node inside loops. axes: its label → loop variable (labels of size 1 have none).
+
+    result: the labels of the node's own axes; `reduced`: those that it sums (or takes the maximum) over.
+    loops: the loops around it, from outside.
+    """
+
+    node: Node
+    tree: Tree
+    labels: tuple[int, ...]
+    dims: dict[int, Dim]
+    result: tuple[int, ...]
+    reduced: tuple[int, ...]
+    axes: dict[int, Axis] = field(default_factory=dict)
+    loops: list[Loop] = field(default_factory=list)
+
+    @property
+    def opening(self) -> int:
+        """How many of its loops are outside of the reduction: its value is complete there."""
+        summed = {self.axes[label] for label in self.reduced if label in self.axes}
+        return next((k for k, loop in enumerate(self.loops) if loop.axis in summed), len(self.loops))
+
+
+@dataclass(eq=False, slots=True)
+class Loop:
+    """for axis in …: body."""
+
+    axis: Axis
+    body: list[Loop | Statement | Call] = field(default_factory=list)
+
+    def statements(self) -> Iterator[Statement]:
+        """All statements inside, in order."""
+        for item in self.body:
+            if isinstance(item, Loop):
+                yield from item.statements()
+            elif isinstance(item, Statement):
+                yield item
+
+
+@dataclass(eq=False, slots=True)
+class Call:
+    """A matrix product, or an operation on whole arrays (product: None)."""
+
+    node: Node
+    product: Product | None = None
+
+
+Item = Loop | Statement | Call
+
+
+@dataclass(slots=True)
+class Kernel:
+    """The loops of a whole plan. stored: node → its axes (positions) that need memory; () is a local variable."""
+
+    plan: Plan
+    items: list[Item]
+    statements: dict[Node, Statement]
+    stored: dict[Node, tuple[int, ...]]
+    small: Callable[[Dim], int | None]
+
+
+def iteration(node: Node) -> tuple[tuple[int, ...], tuple[int, ...], tuple[Operand, ...]]:
+    """Labels of the result's axes, labels reduced over, and the operands in terms of these labels."""
+    if node.op in ("sum", "max"):
+        operand = node.operands[0].node
+        kept = tuple(k for k in range(operand.rank) if k not in node.attributes)
+        return kept, tuple(node.attributes), (operand.whole,)
+    result = tuple(range(node.rank))
+    if node.op == "contract":
+        summed = tuple(sorted({a for o in node.operands for a in o.axes if a >= node.rank}))
+        return result, summed, node.operands
+    if node.op in ("embed", "add_embed"):  # the value's axes are groups of the result's: the first axis of each
+        (follow,) = node.attributes
+        *base, value = node.operands
+        return result, (), (*base, Operand(value.node, tuple(follow.index(group) for group in value.axes)))
+    return result, (), node.operands
+
+
+def fuse(plan: Plan, size: Callable[[Dim], int | None]) -> Kernel:
+    """The loops of a plan. `size` gives the value of a size where it is known when the code is written, else None."""
+    fusion = _Fusion(plan, size)
+    for node in plan.steps:
+        if node not in fusion.inline:
+            fusion.place(node)
+    stored = fusion.storage()
+    return Kernel(plan, fusion.items, fusion.statements, stored, size)
+
+
+class _Fusion:
+    def __init__(self, plan: Plan, size: Callable[[Dim], int | None]) -> None:
+        self.plan = plan
+        self.size = size
+        self.outputs = set(plan.outputs.values())
+        self.users: dict[Node, list[Node]] = {}
+        for node in plan.steps:
+            for operand in node.operands:
+                self.users.setdefault(operand.node, []).append(node)
+        self.products = {n: self._product(n) for n in plan.steps if n.op == "contract"}
+        self.inline = {node for node in plan.steps if self._inlined(node)}
+        self.items: list[Item] = []
+        self.statements: dict[Node, Statement] = {}
+        self.at: dict[Node, int] = {}  # the index of a node's item
+        self._axes = 0
+
+    # -- what is a loop, what is a call, what is written out -----------------------------------------------------
+
+    def _product(self, node: Node) -> Product | None:
+        """A matrix product that is worth a call."""
+        product = matrix_product(node)
+        if product is None:
+            return None
+        dims = self._dims(node)
+        volume = 1
+        for group in (product.rows, product.columns, product.inner):
+            sizes = [self.size(dims[label]) for label in group]
+            known = [s for s in sizes if s is not None]
+            if len(known) == len(sizes):
+                extent = 1
+                for s in known:
+                    extent *= s
+                if extent == 1:
+                    return None
+                volume = volume * extent if volume else 0
+            else:
+                volume = 0
+        return None if 0 < volume <= _SMALL else product
+
+    @staticmethod
+    def _dims(node: Node) -> dict[int, Dim]:
+        dims: dict[int, Dim] = dict(enumerate(node.dims))
+        for operand in iteration(node)[2]:
+            dims |= dict(zip(operand.axes, operand.node.dims, strict=True))
+        return dims
+
+    def _is_call(self, node: Node) -> bool:
+        return node.op == "opaque" or self.products.get(node) is not None
+
+    def _inlined(self, node: Node) -> bool:
+        """Written out where it is used: a mask, or what one elementwise step of the same extent uses."""
+        if node.op not in _POINTWISE or node in self.outputs:
+            return False
+        users = self.users.get(node, [])
+        if any(self._is_call(user) for user in users):
+            return False
+        if node.dtype == "bool":
+            return True
+        if len(users) != 1 or node.name:
+            return False
+        (user,) = users
+        result, reduced, operands = iteration(user)
+        dims = self._dims(user)
+        extent = {label for label in (*result, *reduced) if self.size(dims[label]) != 1}
+        seen = [o for o in operands if o.node is node]
+        return len(seen) == 1 and extent <= set(seen[0].axes)
+
+    # -- placing -------------------------------------------------------------------------------------------------
+
+    def place(self, node: Node) -> None:
+        if self._is_call(node):
+            self.items.append(Call(node, self.products.get(node)))
+            self.at[node] = len(self.items) - 1
+            return
+        result, reduced, operands = iteration(node)
+        tree = Tree(node, result, tuple(self._tree(o.node, o.axes) for o in operands))
+        dims = self._dims(node)
+        labels = tuple(label for label in self._order(node, result, reduced, operands) if self.size(dims[label]) != 1)
+        statement = Statement(node, tree, labels, dims, result, tuple(r for r in reduced if r in labels))
+        self.statements[node] = statement
+        self._join(statement)
+
+    def _tree(self, node: Node, labels: tuple[int, ...]) -> Tree:
+        if node.op in ("input", "number") or node not in self.inline:
+            return Tree(node, labels, (), node.op != "number")
+        _, _, operands = iteration(node)
+        return Tree(node, labels, tuple(self._tree(o.node, tuple(labels[a] for a in o.axes)) for o in operands))
+
+    def _order(
+        self, node: Node, result: tuple[int, ...], reduced: tuple[int, ...], operands: tuple[Operand, ...]
+    ) -> tuple[int, ...]:
+        """In which order to nest the labels, from outside: so that memory is walked through in order.
+
+        The innermost one is the last axis of most of the arrays; the result's own order otherwise, and summed labels
+        where the array that has them has them.
+        """
+        if not reduced:
+            return result
+        arrays = [o.axes for o in operands if o.axes] + ([result] if result else [])
+        labels = sorted({*result, *reduced})
+        strides: dict[int, int] = {
+            label: sum(2 ** (len(axes) - axes.index(label)) if label in axes else 1 for axes in arrays)
+            for label in labels
+        }
+        if node.op == "contract":
+            last = {label: sum(bool(axes) and axes[-1] == label for axes in arrays) for label in labels}
+            inner = max(labels, key=lambda label: (last[label], label not in reduced, label))
+            rest = [label for label in labels if label != inner]
+            return (*sorted(rest, key=lambda label: (-strides[label], label)), inner)
+        return operands[0].axes
+
+    def _join(self, statement: Statement) -> None:
+        """Put a statement into the loops of what it reads, or into new ones at the end."""
+        first = -1
+        for leaf in statement.tree.leaves():
+            first = max(first, self.at.get(leaf.node, -1))
+        if statement.labels:
+            order = (
+                [first, *range(len(self.items) - 1, first, -1)] if first >= 0 else range(len(self.items) - 1, -1, -1)
+            )
+            for index in order:
+                item = self.items[index]
+                if isinstance(item, Loop):
+                    axes = self._match(statement, item)
+                    if axes is not None:
+                        statement.axes = axes
+                        self.at[statement.node] = index
+                        self._descend(statement, item, 0)
+                        return
+        self.at[statement.node] = len(self.items)
+        self._open(statement, self.items, 0)
+
+    def _match(self, statement: Statement, loop: Loop) -> dict[int, Axis] | None:
+        """Label → loop variable as the statement would run inside `loop`; None where it cannot or should not."""
+        inside = list(loop.statements())
+        produced = {s.node: s for s in inside}
+        axes: dict[int, Axis] = {}
+        linked = False
+        for leaf in statement.tree.leaves():
+            maker = produced.get(leaf.node)
+            if maker is not None:
+                # complete in each iteration of the loop, and used in the same iteration
+                if maker.opening == 0 or not self._link(axes, leaf.labels, [maker.axes.get(a) for a in maker.result]):
+                    return None
+                linked = True
+        if not linked:
+            for other in inside:
+                for theirs in other.tree.leaves():
+                    for leaf in statement.tree.leaves():
+                        if leaf.node is theirs.node and not linked and leaf.labels:
+                            trial: dict[int, Axis] = {}
+                            places = [other.axes.get(label) for label in theirs.labels]
+                            if self._link(trial, leaf.labels, places) and trial.get(statement.labels[0]) is loop.axis:
+                                axes, linked = trial, True
+        fits = linked and axes.get(statement.labels[0]) is loop.axis
+        axes = {label: axis for label, axis in axes.items() if label in statement.labels}
+        return axes if fits and len(set(axes.values())) == len(axes) else None
+
+    @staticmethod
+    def _link(axes: dict[int, Axis], labels: tuple[int, ...], places: list[Axis | None]) -> bool:
+        for label, axis in zip(labels, places, strict=True):
+            if axis is None:
+                continue
+            if axes.setdefault(label, axis) is not axis:
+                return False
+        return True
+
+    def _descend(self, statement: Statement, loop: Loop, depth: int) -> None:
+        """Put a statement inside a loop over its label number `depth`."""
+        statement.loops.append(loop)
+        depth += 1
+        needed = {leaf.node for leaf in statement.tree.leaves()}
+        last = -1
+        for index, item in enumerate(loop.body):
+            inside = (
+                [item] if isinstance(item, Statement) else list(item.statements()) if isinstance(item, Loop) else []
+            )
+            if any(s.node in needed for s in inside):
+                last = index
+        if depth == len(statement.labels):  # as soon as it can be computed, so that later loops may use it
+            last += 1
+            while last < len(loop.body) and isinstance(loop.body[last], Statement):
+                last += 1
+            loop.body.insert(last, statement)
+            return
+        axis = statement.axes.get(statement.labels[depth])
+        for index in range(max(last, 0), len(loop.body)):
+            item = loop.body[index]
+            if isinstance(item, Loop) and item.axis is axis and self._aligned(statement, item, len(statement.loops)):
+                self._descend(statement, item, depth)
+                return
+        self._open(statement, loop.body, depth)
+
+    def _aligned(self, statement: Statement, loop: Loop, depth: int) -> bool:
+        """True where everything that the statement reads from inside `loop` is complete in each of its iterations."""
+        produced = {s.node: s for s in loop.statements()}
+        for leaf in statement.tree.leaves():
+            maker = produced.get(leaf.node)
+            if maker is None:
+                continue
+            if maker.opening <= depth:
+                return False
+            own = [statement.axes.get(a) for a in leaf.labels]
+            theirs = [maker.axes.get(a) for a in maker.result]
+            if own != theirs or loop.axis not in own:
+                return False
+        return True
+
+    def _open(self, statement: Statement, body: list[Item], depth: int) -> None:
+        """New loops for the labels from number `depth` on."""
+        for label in statement.labels[depth:]:
+            axis = statement.axes.get(label)
+            if axis is None:
+                axis = statement.axes[label] = Axis(self._axes, statement.dims[label])
+                self._axes += 1
+            loop = Loop(axis)
+            statement.loops.append(loop)
+            body.append(loop)
+            body = loop.body
+        body.append(statement)
+
+    # -- memory --------------------------------------------------------------------------------------------------
+
+    def storage(self) -> dict[Node, tuple[int, ...]]:
+        """Which axes of each value need memory: those of loops that do not surround all its uses."""
+        shared: dict[Node, int] = {node: s.opening for node, s in self.statements.items()}
+        for statement in self.statements.values():
+            for leaf in statement.tree.leaves():
+                maker = self.statements.get(leaf.node)
+                if maker is not None:
+                    depth = 0
+                    for mine, theirs in zip(statement.loops, maker.loops, strict=False):
+                        if mine is not theirs:
+                            break
+                        depth += 1
+                    shared[leaf.node] = min(shared[leaf.node], depth)
+        stored: dict[Node, tuple[int, ...]] = {}
+        for node, statement in self.statements.items():
+            depth = shared[node]
+            if node in self.outputs or any(self._is_call(user) for user in self.users.get(node, [])):
+                depth = 0
+            around = {loop.axis for loop in statement.loops[:depth]}
+            own = [statement.axes.get(label) for label in statement.result]
+            # an array that a reduction adds to, entry by entry, needs its inner axes
+            stored[node] = tuple(k for k, axis in enumerate(own) if axis is not None and axis not in around)
+        for item in self.items:
+            if isinstance(item, Call):
+                stored[item.node] = tuple(range(item.node.rank))
+        return stored

@@ -1,0 +1,135 @@
+"""Memory of a fused plan: which values share a block, by when they live, and which replace another in place.
+
+A value lives from the item (loops or call) that makes it to the last one that reads it. Blocks are taken again once
+nothing needs them; inside loops a value may take the block of one whose last reading is at the same place of the same
+iteration, or before it. What is stored for one iteration only (a row) lives inside its item.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from chainrule.dims import Dim
+from chainrule.plan.fusion import Axis, Call, Kernel, Loop, Statement
+from chainrule.plan.graph import Node
+
+__all__ = ["Arena", "share_memory"]
+
+
+@dataclass(eq=False, slots=True)
+class Arena:
+    """A block of the workspace: its sizes, and the values that live in it, one after the other."""
+
+    dims: tuple[Dim, ...]
+    nodes: list[Node] = field(default_factory=list)
+
+
+def share_memory(kernel: Kernel) -> dict[Node, Arena]:
+    """The block of each value that is stored and not an output."""
+    return _Sharing(kernel).run()
+
+
+class _Sharing:
+    def __init__(self, kernel: Kernel) -> None:
+        self.kernel = kernel
+        self.outputs = set(kernel.plan.outputs.values())
+        self.born: dict[Node, int] = {}
+        self.dies: dict[Node, int] = {}
+        self.readers: dict[Node, list[tuple[Statement, tuple[int, ...]]]] = {}
+        self.order: dict[Node, int] = {}
+        for index, item in enumerate(kernel.items):
+            if isinstance(item, Call):
+                self.born[item.node] = self.dies[item.node] = index
+                for operand in item.node.operands:
+                    self.dies[operand.node] = index
+                continue
+            for statement in [item] if isinstance(item, Statement) else item.statements():
+                self.order[statement.node] = len(self.order)
+                self.born[statement.node] = self.dies[statement.node] = index
+                for leaf in statement.tree.leaves():
+                    self.dies[leaf.node] = index
+                    self.readers.setdefault(leaf.node, []).append((statement, leaf.labels))
+
+    def run(self) -> dict[Node, Arena]:
+        result: dict[Node, Arena] = {}
+        free: list[Arena] = []
+        living: list[Node] = []
+        for index, item in enumerate(self.kernel.items):
+            for node in [n for n in living if self.dies[n] < index]:
+                living.remove(node)
+                if result[node].nodes[-1] is node:
+                    free.append(result[node])
+            if isinstance(item, Call):
+                made = [item.node]
+            else:
+                made = [s.node for s in ([item] if isinstance(item, Statement) else item.statements())]
+            for node in made:
+                if node in self.outputs or not self.kernel.stored[node]:
+                    continue
+                dims = tuple(node.dims[k] for k in self.kernel.stored[node])
+                block = self._in_place(node, living, result) or self._take(free, dims) or Arena(dims)
+                block.nodes.append(node)
+                result[node] = block
+                living.append(node)
+        return result
+
+    def _extent(self, dims: tuple[Dim, ...]) -> tuple[int, tuple[str, ...]]:
+        """The number of entries: a number, times symbols."""
+        total, symbols = 1, []
+        for dim in dims:
+            size = self.kernel.small(dim)
+            if size is None:
+                symbols.append(str(dim))
+            else:
+                total *= size
+        return total, tuple(sorted(symbols))
+
+    def _take(self, free: list[Arena], dims: tuple[Dim, ...]) -> Arena | None:
+        """The smallest free block that is certainly large enough."""
+        number, symbols = self._extent(dims)
+        fitting = [b for b in free if self._extent(b.dims)[1] == symbols and self._extent(b.dims)[0] >= number]
+        if not fitting:
+            return None
+        block = min(fitting, key=lambda b: self._extent(b.dims)[0])
+        free.remove(block)
+        return block
+
+    def _in_place(self, node: Node, living: list[Node], result: dict[Node, Arena]) -> Arena | None:
+        statement = self.kernel.statements.get(node)
+        if statement is None or statement.reduced:
+            return None
+        places = self._places(statement, self.kernel.stored[node], statement.result)
+        extent = self._extent(tuple(node.dims[k] for k in self.kernel.stored[node]))
+        for other in living:
+            stored = self.kernel.stored[other]
+            readers = [r for r in self.readers.get(other, []) if self.born[r[0].node] == self.born[node]]
+            if (
+                self.dies[other] == self.born[node]
+                and result[other].nodes[-1] is other
+                and self._extent(tuple(other.dims[k] for k in stored)) == extent
+                and readers
+                and all(self.order[r.node] <= self.order[node] for r, _ in readers)
+                and all(self._places(r, stored, labels) == places for r, labels in readers)
+                and self._private(node, other)
+            ):
+                return result[other]
+        return None
+
+    @staticmethod
+    def _places(statement: Statement, stored: tuple[int, ...], labels: tuple[int, ...]) -> list[Axis | None]:
+        return [statement.axes.get(labels[k]) for k in stored]
+
+    def _around(self, node: Node) -> list[Loop]:
+        """The loops around a value's statement for each iteration of which it is made anew in the same memory."""
+        statement = self.kernel.statements.get(node)
+        if statement is None:
+            return []
+        own = {statement.axes.get(statement.result[k]) for k in self.kernel.stored[node]}
+        return [loop for loop in statement.loops[: statement.opening] if loop.axis not in own]
+
+    def _private(self, node: Node, other: Node) -> bool:
+        """True where no later iteration needs `other` once `node` is in its place."""
+        around = self._around(node)
+        if not around:
+            return True
+        return self.born[other] == self.born[node] and self._around(other) == around

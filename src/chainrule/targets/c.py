@@ -1,0 +1,293 @@
+"""The C target: one C99 file per program, built by the system's compiler and called without a detour.
+
+`compile_c` gives a `CStep`. The text is `chainrule.targets.c_source`'s, what is computed together `plan.fusion`'s.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Callable, Mapping, Sequence
+from math import isfinite
+from typing import Any
+
+import numpy as np
+
+from chainrule.algebra.program import Program
+from chainrule.dims import canonical_name, format_shape
+from chainrule.errors import ArrayError, ChainruleError, UnsupportedError
+from chainrule.targets.arrays import ArrayChecker
+from chainrule.targets.c_blas import Blas, choose_blas
+from chainrule.targets.c_build import build
+from chainrule.targets.c_expressions import has_function
+from chainrule.targets.c_glue import glue_text
+from chainrule.targets.c_operations import has_operation
+from chainrule.targets.c_source import CSource, c_source
+from chainrule.targets.registry import Target, register
+
+__all__ = ["CStep", "compile_c"]
+
+_QUICK = 65536  # bytes of arrays: a call on less is over before another thread could make use of the GIL
+
+
+class _Method(ctypes.Structure):
+    """PyMethodDef of the stable interface."""
+
+    _fields_ = (
+        ("name", ctypes.c_char_p), ("function", ctypes.c_void_p), ("flags", ctypes.c_int), ("doc", ctypes.c_char_p)
+    )  # fmt: skip
+
+
+class _Bound(ctypes.Structure):
+    _fields_ = (
+        ("quick", ctypes.c_int64), ("sizes", ctypes.c_void_p), ("arrays", ctypes.c_void_p),
+        ("workspace", ctypes.c_void_p),
+    )  # fmt: skip
+
+
+_FASTCALL, _NOARGS = 0x80, 0x04
+_kept: list[Any] = []  # method records must outlive the functions made of them
+
+
+def _builtin(library: ctypes.PyDLL, name: str, flags: int, own: object) -> Callable[..., Any]:
+    """A Python function of a C function; `own` is its first argument."""
+    method = _Method(name.encode(), ctypes.cast(getattr(library, name), ctypes.c_void_p).value, flags, None)
+    make = ctypes.pythonapi.PyCFunction_NewEx
+    make.restype, make.argtypes = ctypes.py_object, [ctypes.c_void_p, ctypes.py_object, ctypes.c_void_p]
+    made: Callable[..., Any] = make(ctypes.addressof(method), own, None)
+    _kept.append(method)
+    return made
+
+
+class CStep:
+    """A compiled program: `step(**arrays)` gives (loss, {name: gradient}), or {name: array} where there is no loss.
+
+    source: the C file.  names: the arrays that it needs.  blas: which BLAS it calls.  report: sizes of embedded code.
+    Results belong to the caller. Two threads may call one step. `bind` prepares a call on arrays that stay the same.
+    Arrays that are not contiguous, or of a type that converts without loss, are copied first.
+
+    Raises ArrayError (a ValueError): a missing or unknown name, a shape or dtype that does not fit, NaN in the data.
+    """
+
+    def __init__(self, source: CSource, blas: Blas, threads: int) -> None:
+        self.source = source.text
+        self.plan = source.plan
+        self.names = source.plan.arguments
+        self.dtype = source.dtype
+        self.blas = blas.name
+        self.threads = threads
+        self.report = source.report
+        self._made = source
+        program = source.plan.program
+        declared = tuple(n for n in program.variables if n not in program.equations)
+        self._checker = ArrayChecker(program.variables, self.names, declared, source.dtype)
+        self._keys = tuple(source.keys[n] for n in source.results)
+        self._result_dims = tuple(program.variables[n].dims for n in source.results)
+        self._shapes: tuple[tuple[int, ...], ...] = ()
+        self._type = np.dtype(source.dtype)
+        self._linked = blas
+        self._library: ctypes.PyDLL | None = None
+        self._call: Callable[..., Any] = self._first_call
+
+    def build(self) -> ctypes.PyDLL:
+        """The library, compiled now if it is not there yet: the first call does it, and needs a compiler."""
+        if self._library is None:
+            text = self.source + glue_text(self._made)
+            library = build(text, self._linked.flags, self._linked.links)
+            library.chainrule_workspace.restype = ctypes.c_int64
+            self._linked.set_threads(self.threads)
+            self._call = _builtin(library, "chainrule_call", _FASTCALL, None)
+            self._library = library
+        return self._library
+
+    def _first_call(self, *arrays: Any) -> Any:
+        self.build()
+        return self._call(*arrays)
+
+    def __call__(self, **given: Any) -> Any:
+        """Run the step on NumPy arrays by name."""
+        try:
+            arrays = [given[name] for name in self.names]
+            if len(arrays) != len(given):
+                raise KeyError
+        except KeyError:
+            arrays = self._checker.by_name(given)
+        results = [np.empty(shape, self._type) for shape in self._shapes]
+        loss = self._call(*arrays, *results)
+        if type(loss) is int:
+            return self._adapted(arrays)
+        if self._made.loss is None:
+            return dict(zip(self._keys, results, strict=True))
+        if not isfinite(loss):
+            raise self._checker.explain_not_finite(arrays, f"the loss {self._made.loss}")
+        return loss, dict(zip(self._keys, results, strict=True))
+
+    def _prepared(self, arrays: list[Any]) -> tuple[list[Any], tuple[tuple[int, ...], ...], dict[str, int]]:
+        """Arrays as the code takes them, the shapes they were given in, and the sizes. Raises ArrayError."""
+        checked = self._checker.check(arrays)
+        used = list(arrays)
+        for position, shape, dtype in checked.changes:
+            array = np.asarray(used[position], dtype=dtype or self._type)
+            used[position] = array if shape is None else array.reshape(shape)
+        used = [np.require(array, self._type, ("C", "A")) for array in used]
+        sizes: dict[str, int] = {}
+        for name, array in zip(self.names, used, strict=True):
+            for dim, n in zip(self.plan.program.variables[name].dims, array.shape, strict=True):
+                if not n:
+                    raise ArrayError(
+                        f"{name} is empty: its shape is {array.shape}", "at least one entry along each axis"
+                    )
+                if isinstance(dim, str):
+                    sizes[dim] = n
+                    known = self._made.known.get(dim, n)
+                    if known != n:
+                        raise ArrayError(
+                            f"{name} has {dim} = {n}, but the step was compiled for {dim} = {known}",
+                            f"compile without sizes, or with {dim}={n}",
+                        )
+        self._shapes = tuple(tuple(sizes[d] if isinstance(d, str) else d for d in dims) for dims in self._result_dims)
+        return used, checked.shapes, sizes
+
+    def _adapted(self, arrays: list[Any]) -> Any:
+        """A call with arrays that are reshaped, converted or copied first; gradients go back to the shapes given."""
+        used, shapes, _ = self._prepared(arrays)
+        if self._made.loss is not None and self._checker.stochastic:
+            self._checker.check_facts(used)
+        results = [np.empty(shape, self._type) for shape in self._shapes]
+        loss = self._call(*used, *results)
+        if type(loss) is int:
+            raise (
+                MemoryError("no memory for the workspace of the step")
+                if loss == -2
+                else ChainruleError(f"the compiled code refuses array {loss}: this is a mistake in chainrule")
+            )
+        values = dict(zip(self._keys, results, strict=True))
+        given = dict(zip(self.names, shapes, strict=True))
+        for key, array in values.items():
+            if key in given and array.shape != given[key]:
+                values[key] = array.reshape(given[key])
+        if self._made.loss is None:
+            return values
+        if not isfinite(loss):
+            raise self._checker.explain_not_finite(used, f"the loss {self._made.loss}")
+        return loss, values
+
+    def bind(self, out: Mapping[str, Any] | None = None, **given: Any) -> Callable[[], Any]:
+        """A function without arguments that runs the step on these very arrays: `run()` gives (loss, {name: gradient}).
+
+        Inputs are read anew at each call; results are written into `out` where given, else into arrays made here, and
+        **each call overwrites them**. Arrays must be contiguous and of the step's dtype: nothing is copied. One `run`
+        belongs to one thread at a time; it returns −1 where rows that are declared to sum to 1 do not.
+        """
+        library = self.build()
+        arrays = self._checker.by_name(given)
+        for name, array in zip(self.names, arrays, strict=True):
+            fits = isinstance(array, np.ndarray) and array.dtype == self._type and array.flags.c_contiguous
+            if not fits or not array.flags.aligned:
+                raise ArrayError(
+                    f"{name} cannot be bound: it must be a contiguous array of {self.dtype}",
+                    f"{name} = np.ascontiguousarray({name}, np.{self.dtype}), and keep that one",
+                )
+        used, _, sizes = self._prepared(arrays)
+        targets = []
+        keys = {canonical_name(key): key for key in self._keys}
+        wanted = {keys.get(canonical_name(name), name): array for name, array in (out or {}).items()}
+        for name in wanted:
+            if name not in self._keys:
+                raise ArrayError(f"{name} is not a result of this step", "its results: " + ", ".join(self._keys))
+        for key, shape in zip(self._keys, self._shapes, strict=True):
+            array = wanted.get(key)
+            if array is None:
+                array = np.empty(shape, self._type)
+            elif array.shape != shape or array.dtype != self._type or not array.flags.carray:
+                raise ArrayError(
+                    f"the result {key} cannot be bound: it must be a contiguous, writable array {shape} of {self.dtype}"
+                )
+            targets.append(array)
+        for position, array in enumerate(targets):
+            for other in (*used, *targets[:position]):
+                if np.shares_memory(array, other):
+                    raise ArrayError(f"the result {self._keys[position]} shares memory with another array")
+        values = dict(zip(self._keys, targets, strict=True))
+        self._checker.check_facts(used)
+        numbers = (ctypes.c_size_t * max(1, len(self._made.sizes)))(*(sizes[d] for d in self._made.sizes))
+        workspace = np.empty(library.chainrule_workspace(numbers) + 16, self._type)
+        start = workspace.ctypes.data
+        start += -start % 64
+        pointers = (ctypes.c_void_p * (len(used) + len(targets)))(*(a.ctypes.data for a in (*used, *targets)))
+        total = sum(a.nbytes for a in (*used, *targets))
+        record = _Bound(
+            int(total < _QUICK), ctypes.addressof(numbers), ctypes.addressof(pointers), start,
+        )  # fmt: skip
+        capsule = ctypes.pythonapi.PyCapsule_New
+        capsule.restype, capsule.argtypes = ctypes.py_object, [ctypes.c_void_p, ctypes.c_char_p, ctypes.c_void_p]
+        own = (
+            capsule(ctypes.addressof(record), None, None),
+            values,
+            record,
+            numbers,
+            pointers,
+            workspace,
+            used,
+            targets,
+        )
+        return _builtin(library, "chainrule_bound", _NOARGS, own)
+
+    def __repr__(self) -> str:
+        shapes = self.plan.program.variables
+        arguments = ", ".join(f"{name}: {format_shape(shapes[name].shape)}" for name in self.names)
+        return f"CStep({arguments}; {self.dtype}, {self.blas})"
+
+
+def compile_c(
+    program: Program,
+    outputs: Sequence[str],
+    *,
+    loss: str | None = None,
+    gradients: Mapping[str, str] | None = None,
+    dtype: str = "float32",
+    sizes: Mapping[str, int] | None = None,
+    threads: int = 1,
+    embedded: bool = False,
+    blas: str = "auto",
+    comments: Mapping[str, str] | None = None,
+    name: str | None = None,
+) -> CStep:
+    """Compile the equations `outputs` of a program, and what they need, to C.
+
+    loss, gradients, dtype, comments, name: as for NumPy (`chainrule.targets.numpy.compile_numpy`).
+    sizes: numbers for some or all sizes; small programs of known sizes become plain loops that call no BLAS.
+    threads: of the BLAS.  blas: "auto", "openblas" or "none".
+    embedded: all sizes given, static memory, no BLAS, nothing but math.h; `step.report` says what it takes.
+    Raises UnsupportedError for what has no C code, and where there is no compiler.
+    """
+    if type(threads) is not int or threads < 1:
+        raise UnsupportedError(f"threads={threads!r} must be a whole number from 1 on")
+    source = c_source(
+        program, outputs, loss=loss, gradients=gradients, dtype=dtype, sizes=sizes, embedded=embedded,
+        comments=comments, name=name,
+    )  # fmt: skip
+    return CStep(source, choose_blas("none" if embedded else blas), threads)
+
+
+def _spells(kind: str, name: str) -> bool:
+    """True where there is C code for a step, an elementwise function or an operation."""
+    if kind == "step":
+        return True
+    return has_function(name) if kind == "function" else has_operation(name)
+
+
+register(
+    Target(
+        "c",
+        "one C99 file without dependencies; float32 by the fastest BLAS present",
+        compile_c,
+        _spells,
+        options={
+            "sizes": 'numbers for sizes, such as {"D_h": 128}: known sizes make small programs plain loops.',
+            "threads": "of the BLAS.",
+            "blas": "auto, openblas or none.",
+            "embedded": "all sizes known, static memory, no BLAS: for a device without an operating system.",
+        },
+        suffix=".c",
+    )
+)

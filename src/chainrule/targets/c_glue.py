@@ -1,0 +1,289 @@
+"""What makes a compiled file callable from Python: a few functions in C, added behind it when it is built.
+
+They use CPython's stable interface through opaque pointers and declare what they need themselves, so that neither
+Python's headers nor a package is required, and cost nothing when they are built. A `builtin` is made of them by
+`chainrule.targets.c_step`: a call is then some tens of nanoseconds away from the code.
+
+`call(inputs…, results…)` checks type, shape and contiguity of each array, that no result overlaps another array, and
+that rows declared to sum to 1 do. It returns the loss (None where there is no loss), or a whole number that says what
+is wrong: then the caller looks closer. `bound()` runs on arrays that were checked before. Long calls give up the GIL;
+each running call has a workspace of its own, kept for the next one.
+"""
+
+from __future__ import annotations
+
+from chainrule.targets.c_source import CSource
+
+__all__ = ["glue_text"]
+
+_GLUE = r"""
+/* ---- calling it from Python ---- */
+#include <stdlib.h>
+#define SEEN __attribute__((visibility("default")))
+typedef struct _object PyObject;
+typedef struct {
+    void *buf;
+    PyObject *obj;
+    ptrdiff_t len, itemsize;
+    int readonly, ndim;
+    char *format;
+    ptrdiff_t *shape, *strides, *suboffsets;
+    void *internal;
+} Buffer;
+PyObject *PyFloat_FromDouble(double);
+PyObject *PyLong_FromLong(long);
+PyObject *PyTuple_GetItem(PyObject *, ptrdiff_t);
+PyObject *PyTuple_Pack(ptrdiff_t, ...);
+void *PyCapsule_GetPointer(PyObject *, const char *);
+int PyObject_GetBuffer(PyObject *, Buffer *, int);
+void PyBuffer_Release(Buffer *);
+void PyErr_Clear(void);
+PyObject *PyErr_NoMemory(void);
+void Py_IncRef(PyObject *);
+void Py_DecRef(PyObject *);
+void *PyEval_SaveThread(void);
+void PyEval_RestoreThread(void *);
+
+enum { INPUTS = @inputs@, RESULTS = @results@, ARRAYS = INPUTS + RESULTS, SIZES = @sizes@ };
+/* of each array: its rank, and for each axis −1 − (the number of a size), or the size itself */
+static const int rank_of[ARRAYS + 1] = {@ranks@};
+static const ptrdiff_t axes_of[ARRAYS + 1][@most@] = {@axes@};
+static const int sums_to_one[INPUTS + 1] = {@stochastic@};
+
+static double run(const size_t *s, void *const *a, @real@ *w)
+{
+    (void)s;
+    (void)a;
+    (void)w;
+    @run@
+}
+
+static size_t numbers(const size_t *s)
+{
+    (void)s;
+    return @workspace@;
+}
+
+/* workspaces that no call uses at the moment; guarded by the GIL */
+static struct { void *memory; size_t numbers; } idle[8];
+
+static void *workspace_take(size_t wanted)
+{
+    if (!wanted)
+        return &idle;
+    for (int k = 0; k < 8; k++)
+        if (idle[k].memory && idle[k].numbers >= wanted) {
+            void *memory = idle[k].memory;
+            idle[k].memory = NULL;
+            return memory;
+        }
+    void *base = malloc(wanted * sizeof(@real@) + 128);
+    if (!base)
+        return NULL;
+    char *memory = (char *)base + 64;
+    memory += (64 - (uintptr_t)memory % 64) % 64;
+    ((void **)memory)[-1] = base;
+    return memory;
+}
+
+static void workspace_give(void *memory, size_t wanted)
+{
+    if (!wanted)
+        return;
+    int place = 0;
+    for (int k = 0; k < 8; k++) {
+        if (!idle[k].memory) {
+            place = k;
+            break;
+        }
+        if (idle[k].numbers < idle[place].numbers)
+            place = k;
+    }
+    if (idle[place].memory)
+        free(((void **)idle[place].memory)[-1]);
+    idle[place].memory = memory;
+    idle[place].numbers = wanted;
+}
+
+/* 0 where the rows of argument k (n numbers, rows of `length`) sum to 1 as declared */
+static int rows_fail(const @real@ *rows, size_t n, size_t length)
+{
+    double worst = 0.0;
+    for (size_t r = 0; r + length <= n; r += length) {
+        @real@ sum = 0;
+        LANES_SUM
+        for (size_t k = 0; k < length; k++)
+            sum += rows[r + k];
+        worst += ((double)sum - 1.0) * ((double)sum - 1.0);
+    }
+    return !(worst < 1e-6 * (double)(length ? (n / length > 0 ? n / length : 1) : 1));
+}
+
+static int facts_fail(const size_t *s, void *const *a)
+{
+    for (int k = 0; k < INPUTS; k++)
+        if (sums_to_one[k]) {
+            size_t n = 1, length = 1;
+            for (int i = 0; i < rank_of[k]; i++) {
+                length = axes_of[k][i] < 0 ? s[-1 - axes_of[k][i]] : (size_t)axes_of[k][i];
+                n *= length;
+            }
+            if (rows_fail((const @real@ *)a[k], n, length))
+                return 1;
+        }
+    return 0;
+}
+
+static PyObject *answer(double loss)
+{
+    @answer@
+}
+
+SEEN PyObject *chainrule_call(PyObject *self, PyObject *const *given, ptrdiff_t count);
+PyObject *chainrule_call(PyObject *self, PyObject *const *given, ptrdiff_t count)
+{
+    Buffer views[ARRAYS + 1];
+    void *arrays[ARRAYS + 1];
+    size_t sizes[SIZES + 1];
+    int have = 0;
+    long wrong = 0; /* 1 + the number of the array; -1: rows that do not sum to 1; -2: no memory */
+    size_t total = 0;
+    double loss = 0.0;
+    (void)self;
+    for (int k = 0; k < SIZES; k++)
+        sizes[k] = (size_t)-1;
+    if (count != ARRAYS)
+        return PyLong_FromLong(1);
+    for (int k = 0; k < ARRAYS; k++) {
+        Buffer *view = &views[k];
+        if (PyObject_GetBuffer(given[k], view, k < INPUTS ? 0x1C : 0x1D)) { /* FORMAT, ND, STRIDES; WRITABLE */
+            PyErr_Clear();
+            wrong = k + 1;
+            break;
+        }
+        have = k + 1;
+        if (view->ndim != rank_of[k] || view->itemsize != (ptrdiff_t)sizeof(@real@) || !view->format ||
+            view->format[0] != '@format@' || view->format[1])
+            wrong = k + 1;
+        ptrdiff_t stride = view->itemsize;
+        for (int i = rank_of[k] - 1; i >= 0 && !wrong; i--) {
+            const ptrdiff_t axis = axes_of[k][i], n = view->shape[i];
+            if (axis >= 0 ? n != axis : sizes[-1 - axis] != (size_t)-1 && sizes[-1 - axis] != (size_t)n)
+                wrong = k + 1;
+            else if (axis < 0)
+                sizes[-1 - axis] = (size_t)n;
+            if (n > 1 && view->strides[i] != stride)
+                wrong = k + 1;
+            if (n < 1 || n > 0x7FFFFFFF)
+                wrong = k + 1;
+            stride *= n;
+        }
+        if ((uintptr_t)view->buf % sizeof(@real@))
+            wrong = k + 1;
+        if (wrong)
+            break;
+        total += (size_t)view->len;
+        arrays[k] = view->buf;
+        for (int i = 0; i < k; i++) /* a result must lie apart from every other array */
+            if (k >= INPUTS && (char *)views[i].buf < (char *)view->buf + view->len &&
+                (char *)view->buf < (char *)views[i].buf + views[i].len)
+                wrong = k + 1;
+        if (wrong)
+            break;
+    }
+    if (!wrong && facts_fail(sizes, arrays))
+        wrong = -1;
+    if (!wrong) {
+        const size_t wanted = numbers(sizes);
+        void *memory = workspace_take(wanted);
+        if (memory) {
+            void *thread = total > 65536 ? PyEval_SaveThread() : NULL;
+            loss = run(sizes, arrays, (@real@ *)memory);
+            if (thread)
+                PyEval_RestoreThread(thread);
+            workspace_give(memory, wanted);
+        } else
+            wrong = -2;
+    }
+    while (have--)
+        PyBuffer_Release(&views[have]);
+    return wrong ? PyLong_FromLong(wrong) : answer(loss);
+}
+
+typedef struct { int64_t quick; size_t *sizes; void **arrays; void *workspace; } Bound;
+
+SEEN PyObject *chainrule_bound(PyObject *self, PyObject *none);
+PyObject *chainrule_bound(PyObject *self, PyObject *none)
+{
+    const Bound *b = (const Bound *)PyCapsule_GetPointer(PyTuple_GetItem(self, 0), NULL);
+    (void)none;
+    if (facts_fail(b->sizes, b->arrays))
+        return PyLong_FromLong(-1);
+    void *thread = b->quick ? NULL : PyEval_SaveThread();
+    const double loss = run(b->sizes, b->arrays, (@real@ *)b->workspace);
+    if (thread)
+        PyEval_RestoreThread(thread);
+    PyObject *results = PyTuple_GetItem(self, 1);
+    @bound@
+}
+
+SEEN int64_t chainrule_workspace(const size_t *sizes);
+int64_t chainrule_workspace(const size_t *sizes) { return (int64_t)numbers(sizes); }
+"""
+
+
+def glue_text(source: CSource) -> str:
+    """The functions for a source."""
+    program = source.plan.program
+    number = {dim: k for k, dim in enumerate(source.sizes)}
+    inputs, results = source.plan.arguments, source.results
+    shapes = [program.variables[name].dims for name in (*inputs, *results)]
+
+    def axis(dim: int | str) -> str:
+        if isinstance(dim, int):
+            return str(dim)
+        return str(source.known[dim]) if dim in source.known else str(-1 - number[dim])
+
+    real = "float" if source.dtype == "float32" else "double"
+    arguments = [f"s[{k}]" for k in range(len(source.sizes))]
+    arguments += [f"a[{k}]" for k in range(len(shapes))]
+    sized = f"{source.function}_workspace("
+    has_workspace = sized in source.text
+    if has_workspace:
+        arguments.append("w")
+    call = f"{source.function}({', '.join(arguments)});"
+    rows = [
+        int(bool(program.variables[n].dims) and bool({"one-hot", "rows sum to 1"} & set(program.variables[n].facts)))
+        if source.loss is not None else 0
+        for n in inputs
+    ]  # fmt: skip
+    text = _GLUE
+    if source.loss is None:
+        answer = "(void)loss;\n    PyObject *none = PyTuple_Pack(0);\n    return none;"
+        bound = "(void)loss;\n    Py_IncRef(results);\n    return results;"
+    else:
+        answer = "return PyFloat_FromDouble(loss);"
+        bound = (
+            "PyObject *number = PyFloat_FromDouble(loss);\n    PyObject *pair = PyTuple_Pack(2, number, results);\n"
+            "    Py_DecRef(number);\n    return pair;"
+        )
+    parts = {
+        "inputs": str(len(inputs)), "results": str(len(results)), "sizes": str(len(source.sizes)),
+        "ranks": ", ".join(str(len(s)) for s in shapes) or "0",
+        "most": str(max([1, *map(len, shapes)])),
+        "axes": ", ".join("{" + (", ".join(map(axis, s)) or "0") + "}" for s in shapes) or "{0}",
+        "stochastic": ", ".join(map(str, rows)) or "0",
+        "real": real, "format": "f" if real == "float" else "d",
+        "run": f"return (double){call}" if source.loss is not None else f"{call}\n    return 0.0;",
+        "workspace": f"{sized}{', '.join(f's[{k}]' for k in range(len(source.sizes)))})" if has_workspace else "0",
+        "answer": answer, "bound": bound,
+    }  # fmt: skip
+    for key, value in parts.items():
+        text = text.replace(f"@{key}@", value)
+    lanes = "LANES(reduction(+:sum))" if "#define LANES" in source.text else ""
+    text = text.replace("LANES_SUM", lanes)
+    return (
+        text
+        if "<stdint.h>" in source.text
+        else text.replace("#include <stdlib.h>", "#include <stdint.h>\n#include <stdlib.h>")
+    )

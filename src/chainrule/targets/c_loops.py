@@ -1,0 +1,295 @@
+"""C statements for the loops of a fused plan: names, places in memory, and the lines of each loop, product and call."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from chainrule.algebra.program import is_anonymous
+from chainrule.dims import Dim
+from chainrule.errors import UnsupportedError
+from chainrule.plan import Node
+from chainrule.plan.fusion import Axis, Call, Kernel, Loop, Statement, Tree
+from chainrule.plan.sharing import Arena, share_memory
+from chainrule.targets.c_expressions import ATOM, SUM, CSpelling, Text, bracket
+from chainrule.targets.c_names import CNames
+from chainrule.targets.names import name_nodes
+
+__all__ = ["LoopWriter"]
+
+_LETTERS = "ijklmnopqrstuvw"
+
+
+class LoopWriter:
+    """Writes the body of the function. `inputs`: the name of each argument's node; `sizes`: of each symbolic size.
+
+    blocks: the workspace, by name.  spelling: numbers and expressions, with the helpers that they need.
+    """
+
+    def __init__(
+        self, kernel: Kernel, names: CNames, inputs: Mapping[str, str], sizes: Mapping[str, str], dtype: str,
+        comments: Mapping[str, str],
+    ) -> None:  # fmt: skip
+        self.kernel = kernel
+        self.plan = kernel.plan
+        self.inputs = inputs
+        self.sizes = sizes
+        self.comments = comments
+        self.spelling = CSpelling(dtype, self._read, self.size, self._index)
+        self.real = self.spelling.real
+        self.names_taken = names
+        kept = {n for n in self.plan.steps if n in kernel.statements or n in kernel.stored}
+        results = {node: name for name, node in self.plan.outputs.items() if node.rank}
+        self.names = {node: names.take(name) for node, name in results.items()}  # a parameter has the result's name
+        self.names |= name_nodes(self.plan, names, kept - results.keys())
+        self.memory = share_memory(kernel)
+        self.blocks: dict[str, Arena] = {}
+        for arena in dict.fromkeys(self.memory.values()):
+            self.blocks[self.names[arena.nodes[0]]] = arena
+        self._variables: dict[Axis, str] = {}
+        self._locals: dict[Node, str] = {}
+        self._here: Statement | None = None
+        self._titles = self._headings()
+        self._last = ""
+
+    # -- names and places ---------------------------------------------------------------------------------------
+
+    def size(self, dim: Dim) -> str:
+        """A size: a name, or a number."""
+        return self.sizes[dim] if isinstance(dim, str) else str(dim)
+
+    def _letter(self, axis: Axis) -> str:
+        """A loop variable: n runs to N, h to D_h."""
+        if axis not in self._variables:
+            dim = axis.dim
+            match = re.search(r"_([A-Za-z])$", dim) if isinstance(dim, str) else None
+            wanted = match[1].lower() if match else dim.lower() if isinstance(dim, str) and len(dim) == 1 else "i"
+            used = set(self._variables.values())
+            free = (c for c in (wanted, *_LETTERS, *(f"i{k}" for k in range(1000))) if c not in used)
+            self._variables[axis] = next(c for c in free if c.isascii() and not self.names_taken.is_taken(c))
+        return self._variables[axis]
+
+    def _index(self, label: int) -> str | None:
+        assert self._here is not None
+        axis = self._here.axes.get(label)
+        return None if axis is None else self._letter(axis)
+
+    def pointer(self, node: Node) -> str:
+        """The array in which a stored value lies."""
+        return self.inputs[node.attributes[0]] if node.op == "input" else self.names[node]
+
+    def _place(self, node: Node, labels: tuple[int, ...], statement: Statement) -> str:
+        """An entry of a stored array: X[n * D_x + d]."""
+        kept = tuple(range(node.rank)) if node.op == "input" else self.kernel.stored[node]
+        terms: list[str] = []
+        for position, k in enumerate(kept):
+            axis = statement.axes.get(labels[k])
+            if axis is None:
+                continue
+            stride = [self.size(node.dims[j]) for j in kept[position + 1 :] if self.kernel.small(node.dims[j]) != 1]
+            terms.append(" * ".join([self._letter(axis), *stride]))
+        return f"{self.pointer(node)}[{' + '.join(terms) or 0}]"
+
+    def _read(self, tree: Tree) -> Text:
+        node = tree.node
+        assert self._here is not None
+        maker = self.kernel.statements.get(node)
+        if node in self._locals and maker is not None:
+            around = maker.loops[: maker.opening]
+            if self._here.loops[: len(around)] == around:
+                return self._locals[node], ATOM
+        if not node.rank:
+            return (f"*{self.inputs[node.attributes[0]]}" if node.op == "input" else self.names[node]), ATOM
+        return self._place(node, tree.labels, self._here), ATOM
+
+    def _local(self, statement: Statement) -> str:
+        """The variable for one entry: Z_nh."""
+        node = statement.node
+        letters = [self._letter(statement.axes[a]) for a in statement.result if a in statement.axes]
+        name = self.names[node]
+        return self.names_taken.plain(f"{name}_{''.join(letters)}") if letters else name
+
+    # -- lines ---------------------------------------------------------------------------------------------------
+
+    def _headings(self) -> dict[str, str]:
+        """The named equation to which each equation belongs."""
+        heading, named = {}, ""
+        for equation in reversed(list(self.plan.program)):
+            if not is_anonymous(equation.name) or equation.name in self.comments:
+                named = equation.name
+            heading[equation.name] = named
+        return heading
+
+    def _comment(self, nodes: list[Node]) -> list[str]:
+        """What the next lines compute: the equations, once each."""
+        titles = list(dict.fromkeys(self._titles.get(n.equation, "") for n in nodes))
+        titles = [t for t in titles if t and t != self._last]
+        if not titles:
+            return []
+        self._last = titles[-1]
+        texts = [str(self.comments.get(t, t)).replace("\n", " ").replace("*/", "* /") for t in titles]
+        return [f"/* {'; '.join(texts)} */"]
+
+    def body(self) -> list[str]:
+        """All statements, in order."""
+        lines: list[str] = []
+        for item in self.kernel.items:
+            self._variables = {}  # each nest of loops chooses its letters anew
+            if isinstance(item, Call):
+                lines += self._comment([item.node])
+                lines += self._product(item) if item.product else self._opaque(item.node)
+            elif isinstance(item, Loop):
+                lines += self._comment([s.node for s in item.statements()])
+                lines += self._loop(item)
+            else:
+                lines += self._comment([item.node])
+                lines += self._statement(item)
+        return lines
+
+    def _loop(self, loop: Loop) -> list[str]:
+        lines, after = [], []
+        for statement in loop.statements():
+            if statement.reduced and statement.loops[statement.opening] is loop:
+                lines += self._start(statement)
+                after += self._finish(statement)
+        letter = self._letter(loop.axis)
+        if all(isinstance(item, Statement) for item in loop.body):
+            lines += self._lanes(loop)
+        inner: list[str] = []
+        for item in loop.body:
+            inner += self._loop(item) if isinstance(item, Loop) else self._statement(item)  # type: ignore[arg-type]
+        extent = self.size(loop.axis.dim)
+        brace = len(inner) > 1
+        lines.append(f"for (size_t {letter} = 0; {letter} < {extent}; {letter}++)" + (" {" if brace else ""))
+        lines += ["    " + line for line in inner]
+        if brace:
+            lines.append("}")
+        return lines + after
+
+    def _lanes(self, loop: Loop) -> list[str]:
+        """What lets a compiler run the innermost loop in lanes: which variables it adds up."""
+        added = [s for s in loop.body if isinstance(s, Statement) and s.reduced and s.node in self._locals]
+        sums = [self._locals[s.node] for s in added if s.node.op != "max"]
+        tops = [self._locals[s.node] for s in added if s.node.op == "max"]
+        clauses = [f"reduction({sign}:{', '.join(which)})" for sign, which in (("+", sums), ("max", tops)) if which]
+        return [f"LANES({' '.join(clauses)})"]
+
+    def _inner(self, statement: Statement) -> list[Loop]:
+        """The loops inside a reduction over which its result still runs: it adds to an array."""
+        summed = {statement.axes[r] for r in statement.reduced}
+        return [loop for loop in statement.loops[statement.opening :] if loop.axis not in summed]
+
+    def _start(self, statement: Statement) -> list[str]:
+        node = statement.node
+        zero = "-INFINITY" if node.op == "max" else self.spelling.literal(0)[0]
+        inner = self._inner(statement)
+        if not inner:
+            name = self._locals[node] = self._local(statement)
+            return [f"{self.real} {name} = {zero};"]
+        lines: list[str] = []
+        for loop in inner:
+            letter = self._letter(loop.axis)
+            lines.append(
+                "    " * len(lines) + f"for (size_t {letter} = 0; {letter} < {self.size(loop.axis.dim)}; {letter}++)"
+            )
+        self._here = statement
+        return [*lines, "    " * len(lines) + f"{self._place(node, statement.result, statement)} = {zero};"]
+
+    def _finish(self, statement: Statement) -> list[str]:
+        """After the loops of a reduction: its value goes where others expect it."""
+        node = statement.node
+        if self._inner(statement) or not self.kernel.stored[node]:
+            return []
+        return [f"{self._place(node, statement.result, statement)} = {self._locals[node]};"]
+
+    def _statement(self, statement: Statement) -> list[str]:
+        self._here = statement
+        node = statement.node
+        value = self.spelling.compute(statement.tree)
+        if statement.reduced:
+            target = self._locals.get(node) or self._place(node, statement.result, statement)
+            if node.op == "max":
+                return [f"{target} = larger({target}, {value[0]});"] if self._needs("larger") else []
+            return [f"{target} += {bracket(value, SUM)};"]
+        stored = self.kernel.stored[node] or (node.rank and node in set(self.plan.outputs.values()))
+        near = self._read_nearby(statement)
+        if not stored:
+            self._locals[node] = self._local(statement)
+            return [f"const {self.real} {self._locals[node]} = {value[0]};"]
+        place = self._place(node, statement.result, statement)
+        if not near:
+            return [f"{place} = {value[0]};"]
+        name = self._locals[node] = self._local(statement)
+        return [f"const {self.real} {name} = {value[0]};", f"{place} = {name};"]
+
+    def _needs(self, helper: str) -> bool:
+        self.spelling.helpers.add(helper)
+        return True
+
+    def _read_nearby(self, statement: Statement) -> bool:
+        """True where the same iteration reads the value again."""
+        return any(
+            leaf.node is statement.node
+            for other in statement.loops[-1].statements()
+            for leaf in other.tree.leaves()
+        ) if statement.loops else False  # fmt: skip
+
+    # -- calls ---------------------------------------------------------------------------------------------------
+
+    def _product(self, call: Call) -> list[str]:
+        node, product = call.node, call.product
+        assert product is not None
+        left, right = node.operands[product.left], node.operands[product.right]
+        dims = dict(enumerate(node.dims))
+        for operand in node.operands:
+            dims |= dict(zip(operand.axes, operand.node.dims, strict=True))
+        outer = [label for label in product.outer if self.kernel.small(dims[label]) != 1]
+        variables = {label: self._letter(Axis(-1, dims[label])) for label in outer}
+        summed = [label for label in outer if label >= node.rank]
+
+        def extent(labels: tuple[int, ...]) -> str:
+            texts = [self.size(dims[label]) for label in labels if self.kernel.small(dims[label]) != 1]
+            return " * ".join(texts) or "1"
+
+        def array(axes: tuple[int, ...], own: Node) -> str:
+            """Where the matrix begins."""
+            terms = [
+                " * ".join([variables[label], *self._after(axes, own.dims, label)])
+                for label in axes
+                if label in variables
+            ]
+            return " + ".join([self.pointer(own), *terms])
+
+        def leading(axes: tuple[int, ...], own: Node, group: tuple[int, ...]) -> str:
+            return " * ".join(self._after(axes, own.dims, group[-1])) or "1"
+
+        result = tuple(range(node.rank))
+        lead_left = leading(left.axes, left.node, product.inner if product.transpose_left else product.rows)
+        lead_right = leading(right.axes, right.node, product.columns if product.transpose_right else product.inner)
+        keep = "0"
+        if summed:
+            keep = " || ".join(f"{variables[label]} > 0" for label in summed)
+        arguments = ", ".join([
+            str(int(product.transpose_left)), str(int(product.transpose_right)),
+            extent(product.rows), extent(product.columns), extent(product.inner),
+            array(left.axes, left.node), lead_left, array(right.axes, right.node), lead_right,
+            keep, array(result, node), leading(result, node, product.rows),
+        ])  # fmt: skip
+        self._needs("gemm")
+        lines: list[str] = []
+        for label in outer:
+            letter = variables[label]
+            lines.append(
+                "    " * len(lines) + f"for (size_t {letter} = 0; {letter} < {self.size(dims[label])}; {letter}++)"
+            )
+        return [*lines, "    " * len(lines) + f"gemm({arguments});"]
+
+    def _after(self, axes: tuple[int, ...], dims: tuple[Dim, ...], label: int) -> list[str]:
+        """The sizes of the axes that lie behind `label` in memory: its stride."""
+        return [self.size(d) for d in dims[axes.index(label) + 1 :] if self.kernel.small(d) != 1]
+
+    def _opaque(self, node: Node) -> list[str]:
+        raise UnsupportedError(
+            f"{node.name or 'a value'} is computed by {node.attributes[1]}, for which there is no C code",
+            hint='compile it with target "numpy"',
+        )

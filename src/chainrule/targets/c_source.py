@@ -1,0 +1,295 @@
+"""A plan as one C99 file: the loops of a fused plan in the user's names, with what they need around them.
+
+The file depends on math.h alone. `-DCBLAS` takes matrix products from a BLAS; `-DSIMD -fopenmp-simd` lets the compiler
+run loops in lanes. `embedded`: all sizes are numbers, the workspace is static, there is no BLAS.
+"""
+
+from __future__ import annotations
+
+import re
+import textwrap
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import prod
+
+from chainrule.algebra.program import Program, Variable
+from chainrule.dims import Dim, format_shape
+from chainrule.errors import UnknownNameError, UnsupportedError
+from chainrule.plan import Node, Plan, build_plan
+from chainrule.plan.fusion import fuse
+from chainrule.targets.c_helpers import helper_text
+from chainrule.targets.c_loops import LoopWriter
+from chainrule.targets.c_names import CNames
+
+__all__ = ["CSource", "c_source"]
+
+
+@dataclass(frozen=True, slots=True)
+class CSource:
+    """The text, and what calls it: `function(sizes, arguments, results, workspace)`.
+
+    sizes: symbolic sizes that are arguments, in order.  known: those that are numbers.  results: outputs that are
+    arrays or scalars behind a pointer; the loss is what the function returns.  keys: what each is called.
+    report: bytes of workspace, parameters and the like (embedded).
+    """
+
+    text: str
+    function: str
+    plan: Plan
+    dtype: str
+    sizes: tuple[str, ...]
+    known: dict[str, int]
+    loss: str | None
+    results: tuple[str, ...]
+    keys: dict[str, str]
+    report: dict[str, int]
+
+
+def c_source(
+    program: Program,
+    outputs: Sequence[str],
+    *,
+    loss: str | None = None,
+    gradients: Mapping[str, str] | None = None,
+    dtype: str = "float32",
+    sizes: Mapping[str, int] | None = None,
+    embedded: bool = False,
+    comments: Mapping[str, str] | None = None,
+    name: str | None = None,
+    title: str = "",
+) -> CSource:
+    """The C source of a step; see `chainrule.targets.c.compile_c` for the arguments."""
+    if dtype not in ("float32", "float64"):
+        raise UnsupportedError(f"no C code for dtype {dtype!r}", hint="float32 or float64")
+    everything = ([loss] if loss is not None and loss not in outputs else []) + list(outputs)
+    plan = build_plan(program, everything, reuse=False)
+    symbols = _symbols(plan)
+    known = _known(plan, symbols, sizes or {}, embedded)
+
+    def value(dim: Dim) -> int | None:
+        return known.get(dim) if isinstance(dim, str) else dim
+
+    function = name or ("step" if loss is not None else "predict")
+    names = CNames((function, "workspace", "real", "LANES", "PAD", f"{function}_workspace"))
+    size_names = {dim: names.take(dim) for dim in symbols}
+    inputs = {argument: names.take(argument) for argument in plan.arguments}
+    kernel = fuse(plan, value)
+    results = tuple(n for n in plan.outputs if n != loss)
+    writer = LoopWriter(kernel, names, inputs, size_names, dtype, comments or {})
+    body = writer.body()
+    pointers = {n: names.take(f"{writer.names[plan.outputs[n]]}_out") if not plan.outputs[n].rank
+                else writer.names[plan.outputs[n]] for n in results}  # fmt: skip
+    dynamic = tuple(d for d in symbols if d not in known)
+    stripped = {n: n.split("/∂", 1)[1] if loss is not None and n.startswith("∂") and "/∂" in n else n for n in results}
+    given = {output: key for key, output in (gradients or {}).items()}
+    keys = {n: given.get(n, stripped[n]) for n in results}
+    parts = _Parts(
+        plan, writer, function, inputs, size_names, known, dynamic, loss, results, pointers, body, embedded, title
+    )
+    text = _assemble(parts)
+    report = _report(plan, writer, known, text) if embedded else {}
+    return CSource(text, function, plan, dtype, dynamic, known, loss, results, keys, report)
+
+
+def _symbols(plan: Plan) -> list[str]:
+    """All symbolic sizes of the plan and of its arguments."""
+    more = (d for a in plan.arguments for d in plan.program.variables[a].dims if isinstance(d, str))
+    return list(dict.fromkeys([*plan.sizes, *more]))
+
+
+def _known(plan: Plan, symbols: list[str], sizes: Mapping[str, int], embedded: bool) -> dict[str, int]:
+    """The sizes that are numbers in the code."""
+    declared = {d for v in plan.program.variables.values() for d in v.dims if isinstance(d, str)}
+    for dim, number in sizes.items():
+        if dim not in declared:
+            known = ", ".join(sorted(declared))
+            raise UnknownNameError(f"{dim} is not a size of this program", hint=f"its sizes: {known}")
+        if type(number) is not int or number < 1:
+            raise UnsupportedError(f"the size {dim} = {number!r} must be a whole number from 1 on")
+    missing = [d for d in symbols if d not in sizes]
+    if embedded and missing:
+        raise UnsupportedError(
+            f"embedded code needs a number for {', '.join(missing)}", hint=f"--sizes {missing[0]}=16, or sizes={{…}}"
+        )
+    return {d: sizes[d] for d in symbols if d in sizes}
+
+
+@dataclass(frozen=True, slots=True)
+class _Parts:
+    plan: Plan
+    writer: LoopWriter
+    function: str
+    inputs: dict[str, str]
+    size_names: dict[str, str]
+    known: dict[str, int]
+    dynamic: tuple[str, ...]
+    loss: str | None
+    results: tuple[str, ...]
+    pointers: dict[str, str]
+    body: list[str]
+    embedded: bool
+    title: str
+
+
+def _assemble(p: _Parts) -> str:
+    real = p.writer.real
+    helpers = p.writer.spelling.helpers
+    lines = [*_header(p), "#include <math.h>", "#include <stddef.h>"]
+    if helpers & {"exponential", "sigmoid", "softplus", "erf_slope"}:
+        lines.append("#include <stdint.h>")
+    text = "\n".join(p.body)
+    if "LANES(" in text or "gemm" in helpers:
+        lines += [
+            "", "#ifdef SIMD /* cc -DSIMD -fopenmp-simd: loops run in lanes, sums are split among them */",
+            "#define PRAGMA(text) _Pragma(#text)", "#define LANES(...) PRAGMA(omp simd __VA_ARGS__)",
+            "#else", "#define LANES(...)", "#endif",
+        ]  # fmt: skip
+    if "gemm" in helpers and not p.embedded:
+        letter = "s" if real == "float" else "d"
+        lines += [
+            "", "#ifdef CBLAS /* cc -DCBLAS … -lopenblas: large matrix products are a BLAS's */",
+            f"void cblas_{letter}gemm(int order, int ta, int tb, int m, int n, int k, {real} alpha, const {real} *A,",
+            f"                 int lda, const {real} *B, int ldb, {real} beta, {real} *C, int ldc);", "#endif",
+        ]  # fmt: skip
+    if p.known:
+        numbers = ", ".join(f"{p.size_names[d]} = {n}" for d, n in p.known.items())
+        lines += ["", *_wrapped(f"enum {{ {numbers} }};", "    ")]
+    if helpers:
+        written = helper_text(helpers, "float32" if real == "float" else "float64")
+        if p.embedded:
+            written = _without_blas(written)
+        if written:
+            lines += ["", written.rstrip("\n")]
+    lines += ["", *_workspace(p), *_signature(p), "{", *("    " + line for line in _opening(p)),
+              *("    " + line for line in p.body), *("    " + line for line in _closing(p)), "}", ""]  # fmt: skip
+    return "\n".join(lines)
+
+
+def _without_blas(text: str) -> str:
+    kept, skipping = [], False
+    for line in text.split("\n"):
+        skipping = skipping or line == "#ifdef CBLAS"
+        if not skipping:
+            kept.append(line)
+        if line == "#endif":
+            skipping = False
+    return "\n".join(kept)
+
+
+def _header(p: _Parts) -> list[str]:
+    """What the file is, and the program from which it was made."""
+    variables = p.plan.program.variables
+    what = f"The loss {p.loss} and its gradients" if p.loss is not None else "Values"
+    shapes = [f"{p.inputs[a]}: {_shape(variables[a])}" for a in p.plan.arguments]
+    outs = [f"{p.pointers[n]}: {_shape(variables[n])}" for n in p.results]
+    lines = [f"/* {p.title or what + ', made by chainrule.'}", " *"]
+    lines += _wrapped("Takes " + ", ".join(shapes) + ".", " * ", " * ")
+    end = f"; returns {p.loss}." if p.loss is not None else "."
+    lines += _wrapped("Gives " + ", ".join(outs) + end, " * ", " * ")
+    lines.append(" * Arrays are in row-major order, and results overlap with nothing else.")
+    if p.embedded:
+        lines.append(" * Static memory only; not for two threads at once.")
+    return [*lines, " */"]
+
+
+def _shape(variable: Variable) -> str:
+    return format_shape(variable.shape).replace("*", "")
+
+
+def _wrapped(text: str, rest: str, first: str = "") -> list[str]:
+    return textwrap.wrap(text, 116, initial_indent=first, subsequent_indent=rest, break_long_words=False,
+                         break_on_hyphens=False)  # fmt: skip
+
+
+def _extent(p: _Parts, dims: tuple[Dim, ...]) -> str:
+    factors = [p.writer.size(d) for d in dims if not (isinstance(d, int) and d == 1)]
+    return " * ".join(factors) or "1"
+
+
+def _workspace(p: _Parts) -> list[str]:
+    """How large the workspace is, or the workspace itself."""
+    blocks = p.writer.blocks
+    if not blocks:
+        return []
+    if p.embedded:
+        return [*(f"static {p.writer.real} {name}[{_extent(p, arena.dims)}];{_note(p, name, arena.nodes)}"
+                  for name, arena in blocks.items()), ""]  # fmt: skip
+    parameters = ", ".join(f"size_t {p.size_names[d]}" for d in p.dynamic) or "void"
+    terms = " + ".join(f"PAD({_extent(p, arena.dims)})" for arena in blocks.values())
+    unused = [p.size_names[d] for d in p.dynamic if not any(d in arena.dims for arena in blocks.values())]
+    return [
+        "#define PAD(n) (((size_t)(n) + 15) / 16 * 16) /* whole cache lines */", "",
+        f"/* How many numbers the workspace of `{p.function}` must have room for. */",
+        f"size_t {p.function}_workspace({parameters});",
+        f"size_t {p.function}_workspace({parameters})", "{",
+        *(f"    (void){name};" for name in unused), *_wrapped(f"return {terms};", "        ", "    "), "}", "",
+    ]  # fmt: skip
+
+
+def _note(p: _Parts, name: str, nodes: list[Node]) -> str:
+    others = list(dict.fromkeys(p.writer.names[n] for n in nodes if p.writer.names[n] != name))
+    return f" /* later {', '.join(others)} */" if others else ""
+
+
+def _signature(p: _Parts) -> list[str]:
+    real = p.writer.real
+    parameters = [f"size_t {p.size_names[d]}" for d in p.dynamic]
+    parameters += [f"const {real} *restrict {p.inputs[a]}" for a in p.plan.arguments]
+    parameters += [f"{real} *restrict {p.pointers[n]}" for n in p.results]
+    if p.writer.blocks and not p.embedded:
+        parameters.append(f"{real} *workspace")
+    returned = real if p.loss is not None else "void"
+    head = f"{returned} {p.function}({', '.join(parameters)})"
+    return [*_wrapped(head + ";", " " * (len(p.function) + 6)), *_wrapped(head, " " * (len(p.function) + 6))]
+
+
+def _opening(p: _Parts) -> list[str]:
+    """Pointers into the workspace."""
+    lines: list[str] = []
+    used = "\n".join(p.body)
+    for dim in p.dynamic:
+        name = p.size_names[dim]
+        if not _occurs(name, used) and not any(dim in a.dims for a in p.writer.blocks.values()):
+            lines.append(f"(void){name};")
+    lines += [f"(void){p.inputs[a]};" for a in p.plan.arguments if not _occurs(p.inputs[a], used)]
+    before = "workspace"
+    for name, arena in p.writer.blocks.items():
+        if not p.embedded:
+            lines.append(f"{p.writer.real} *const {name} = {before};")
+            before = f"{name} + PAD({_extent(p, arena.dims)})"
+        for node in arena.nodes:
+            other = p.writer.names[node]
+            if other != name:
+                lines.append(f"{p.writer.real} *const {other} = {name}; /* in the same memory */")
+    return list(dict.fromkeys(lines))
+
+
+def _occurs(name: str, text: str) -> bool:
+    return re.search(rf"\b{re.escape(name)}\b", text) is not None
+
+
+def _closing(p: _Parts) -> list[str]:
+    lines = []
+    for name in p.results:
+        node = p.plan.outputs[name]
+        if not node.rank:
+            lines.append(f"*{p.pointers[name]} = {p.writer.names[node]};")
+    if p.loss is not None:
+        lines.append(f"return {p.writer.names[p.plan.outputs[p.loss]]};")
+    return lines
+
+
+def _report(plan: Plan, writer: LoopWriter, known: Mapping[str, int], text: str) -> dict[str, int]:
+    width = 4 if writer.real == "float" else 8
+
+    def count(dims: tuple[Dim, ...]) -> int:
+        return prod(known[d] if isinstance(d, str) else d for d in dims)
+
+    variables = plan.program.variables
+    return {
+        "workspace_bytes": width * sum(count(arena.dims) for arena in writer.blocks.values()),
+        "parameter_bytes": width * sum(count(v.dims) for a in plan.arguments if (v := variables[a]).kind == "param"),
+        "argument_bytes": width * sum(count(variables[a].dims) for a in plan.arguments),
+        "result_bytes": width * sum(count(node.dims) for node in plan.outputs.values()),
+        "lines": len(text.splitlines()),
+    }

@@ -1,0 +1,80 @@
+"""Compiled C gives what the reference evaluation gives: by hand and at random, sizes known or not."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from chainrule.algebra.program import Program, is_anonymous
+from chainrule.reference import evaluate_program
+from chainrule.targets.c import compile_c
+from plan.builders import PROGRAMS, SIZES, draw, random_program
+
+
+def outputs_of(program: Program) -> list[str]:
+    return [name for name in program.equations if not is_anonymous(name)] or list(program.equations)[-1:]
+
+
+def compare(program: Program, dtype: str, tolerance: float, seed: int = 0, **options: object) -> str:
+    """Compile, run twice, compare all outputs; gives the source."""
+    outputs = outputs_of(program)
+    data = draw(program, seed=seed)
+    expected = evaluate_program(program, data, SIZES, only=outputs)
+    step = compile_c(program, outputs, dtype=dtype, **options)  # type: ignore[arg-type]
+    given = {name: array.astype(dtype) for name, array in data.items()}
+    step(**given)
+    result = step(**given)
+    for name in outputs:
+        want = expected[name]
+        if not np.isfinite(want).all() or np.abs(want).max(initial=0) > 1e30:
+            continue
+        got = np.asarray(result[name], dtype=np.float64)
+        assert got.shape == want.shape, (name, step.source)
+        scale = max(1.0, float(np.abs(want).max(initial=0)), _largest(program, name, expected))
+        assert np.abs(got - want).max(initial=0) <= tolerance * scale, (name, step.source)
+    return step.source
+
+
+def _largest(program: Program, name: str, values: dict[str, np.ndarray]) -> float:
+    """The size of what a value is computed from: differences of large numbers lose digits."""
+    seen, stack, largest = set(), [name], 0.0
+    while stack:
+        current = stack.pop()
+        if current in seen:
+            continue
+        seen.add(current)
+        if current in values and np.isfinite(values[current]).all():
+            largest = max(largest, float(np.abs(values[current]).max(initial=0)))
+        if current in program.equations:
+            stack += program.equations[current].arguments
+    return largest**2
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_networks(name: str) -> None:
+    program = PROGRAMS[name]()
+    compare(program, "float64", 1e-10)
+    compare(program, "float32", 1e-5)
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_networks_of_known_sizes(name: str) -> None:
+    program = PROGRAMS[name]()
+    sizes = {dim: SIZES[dim] for v in program.variables.values() for dim in v.dims if isinstance(dim, str)}
+    compare(program, "float64", 1e-10, sizes=sizes, embedded=True)
+
+
+@pytest.mark.parametrize("block", range(2))
+def test_random_programs(block: int) -> None:
+    for seed in range(6 * block, 6 * block + 6):
+        compare(random_program(seed), "float64", 1e-10, seed, blas="none" if seed % 2 else "auto")
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("block", range(40))
+def test_many_random_programs(block: int) -> None:
+    for seed in range(1000 + 10 * block, 1000 + 10 * block + 10):
+        program = random_program(seed)
+        sizes = {dim: SIZES[dim] for v in program.variables.values() for dim in v.dims if isinstance(dim, str)}
+        compare(program, "float64", 1e-10, seed)
+        compare(program, "float64", 1e-10, seed, sizes={d: n for d, n in sizes.items() if d != "N"})
