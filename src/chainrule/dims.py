@@ -1,6 +1,7 @@
 """Sizes and names: what two spellings of one name have in common, and what a size may be.
 
-A size (dimension) is a positive integer or a symbol such as "D_x"; two symbols are two sizes. Names come in
+A size (dimension) is a positive integer, a symbol such as "D_x", or an expression in symbols (`chainrule.sizes`); two
+symbols are two sizes. Names come in
 Unicode and ASCII spellings (θ and theta, ŷ and y_hat, δ₁ and delta1): `canonical_name` maps both to one key,
 `display_name` gives the form that people read, `ascii_name` the form for a C file or an old terminal.
 """
@@ -11,7 +12,9 @@ import re
 import unicodedata
 from functools import lru_cache
 
-__all__ = ["Dim", "ascii_name", "canonical_name", "display_name", "format_shape"]
+from chainrule.sizes import written
+
+__all__ = ["Dim", "ascii_name", "canonical_name", "display_dim", "display_name", "format_shape"]
 
 Dim = int | str
 
@@ -101,6 +104,12 @@ def ascii_name(name: str) -> str:
     return out + digits + accents
 
 
+def display_dim(dim: Dim) -> str:
+    """A size as people write it: 3, D_h, H d, N + M."""
+    return written(dim, display_name)
+
+
 def format_shape(shape: tuple[Dim, ...]) -> str:
     """A shape as people write it: `D_h × D_x`, or `scalar`."""
-    return " × ".join(display_name(d) if isinstance(d, str) else str(d) for d in shape) if shape else "scalar"
+    shown = [display_dim(d) for d in shape]
+    return " × ".join(f"({s})" if " " in s and len(shape) > 1 else s for s in shown) if shape else "scalar"

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from chainrule.algebra.program import Equation, Operation, Program, is_anonymous
 from chainrule.calculus.lift import lift
-from chainrule.dims import Dim, canonical_name, display_name, format_shape
+from chainrule.dims import Dim, canonical_name, display_dim, display_name, format_shape
 from chainrule.errors import ArrayError, ChainruleWarning, DimensionError, UnknownNameError
 from chainrule.language.elaborate import Elaborated
 from chainrule.language.printer import print_expression, print_program
@@ -25,6 +25,7 @@ from chainrule.notation.latex import entry_to_latex, name_to_latex, to_latex
 from chainrule.notation.matrix import Irreducible, MatrixNotation
 from chainrule.notation.text import to_text
 from chainrule.notation.tree import Node
+from chainrule.sizes import is_derived, settle, symbols_of
 
 if TYPE_CHECKING:
     from chainrule.curvature import Derived
@@ -253,6 +254,7 @@ class Network:
         sizes: dict[str, int] = {}
         origin: dict[str, str] = {}
         values: dict[str, Any] = {}
+        derived: list[tuple[str, int]] = []
         for variable in self.program.variables.values():
             if variable.kind not in ("input", "label", "param", "const"):
                 continue
@@ -273,6 +275,10 @@ class Network:
                     f"{variable.name} is {format_shape(variable.shape)}, but the array has shape {array.shape}"
                 )
             for dim, got in zip(variable.dims, array.shape, strict=True):
+                if is_derived(dim):
+                    derived.append((str(dim), got))
+                    origin.setdefault(str(dim), variable.name)
+                    continue
                 wanted = dim if isinstance(dim, int) else sizes.setdefault(dim, got)
                 if isinstance(dim, str):
                     origin.setdefault(dim, variable.name)
@@ -286,6 +292,13 @@ class Network:
         unknown = [n for n in given if n not in values]
         if unknown:
             raise ArrayError(f"{unknown[0]} is computed by the program and cannot be given")
+        wrong = settle(derived, sizes)
+        if wrong is not None:
+            dim, got = wrong
+            by = ", ".join(f"{display_name(s)} = {sizes[s]}" for s in symbols_of(dim) if s in sizes)
+            raise ArrayError(
+                f"{origin[dim]} has a size {got} where {display_dim(dim)} is asked for{', with ' if by else ''}{by}"
+            )
         return values, sizes
 
     # -- derivatives -----------------------------------------------------------------------------------------------

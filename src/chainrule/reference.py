@@ -15,9 +15,11 @@ from numpy.typing import NDArray
 
 from chainrule.algebra.expr import Atom, Expr, Index
 from chainrule.algebra.program import Equation, Operation, Program
+from chainrule.algebra.relations import relation_of
 from chainrule.dims import Dim
 from chainrule.functions import FUNCTIONS
 from chainrule.functions.operations import OPERATIONS
+from chainrule.sizes import value_of
 
 __all__ = ["evaluate_equation", "evaluate_expression", "evaluate_program"]
 
@@ -88,6 +90,8 @@ def evaluate_expression(
             array: Any
             if atom[0] == "δ":
                 array = np.eye(_size(atom[2][0][1], sizes))
+            elif atom[0] == "rel":
+                array = _relation_array(atom, sizes)
             elif atom[0] == "1":
                 array = np.ones(_size(atom[2][0][1], sizes))
             else:
@@ -95,7 +99,8 @@ def evaluate_expression(
                 if exponent != 1:
                     array = array**exponent
             operands.append(array)
-        value = operands[0] if subscripts is None else np.einsum(subscripts, *operands, optimize=len(operands) > 4)
+        greedy = len(operands) > 4 or (len(operands) > 2 and any(atom[0] == "rel" for atom, _ in atoms))
+        value = operands[0] if subscripts is None else np.einsum(subscripts, *operands, optimize=greedy)
         total = total + (value if scalar == 1.0 else scalar * value)
     if np.ndim(total) < len(indices):
         total = np.broadcast_to(total, tuple(_size(dim, sizes) for _, dim in indices)).copy()
@@ -155,7 +160,18 @@ def _prepare(
 
 
 def _size(dim: Dim, sizes: Mapping[str, int]) -> int:
-    return dim if isinstance(dim, int) else sizes[dim]
+    return value_of(dim, sizes)
+
+
+def _relation_array(atom: Atom, sizes: Mapping[str, int]) -> Array:
+    """1 where the indices, counted from 0, are so related; 0 elsewhere."""
+    comparison, offset, coefficients = relation_of(str(atom[1]))
+    shape = tuple(_size(dim, sizes) for _, dim in atom[2])
+    total = np.zeros(shape, dtype=np.int64) - _size(offset, sizes)
+    for axis, c in enumerate(coefficients):
+        along = np.arange(shape[axis]) * _size(c, sizes)
+        total = total + along.reshape([-1 if k == axis else 1 for k in range(len(shape))])
+    return np.asarray(total == 0 if comparison == "=" else total <= 0, dtype=np.float64)
 
 
 def _atom_array(atom: Atom, known: Mapping[str, Array], functions: Mapping[str, Any]) -> Array:

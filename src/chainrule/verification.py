@@ -17,6 +17,7 @@ from chainrule.algebra.program import Operation, Program, Variable
 from chainrule.dims import Dim
 from chainrule.functions import FUNCTIONS
 from chainrule.reference import evaluate_program
+from chainrule.sizes import symbols_of, value_of
 
 __all__ = ["Report", "choose_sizes", "kinks_of", "sample", "verify_gradients"]
 
@@ -60,7 +61,7 @@ def choose_sizes(program: Program, given: Mapping[str, int] | None = None) -> di
 
     Where a matrix is inverted, sizes are sought with which it can be: XᵀX has an inverse if X has enough rows.
     """
-    symbols = dict.fromkeys(d for v in program.variables.values() for d in v.dims if isinstance(d, str))
+    symbols = dict.fromkeys(s for v in program.variables.values() for d in v.dims for s in symbols_of(d))
     left = [s for s in symbols if s not in (given or {})]
     primes = [p for p in PRIMES if p not in (given or {}).values()] or list(PRIMES)
 
@@ -95,10 +96,7 @@ def _invertible(program: Program, inverted: Sequence[str], sizes: Mapping[str, i
 
 
 def _shape(variable: Variable, sizes: Mapping[str, int]) -> tuple[int, ...]:
-    def value(dim: Dim) -> int:
-        return dim if isinstance(dim, int) else sizes[dim]
-
-    return tuple(value(d) for d in variable.dims)
+    return tuple(value_of(d, sizes) for d in variable.dims)
 
 
 def sample(
@@ -106,6 +104,7 @@ def sample(
 ) -> dict[str, Array]:
     """Random values of the declared variables that obey their declared facts; `spread` scales the normal ones."""
     values: dict[str, Array] = {}
+    classes = _classes(program)
     for variable in program.variables.values():
         if variable.kind not in ("input", "label", "param", "const"):
             continue
@@ -132,8 +131,27 @@ def sample(
             array = np.linalg.qr(array)[0]
         if "integer" in facts:
             array = np.round(3 * array)
+        if variable.name in classes:
+            array = rng.integers(0, min(value_of(d, sizes) for d in classes[variable.name]), shape).astype(float)
         values[variable.name] = np.asarray(array, dtype=np.float64)
     return values
+
+
+def _classes(program: Program) -> dict[str, list[Dim]]:
+    """Declared names that hold classes from 0, for onehot(…) of them or of a part of them: how many there are."""
+    found: dict[str, list[Dim]] = {}
+    for equation in program:
+        if not isinstance(equation.value, Operation) or equation.value.op != "onehot":
+            continue
+        classes = equation.value.attributes[0]
+        stack = [equation.value.args[0]]
+        while stack:
+            name = stack.pop()
+            if name in program.equations:
+                stack += program.equations[name].arguments
+            else:
+                found.setdefault(name, []).append(classes)
+    return found
 
 
 def kinks_of(program: Program) -> list[tuple[str, tuple[float, ...]]]:

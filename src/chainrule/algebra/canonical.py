@@ -11,6 +11,7 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import Any
 
+from chainrule.algebra.relations import in_order, place_class
 from chainrule.dims import Dim
 
 __all__ = ["canonical_bound"]
@@ -29,7 +30,7 @@ def canonical_bound(factors: list[Factor], bound: set[Index]) -> tuple[tuple[Fac
     if len(bound) == 1:
         (old,) = bound
         new = (0, old[1])
-        done = [((h, n, tuple([new if i == old else i for i in ix])), e) for (h, n, ix), e in factors]
+        done = [((h, n, in_order(h, n, tuple([new if i == old else i for i in ix]))), e) for (h, n, ix), e in factors]
         done.sort()
         return tuple(done), (new,)
     # Names by order of appearance first, so that the memory recognises what it has seen.
@@ -58,7 +59,7 @@ def canonical_bound(factors: list[Factor], bound: set[Index]) -> tuple[tuple[Fac
         _memory[key] = known
     if outside:
         back = {stand_in: index for index, stand_in in outside.items()}
-        moved = [((h, n, tuple([back.get(i, i) for i in ix])), e) for (h, n, ix), e in known[0]]
+        moved = [((h, n, in_order(h, n, tuple([back.get(i, i) for i in ix]))), e) for (h, n, ix), e in known[0]]
         return tuple(sorted(moved)), known[1]
     return known
 
@@ -71,7 +72,8 @@ def _canonical(factors: list[Factor]) -> tuple[tuple[Factor, ...], tuple[Index, 
     bound: list[Index] = []
     for part, dims in named:
         result = result + [
-            ((h, n, tuple([(i[0] + offset, i[1]) if i[0] >= 0 else i for i in ix])), e) for (h, n, ix), e in part
+            ((h, n, in_order(h, n, tuple([(i[0] + offset, i[1]) if i[0] >= 0 else i for i in ix]))), e)
+            for (h, n, ix), e in part
         ]
         bound += [(k + offset, dim) for k, dim in enumerate(dims)]
         offset += len(dims)
@@ -120,8 +122,15 @@ def _refine(colours: dict[Index, int], factors: list[Factor], labels: list[tuple
     classes = len(set(colours.values()))
     while True:
         around: dict[Index, list[Any]] = {i: [] for i in colours}
-        for ((_, _, indices), _), label in zip(factors, labels, strict=True):
+        for ((head, name, indices), _), label in zip(factors, labels, strict=True):
             neighbours = tuple((1, colours[i]) if i[0] >= 0 else (0, i[0]) for i in indices)
+            if head == "rel":  # indices with one coefficient may change places
+                classes_ = [place_class(head, name, p) for p in range(len(indices))]
+                neighbours = tuple(sorted(zip(classes_, neighbours, strict=True)))  # type: ignore[arg-type]
+                for position, i in zip(classes_, indices, strict=True):
+                    if i[0] >= 0:
+                        around[i].append((label, position, neighbours, ()))
+                continue
             for position, i in enumerate(indices):
                 if i[0] >= 0:
                     same = tuple(p for p, j in enumerate(indices) if j == i)
@@ -145,7 +154,7 @@ def _search(
     if tied is None:
         order = sorted(colours, key=colours.__getitem__)
         mapping = {old: (new, old[1]) for new, old in enumerate(order)}
-        named = [((h, n, tuple([mapping.get(i, i) for i in ix])), e) for (h, n, ix), e in factors]
+        named = [((h, n, in_order(h, n, tuple([mapping.get(i, i) for i in ix]))), e) for (h, n, ix), e in factors]
         return sorted(named, key=_comparable), [i[1] for i in order]
     best: tuple[list[Factor], list[Dim]] | None = None
     for first in classes[tied]:

@@ -8,6 +8,7 @@ of `(atom, exponent)` and the tuple of indices that are summed. An *atom* is `(h
     ("δ", "", (i, j))          a Kronecker delta 1[i = j]
     ("#", "N", ())             a symbolic size
     ("n", 2, ())               a number that carries a rational exponent, such as √2
+    ("rel", "=0:1,-1", (k, i)) an index relation, 1[k − i = 0] over two sizes (see `chainrule.algebra.relations`)
     ("gt", (("a", 1), ("b", 1)), (i, i))   an elementwise function of several variables: names with their arities
 
 An *index* is `(number, size)`. Negative numbers are free: −1, −2, … are the first, second, … index of the equation that
@@ -26,6 +27,7 @@ from fractions import Fraction
 from itertools import count
 
 from chainrule.algebra.canonical import canonical_bound
+from chainrule.algebra.relations import CONSTANTS, INDICATORS, settled
 from chainrule.dims import Dim
 
 __all__ = [
@@ -125,16 +127,29 @@ def monomial(coefficient: Rational, factors: Iterable[Factor], bound: Iterable[I
         return {}
     powers: dict[Atom, Rational] = {}
     deltas = None
+    related = False
     for atom, exponent in factors:
         if atom[0] == "δ":
             deltas = [*(deltas or ()), atom]
             continue
+        if atom[0] == "rel":
+            related = True
         if atom in powers:
             exponent = exponent + powers[atom]
         powers[atom] = exponent
     bound = set(bound)
     if deltas:
         coefficient, powers = _carry_out_deltas(coefficient, powers, deltas, bound)
+    while related:
+        known = _settle_relations(powers)
+        if known is None:
+            return {}
+        powers, deltas = known
+        related = bool(deltas)
+        if deltas:
+            deltas += [atom for atom in powers if atom[0] == "δ"]
+            powers = {atom: e for atom, e in powers.items() if atom[0] != "δ"}
+            coefficient, powers = _carry_out_deltas(coefficient, powers, deltas, bound)
     kept: list[Factor] = []
     for atom, exponent in powers.items():
         if not exponent:
@@ -162,6 +177,27 @@ def monomial(coefficient: Rational, factors: Iterable[Factor], bound: Iterable[I
         kept.sort()
         factors_, bound_ = tuple(kept), ()
     return {(factors_, bound_): number(coefficient)}
+
+
+def _settle_relations(powers: dict[Atom, Rational]) -> tuple[dict[Atom, Rational], list[Atom]] | None:
+    """Relations in their normal form, each once, and the deltas that some of them are; None where one never holds."""
+    out: dict[Atom, Rational] = {}
+    deltas: list[Atom] = []
+    for atom, exponent in powers.items():
+        if atom[0] != "rel":
+            out[atom] = exponent
+        elif exponent:
+            if exponent < 0:
+                raise ValueError("an index relation has no inverse")
+            known = settled(str(atom[1]), atom[2])
+            if known is None:
+                return None
+            for new in known:
+                if new[0] == "δ":
+                    deltas.append(new)
+                else:
+                    out[new] = 1
+    return out, deltas
 
 
 def _times(factors: list[Factor], atom: Atom, exponent: Rational) -> list[Factor]:
@@ -325,7 +361,7 @@ def power(expression: Expr, exponent: Rational) -> Expr:
 
 
 def _deltas_once(factors: list[Factor]) -> list[Factor]:
-    return [(atom, 1 if atom[0] == "δ" else e) for atom, e in factors]
+    return [(atom, 1 if atom[0] in INDICATORS else e) for atom, e in factors]
 
 
 def _number_power(value: Rational, exponent: Rational) -> list[Factor]:
@@ -392,7 +428,7 @@ def free_indices(expression: Expr) -> set[Index]:
 def atom_variables(atom: Atom) -> tuple[str, ...]:
     """The names of the variables in an atom."""
     head, name, _ = atom
-    if head in ("δ", "#", "n"):
+    if head in CONSTANTS:
         return ()
     if isinstance(name, tuple):
         return tuple(n for n, _ in name)

@@ -13,7 +13,9 @@ from typing import Any
 
 from chainrule.algebra.expr import Expr, Index, add, monomial
 from chainrule.algebra.program import Operation, Program
+from chainrule.algebra.relations import CONSTANTS, renamed_relation
 from chainrule.dims import Dim
+from chainrule.sizes import renamed as renamed_size
 
 __all__ = ["Renaming", "renamed_expression", "renamed_program"]
 
@@ -32,7 +34,7 @@ class Renaming:
 
     def dim(self, dim: Dim) -> Dim:
         """The new name of a size."""
-        return self.dims.get(dim, dim) if isinstance(dim, str) else dim
+        return renamed_size(dim, lambda symbol: self.dims.get(symbol, symbol))
 
     def function(self, name: str) -> str:
         """The new name of a function, with its primes."""
@@ -55,7 +57,9 @@ def renamed_expression(value: Expr, names: Renaming) -> Expr:
                 name = tuple((names.variable(n), arity) for n, arity in name)
             elif head == "#":
                 name = str(names.dim(str(name)))
-            elif head not in ("δ", "n"):
+            elif head == "rel":
+                name = renamed_relation(str(name), names.dim)
+            elif head not in CONSTANTS:
                 name = names.variable(str(name))
             moved.append(((names.function(head), name, places), exponent))
         out = add(out, monomial(coefficient, moved, map(names.index, bound)))
@@ -80,6 +84,8 @@ def renamed_program(program: Program, names: Renaming) -> Program:
             args, attributes = map(names.variable, value.args), value.attributes
             if value.op.startswith("unknown"):
                 attributes = tuple(map(names.function, attributes))
+            elif value.op == "onehot":
+                attributes = (names.dim(attributes[0]), *attributes[1:])
             renamed: Expr | Operation = replace(value, args=tuple(args), attributes=attributes)
         else:
             renamed = renamed_expression(value, names)

@@ -11,6 +11,7 @@ from typing import Any
 
 from chainrule.algebra.expr import Expr, Factor, Index, add, monomial, multiply, size, sum_over, variable
 from chainrule.algebra.program import Operation, Program, Variable
+from chainrule.algebra.relations import CONSTANTS
 from chainrule.dims import Dim, canonical_name
 from chainrule.errors import UnsupportedError
 from chainrule.functions.operations import OPERATIONS
@@ -111,12 +112,10 @@ def _lift_expression(value: Expr, data: set[str], names: dict[str, str], batch: 
                     parts.append((names[argument], len(mine)))
                     flat += mine
                 moved.append(((head, tuple(parts), tuple(flat)), exponent))
-            elif head not in ("δ", "#", "n") and name in data:
+            elif head not in CONSTANTS and name in data:
                 moved.append(((head, names[str(name)], (sample, *shifted)), exponent))
             else:
-                moved.append(
-                    ((head, names.get(str(name), name) if head not in ("#", "n") else name, shifted), exponent)
-                )
+                moved.append(((head, names.get(str(name), name) if head not in CONSTANTS else name, shifted), exponent))
         result = add(result, monomial(coefficient, moved, bound))
     return result
 

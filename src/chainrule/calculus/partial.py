@@ -18,6 +18,7 @@ from chainrule.algebra.expr import (
     monomial,
 )
 from chainrule.algebra.program import Equation, Operation, Program
+from chainrule.algebra.relations import CONSTANTS
 from chainrule.errors import UnsupportedError
 from chainrule.functions import FUNCTIONS
 from chainrule.functions.operations import OPERATIONS
@@ -45,7 +46,7 @@ def local_derivatives(program: Program, equation: Equation, name: str) -> list[L
                 if exponent != 1:
                     rest.append((atom, exponent - 1))
                 out.append((coefficient * exponent, rest, bound, indices))
-            elif head not in ("", "δ", "#", "n"):
+            elif head and head not in CONSTANTS:
                 rest = [*factors[:position], *factors[position + 1 :]]
                 if exponent != 1:
                     rest.append((atom, exponent - 1))

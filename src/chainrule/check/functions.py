@@ -29,6 +29,7 @@ from chainrule.check.verdict import Session
 from chainrule.dims import ascii_name, canonical_name, display_name
 from chainrule.errors import ArrayError, ChainruleError, UnknownNameError
 from chainrule.network import Network
+from chainrule.sizes import value_of
 
 __all__ = ["check_function"]
 
@@ -237,7 +238,7 @@ def _supposing(
 
 def _laid_out(answer: Array, target: Target, form: Form, scene: Scene) -> Array | None:
     """An answer as rows and columns of a form, or None where it has another shape."""
-    sizes = [scene.sizes[d] if isinstance(d, str) else d for d in (target.dims[k] for k in form.order)]
+    sizes = [value_of(target.dims[k], scene.sizes) for k in form.order]
     if len(sizes) > 2:
         return answer.reshape(sizes[0], -1) if list(answer.shape) == sizes else None
     rows = {"scalar": [1, 1], "column": [*sizes, 1], "row": [1, *sizes]}.get(form.orientation, sizes)

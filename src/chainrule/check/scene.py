@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.algebra.expr import Expr, free
+from chainrule.algebra.relations import CONSTANTS
 from chainrule.check import trees
 from chainrule.check.context import Context
 from chainrule.check.derivatives import definition_of, derivative_of
@@ -242,5 +243,5 @@ def applied(value: Expr) -> Iterator[tuple[str, str]]:
     """The elementwise functions of one argument in an expression, each with that argument."""
     for factors, _ in value:
         for (head, name, _), _ in factors:
-            if head and head not in ("δ", "#", "n") and isinstance(name, str):
+            if head and head not in CONSTANTS and isinstance(name, str):
                 yield head, name

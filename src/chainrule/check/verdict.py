@@ -27,6 +27,7 @@ from chainrule.algebra.expr import (
     variables,
 )
 from chainrule.algebra.program import Program, Variable, is_anonymous
+from chainrule.algebra.relations import CONSTANTS
 from chainrule.check.context import Context
 from chainrule.check.derivatives import without_primes
 from chainrule.check.points import Points, evaluate, value_of
@@ -188,7 +189,7 @@ def _magnitude(program: Program, points: Points, expression: Expr, indices: tupl
     for (factors, bound), coefficient in expression.items():
         moved: list[Factor] = []
         for (head, name, own), exponent in factors:
-            if head in ("#", "n", "δ"):
+            if head in CONSTANTS:
                 moved.append(((head, name, own), exponent))
                 continue
             if isinstance(name, tuple):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from chainrule.algebra.relations import CONSTANTS
 from chainrule.check.departure import conditions_of
 from chainrule.check.result import Check
 from chainrule.check.targets import Target
@@ -69,7 +70,7 @@ def identity_behind(target: Target) -> str:
     if value is None or len(value) != 1:
         return ""
     factors, bound = next(iter(value))
-    if len(factors) == 1 and factors[0][0][0] not in ("", "δ", "#", "n") and not bound:
+    if len(factors) == 1 and factors[0][0][0] not in {"", *CONSTANTS} and not bound:
         return "2.4"
     if len(factors) == 2 and len(bound) == 1 and len(target.dims) == 2:
         return {"column": "2.1", "row": "2.2"}.get(target.program.variables[target.of].orientation, "")

@@ -19,6 +19,7 @@ from chainrule.cli.common import (
 from chainrule.dims import display_name
 from chainrule.errors import ChainruleError
 from chainrule.outputs.text import Line, pad, text_width
+from chainrule.sizes import symbols_of
 
 __all__ = ["verify"]
 
@@ -40,7 +41,7 @@ def verify(file: str, dialect: str, seed: int, size: tuple[str, ...], form: str)
     """
     net = load(file, dialect)
     sizes = sizes_of(size)
-    known = dict.fromkeys(d for shape in net.dims.values() for d in shape if isinstance(d, str))
+    known = dict.fromkeys(d for shape in net.dims.values() for dim in shape for d in symbols_of(dim))
     for name in sizes:
         if name not in known:
             raise ChainruleError(

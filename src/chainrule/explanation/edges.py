@@ -7,6 +7,7 @@ from functools import cache
 
 from chainrule.algebra.expr import Expr, atom_variables
 from chainrule.algebra.program import Program
+from chainrule.algebra.relations import CONSTANTS
 from chainrule.book import BOOK
 from chainrule.calculus.jacobian import jacobian
 from chainrule.explanation.pattern import Match, Pattern, pattern_of
@@ -38,7 +39,7 @@ def elementwise_head(program: Program, of: str, wrt: str) -> str:
     if bound or coefficient != 1 or len(factors) != 1 or factors[0][1] != 1:
         return ""
     (head, name, indices), _ = factors[0]
-    if not head or head in ("δ", "#", "n") or name != wrt:
+    if not head or head in CONSTANTS or name != wrt:
         return ""
     if head in FUNCTIONS and FUNCTIONS[head].arity != 1:
         return ""

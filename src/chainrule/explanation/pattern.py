@@ -15,6 +15,7 @@ from functools import cache
 
 from chainrule.algebra.expr import Expr, Index, Monomial, Rational, atom_variables
 from chainrule.algebra.program import Program, Variable
+from chainrule.algebra.relations import CONSTANTS
 from chainrule.book import Identity
 from chainrule.calculus.reverse import relevant_equations
 from chainrule.dims import Dim
@@ -172,8 +173,8 @@ class Pattern:
                     if h == "#" and now.dims.get(str(name), n) == n:
                         yield from assign(position + 1, now, places, used | {k})
                     continue
-                if head in ("δ", "n") or h in ("δ", "n", "#"):
-                    if (h, n if h == "n" else "") == (head, name if head == "n" else ""):
+                if head in CONSTANTS or h in CONSTANTS:
+                    if (h, n if h != "δ" else "") == (head, name if head != "δ" else ""):
                         wider = _placed(places, indices, ix)
                         if wider is not None:
                             yield from assign(position + 1, now, wider, used | {k})

@@ -13,6 +13,7 @@ from chainrule.explanation.checking import jacobian_by_differences
 from chainrule.explanation.proof import Proof, provable, symbol_of
 from chainrule.explanation.steps import Formula
 from chainrule.reference import evaluate_expression, evaluate_program
+from chainrule.sizes import value_of
 from chainrule.verification import choose_sizes, sample
 
 __all__ = ["check_proof"]
@@ -34,7 +35,7 @@ def check_proof(program: Program, of: str, wrt: str, between: set[str], upstream
     for attempt in range(24):
         values = sample(work, sizes, rng, attempt % 2 == 1)
         if upstream:
-            shape = [sizes[d] if isinstance(d, str) else d for d in work.variables[upstream].dims]
+            shape = [value_of(d, sizes) for d in work.variables[upstream].dims]
             values[upstream] = rng.standard_normal(shape)
         known = evaluate_program(work, values, sizes)
         for name in (*proof.way, wrt):

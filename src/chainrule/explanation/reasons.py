@@ -60,7 +60,7 @@ def _place(
     program: Program, factors: tuple[Factor, ...], index: Index, position: int, names: dict[Index, str], own: Variable
 ) -> list[Sentence]:
     """Which factor has a free index, and whether it must be turned for that."""
-    holders = [f[0] for f in factors if index in f[0][2] and f[0][0] not in ("δ", "#")]
+    holders = [f[0] for f in factors if index in f[0][2] and f[0][0] not in ("δ", "rel", "#")]
     named = [a for a in holders if isinstance(a[1], str) and not is_anonymous(a[1])]
     if len(named) != 1 or len(holders) != 1:
         return []

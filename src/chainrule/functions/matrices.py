@@ -25,6 +25,7 @@ from chainrule.algebra.expr import (
 )
 from chainrule.algebra.program import Operation, Program, is_anonymous
 from chainrule.functions.operations import OperationRecord, auxiliary, register_operation
+from chainrule.sizes import value_of
 
 __all__ = ["inverse_of"]
 
@@ -226,7 +227,7 @@ def _half_triangle(operation: Operation, arrays: Sequence[Any], program: Program
 
     name = next(n for n, e in program.equations.items() if e.value == operation)
     (dim, _) = program.variables[name].dims
-    size = dim if isinstance(dim, int) else sizes[dim]
+    size = value_of(dim, sizes)
     return np.tri(size) - 0.5 * np.eye(size)
 
 

@@ -12,6 +12,7 @@ from chainrule.algebra.expr import Expr, Index, variable
 from chainrule.algebra.program import Operation, Program, Variable, is_anonymous
 from chainrule.errors import UnsupportedError
 from chainrule.functions.operations import OperationRecord, register_operation
+from chainrule.sizes import value_of
 
 __all__: list[str] = []
 
@@ -31,7 +32,7 @@ def _parts(operation: Operation, arrays: Sequence[Any], program: Program, sizes:
     x = np.atleast_1d(arrays[0])
     rows = 1
     for dim in codomain:
-        rows *= dim if isinstance(dim, int) else sizes[dim]
+        rows *= value_of(dim, sizes)
     m, b = _coefficients(name, rows, x.size)
     squeezed = not codomain or codomain in ((1,), (1, 1))
     return m, m @ x + b, squeezed, np.ndim(arrays[0]) == 0

@@ -7,7 +7,10 @@ from fractions import Fraction
 
 from chainrule.algebra.expr import Atom, Expr, Factor, Index, Monomial, rename
 from chainrule.algebra.program import Operation, Program, is_anonymous
+from chainrule.dims import display_name
+from chainrule.functions.operations import defined_by
 from chainrule.notation import tree
+from chainrule.notation.offsets import has_offsets, place_relations, relation_node
 from chainrule.notation.text import number_text, to_text
 from chainrule.notation.tree import Node
 
@@ -51,8 +54,21 @@ def _term(program: Program, key: Monomial, coefficient: Fraction, names: dict[In
     factors, bound = key
     inner = dict(names)
     inner.update(zip(bound, summed_letters(taken, names.values()), strict=False))
+    relations: list[Node] = []
+    if has_offsets(factors) or any(_is_onehot(program, atom) for atom, _ in factors):
+        places = place_relations(program, factors, bound)
+        bound = tuple(i for i in bound if i not in places.placed())
+        inner = dict(names)  # once more, so that no letter is left out
+        inner.update(zip(bound, summed_letters(taken, names.values()), strict=False))
+        moved = places.letters(inner)
+        inner.update(moved)
+        relations = [relation_node(*item, inner) for item in places.left]
+        factors = tuple(
+            f for f in factors
+            if f[0][0] != "rel" and not (_is_onehot(program, f[0]) and f[0][2][-1] in moved)
+        )  # fmt: skip
     used = taken | set(inner.values())
-    parts: list[Node] = []
+    parts: list[Node] = relations
     below: list[Node] = []
     for atom, exponent in in_order(program, factors):
         node, compound = _atom(program, atom, inner, used)
@@ -70,6 +86,11 @@ def _term(program: Program, key: Monomial, coefficient: Fraction, names: dict[In
     for index in reversed(bound):
         body = tree.sigma(inner[index], body)
     return body
+
+
+def _is_onehot(program: Program, atom: Atom) -> bool:
+    operation = defined_by(program, str(atom[1])) if atom[0] == "" else None
+    return operation is not None and operation.op == "onehot"
 
 
 def _product(parts: list[Node]) -> Node:
@@ -136,6 +157,10 @@ def _variable(
             simple = len(value) == 1 and len(term[0][0]) == 1 and term[1] == 1 and term[0][0][0][1] == 1
             return node, not simple
     letters = [names[i] for i in indices]
+    if _is_onehot(program, ("", name, indices)) and is_anonymous(name):
+        ids = str(program.equations[name].arguments[0])
+        where = f"[{','.join(letters[:-1])}]" if letters[1:] else ""
+        return tree.iverson(letters[-1], display_name(ids) + where), False
     operation = program.equations[name].value if name in program.equations else None
     if isinstance(operation, Operation) and name.startswith("∂"):  # (∂g[i]/∂f[k])
         top, below = name[1:].split("/∂")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Callable, Iterable
 from fractions import Fraction
@@ -17,11 +18,13 @@ from chainrule.notation.tree import (
     PRODUCT,
     SUM,
     Node,
+    compared,
     flat_below,
     has_quotient,
     names_in,
     strength,
 )
+from chainrule.sizes import is_derived, written
 
 __all__ = ["entry_to_latex", "function_to_latex", "letter_to_latex", "name_to_latex", "to_latex"]
 
@@ -41,6 +44,8 @@ def name_to_latex(name: str) -> str:
     >>> name_to_latex("y_hat"), name_to_latex("δ1"), name_to_latex("D_x"), name_to_latex("loss")
     ('\\hat{y}', '\\delta_{1}', 'D_{x}', '\\mathrm{loss}')
     """
+    if is_derived(name):
+        return f"({written(name, name_to_latex, ' ')})".replace("//", r" \mathbin{/\!/} ").replace("−", "-")
     return _with_subscripts(*_parts(name))
 
 
@@ -52,7 +57,7 @@ def entry_to_latex(name: str, letters: Iterable[str]) -> str:
     """
     stem, subscripts = _parts(name)
     letters = list(letters)
-    shown = [name_to_latex(x) if x.isidentifier() else x.replace("−", "-") for x in letters]
+    shown = [letter_to_latex(x) for x in letters]
     short = all(len(x) == 1 and not x.isdigit() for x in letters) or len(letters) == 1
     return _with_subscripts(stem, [*subscripts, "".join(shown) if short else ",".join(shown)])
 
@@ -232,9 +237,18 @@ def _call(node: Node) -> str:
     return rf"{function_to_latex(str(node.data))}\!\left({', '.join(to_latex(a) for a in node.args)}\right)"
 
 
+def _compared(node: Node) -> tuple[str, str, str]:
+    first, sign, second = compared(node)
+    return letter_to_latex(first), {"=": "=", "≤": r"\le"}[sign], letter_to_latex(second)
+
+
 def letter_to_latex(letter: object) -> str:
     """An index: k, k_{1}, t-1."""
-    return name_to_latex(str(letter)) if str(letter).isidentifier() else str(letter)
+    text = str(letter)
+    if text.isidentifier():
+        return name_to_latex(text)
+    shown = re.sub(r"[^\W\d]\w*", lambda m: name_to_latex(m.group()), text.replace("−", "-"))
+    return shown.replace("//", "/").replace("*", r" \, ")
 
 
 def _raw(node: Node) -> str:
@@ -272,6 +286,6 @@ _WRITERS: dict[str, Callable[[Node], str]] = {
     "bracket": lambda n: rf"\mathbf{{1}}[{to_latex(n.args[0])}]",
     "rel": lambda n: f"{to_latex(n.args[0], SUM)} {RELATIONS[str(n.data)]} {to_latex(n.args[1], SUM)}",
     "sigma": lambda n: rf"\sum_{{{letter_to_latex(n.data)}}} {to_latex(n.args[0], HADAMARD)}",
-    "iverson": lambda n: r"\mathbf{{1}}[{} = {}]".format(*map(letter_to_latex, names_in(n))),
+    "iverson": lambda n: r"\mathbf{{1}}[{} {} {}]".format(*_compared(n)),
     "partial": _partial,
 }  # fmt: skip

@@ -21,11 +21,13 @@ from chainrule.notation.tree import (
     PRODUCT,
     SUM,
     Node,
+    compared,
     flat_below,
     has_quotient,
     names_in,
     strength,
 )
+from chainrule.sizes import is_derived, written
 
 __all__ = ["inner_mathml", "name_parts", "name_to_mathml", "partial_to_mathml", "text_to_mathml", "to_mathml"]
 
@@ -66,6 +68,8 @@ def name_to_mathml(name: str, indices: str = "", above: str = "") -> str:
 
     indices, above: MathML to stand below it, behind its own subscript, and above its subscript.
     """
+    if is_derived(name):
+        return f"<mrow><mo>(</mo>{_size_expression(name)}<mo>)</mo></mrow>"
     stem, below = name_parts(name)
     tag = f' data-name="{escape(canonical_name(name))}"'
     parts = [_stem(s, "") for s in below] + ([indices] if indices else [])
@@ -73,6 +77,19 @@ def name_to_mathml(name: str, indices: str = "", above: str = "") -> str:
         return f"<msup>{_stem(stem, tag)}{above}</msup>" if above else _stem(stem, tag)
     kind = "msubsup" if above else "msub"
     return f"<{kind}{tag}>{_stem(stem, '')}{_row(COMMA.join(parts))}{above}</{kind}>"
+
+
+def _size_expression(name: str) -> str:
+    """A size that is worked out from others: N + M."""
+    text = written(name, lambda symbol: f"\0{symbol}\0")
+    out = ""
+    for place, part in enumerate(text.split("\0")):
+        if place % 2:
+            out += name_to_mathml(part)
+            continue
+        for word in re.findall(r"//|\d+|[^\s\d]", part):
+            out += f"<mn>{word}</mn>" if word.isdigit() else f"<mo>{escape(word)}</mo>"
+    return out
 
 
 def name_parts(name: str) -> tuple[str, list[str]]:
@@ -92,7 +109,19 @@ def _letter(letter: str) -> str:
     """An index: a letter, or i + 1."""
     if letter.isdigit():
         return f"<mn>{letter}</mn>"
-    return f"<mi>{escape(letter)}</mi>" if letter.isidentifier() else text_to_mathml(letter)
+    if letter.isidentifier():
+        return f"<mi>{escape(letter)}</mi>"
+    parts = re.findall(r"\d+|[^\W\d]\w*|//|[^\s\w]", letter)
+    if "".join(parts) != letter.replace(" ", ""):
+        return text_to_mathml(letter)
+    return _row("".join(map(_piece, parts)))
+
+
+def _piece(part: str) -> str:
+    """A number, a name or a sign of an index such as 2i+a-1."""
+    if part.isdigit():
+        return f"<mn>{part}</mn>"
+    return name_to_mathml(part) if part.isidentifier() else f"<mo>{escape(part.replace('-', '−'))}</mo>"
 
 
 def _at(node: Node) -> str:
@@ -301,9 +330,8 @@ def _sigma(node: Node) -> str:
 
 def _iverson(node: Node) -> str:
     """1[i = j]."""
-    assert isinstance(node.data, tuple)
-    first, second = (_letter(str(letter)) for letter in node.data)
-    return _row("<mn>𝟏</mn>" + _fenced(f"{first}<mo>=</mo>{second}", False, "[", "]"))
+    first, sign, second = compared(node)
+    return _row("<mn>𝟏</mn>" + _fenced(f"{_letter(first)}<mo>{sign}</mo>{_letter(second)}", False, "[", "]"))
 
 
 def _range(node: Node) -> str:

@@ -105,6 +105,8 @@ class MatrixNotation(Names):
                 work.sizes[str(name)] = e
             elif head == "n":
                 work.scalars.append((tree.num(Fraction(name)), e))  # type: ignore[arg-type]
+            elif head == "rel":
+                raise Irreducible
             elif head == "δ":
                 work.identity.append((indices[0], indices[1]))
             elif isinstance(name, tuple):

@@ -129,6 +129,9 @@ class Names(ABC):
             return None
         arguments = [self.whole(argument) for argument in operation.args]
         arguments += [tree.option(*o) for o in options_of(operation, self.program)]
+        if operation.op == "onehot":
+            classes = operation.attributes[0]
+            arguments.append(tree.num(classes) if isinstance(classes, int) else tree.sym(classes))
         return tree.call(operation.op, tuple(arguments), *shape_of(variable.dims, variable.orientation))
 
     def whole(self, name: str) -> Node:

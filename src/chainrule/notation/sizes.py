@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from chainrule.dims import Dim, display_name
+from chainrule.dims import Dim, display_dim
 from chainrule.notation.tree import Node
 
 __all__ = ["size_line", "size_text"]
@@ -14,7 +14,7 @@ def size_text(rows: Dim, cols: Dim) -> str:
 
 
 def _dim(dim: Dim) -> str:
-    return display_name(dim) if isinstance(dim, str) else str(dim)
+    return display_dim(dim)
 
 
 def size_line(node: Node) -> str:

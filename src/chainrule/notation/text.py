@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from fractions import Fraction
 
-from chainrule.dims import display_name
-from chainrule.notation.tree import ATOM, HADAMARD, NEGATION, POSTFIX, PRODUCT, SUM, Node, names_in, strength
+from chainrule.dims import display_dim, display_name
+from chainrule.notation.tree import ATOM, HADAMARD, NEGATION, POSTFIX, PRODUCT, SUM, Node, compared, names_in, strength
+from chainrule.sizes import is_derived
 
 __all__ = ["to_text"]
 
@@ -31,7 +32,10 @@ def _tight(node: Node, at_least: int) -> str:
 
 
 def _sym(node: Node) -> str:
-    return display_name(str(node.data))
+    name = str(node.data)
+    if is_derived(name):
+        return f"({display_dim(name)})"
+    return display_name(name)
 
 
 def _at(node: Node) -> str:
@@ -172,12 +176,12 @@ _WRITERS: dict[str, Callable[[Node], str]] = {
     "bracket": lambda n: f"1[{_write(n.args[0])}]",
     "at": _at, "^": _entry_power,
     "sigma": lambda n: f"sum({n.data}, {_write(n.args[0])})",
-    "iverson": lambda n: "1[{} = {}]".format(*names_in(n)),
+    "iverson": lambda n: "1[{} {} {}]".format(*compared(n)),
     "partial": lambda n: f"∂{_tight(n.args[0], ATOM)}/∂{_tight(n.args[1], ATOM)}",
     "second": _second,
     "foreign": lambda n: _write(n.args[0]),
     "bracketed": lambda n: f"({_write(n.args[0])})",
     "worded": lambda n: str(n.data),
-    "range": lambda n: f"{names_in(n)[0]} = 1..{display_name(names_in(n)[1])}",
+    "range": lambda n: f"{names_in(n)[0]} = 1..{display_dim(names_in(n)[1])}",
     "group": lambda n: f"({_write(n.args[0])})",
 }  # fmt: skip

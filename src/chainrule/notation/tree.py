@@ -22,6 +22,7 @@ __all__ = [
     "at",
     "bracketed",
     "call",
+    "compared",
     "cost",
     "diag",
     "divide",
@@ -63,7 +64,7 @@ class Node:
     Index notation is written from the same trees, with
     at: one entry of a name, W[i,j]; `data` is (name, letter, …).
     sigma: Σ over a letter, which is `data`, of the one argument.
-    iverson: 1[i = j]; `data` holds the two letters.
+    iverson: 1[i = j]; `data` holds the two letters, which may be sums such as 2i+a, and ≤ where it is no equation.
     partial: ∂top/∂bottom of two names or entries, ∂z[k]/∂W[i,j] or ∂θ/∂h; with its rows and columns it is a Jacobian,
       and stands in a product without brackets. `data` is "/" where it is written on one level,
       as in div.
@@ -118,14 +119,20 @@ def names_in(node: Node) -> tuple[str, ...]:
     return node.data
 
 
+def compared(node: Node) -> tuple[str, str, str]:
+    """An iverson's first letter, sign and second letter."""
+    first, second, *sign = names_in(node)
+    return first, sign[0] if sign else "=", second
+
+
 def sigma(letter: str, body: Node) -> Node:
     """Σ over a letter."""
     return Node("sigma", (body,), letter)
 
 
-def iverson(first: str, second: str) -> Node:
-    """1[first = second]: 1 where the two indices are equal, 0 elsewhere."""
-    return Node("iverson", (), (first, second))
+def iverson(first: str, second: str, comparison: str = "=") -> Node:
+    """1[first = second]: 1 where the two indices are equal (or ≤), 0 elsewhere."""
+    return Node("iverson", (), (first, second) if comparison == "=" else (first, second, comparison))
 
 
 def partial(top: Node, bottom: Node, rows: Dim = 1, cols: Dim = 1) -> Node:

@@ -12,6 +12,7 @@ from chainrule.notation.latex import name_to_latex
 from chainrule.notation.prose import escaped, formula_to_latex, sentence_to_latex
 from chainrule.outputs.latex_rows import Row, align, equation_rows, gradient_rows, proof_rows
 from chainrule.outputs.story import GRADIENTS_SAID, SIGNALS_SAID, check_layout, check_level, conditions, proofs
+from chainrule.sizes import symbols_of
 
 if TYPE_CHECKING:
     from chainrule.derivation import Derivation
@@ -38,7 +39,7 @@ PREAMBLE = r"""% Compiles with pdflatex and with lualatex.
 
 def names_of(net: Network) -> set[str]:
     """What counts as a name in a sentence: names and sizes."""
-    dims = {d for shape in net.dims.values() for d in shape if isinstance(d, str)}
+    dims = {d for shape in net.dims.values() for dim in shape for d in symbols_of(dim)}
     names = {*net.dims, *dims}
     return names | {display_name(n) for n in names}
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from chainrule.algebra.expr import variable
 from chainrule.algebra.program import Program, is_anonymous
 from chainrule.calculus.reverse import Backward
-from chainrule.dims import display_name, format_shape
+from chainrule.dims import format_shape
 
 __all__ = ["Box", "Graph", "Use", "network_graph"]
 
@@ -97,7 +97,7 @@ def _box(
     name: str, kind: str, program: Program, backward: Backward, signal_at: Mapping[str, str], texts: Mapping[str, str]
 ) -> Box:
     own = program.variables[name]
-    size = format_shape(tuple(display_name(d) if isinstance(d, str) else d for d in own.shape))
+    size = format_shape(own.shape)
     adjoint = backward.adjoints.get(name, {})
     signal = signal_at.get(name, "")
     if adjoint and not signal:  # the adjoint is another place's signal: z = a + b hands on δ as it is

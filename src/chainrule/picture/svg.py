@@ -20,6 +20,7 @@ from chainrule.picture.graph import Box, Graph, Use, network_graph
 from chainrule.picture.labels import Label, label
 from chainrule.picture.layers import Item, Layered
 from chainrule.picture.split import columns, depths
+from chainrule.sizes import symbols_of
 
 __all__ = ["network_svg", "picture_css"]
 
@@ -58,7 +59,7 @@ def network_svg(
     """
     graph = network_graph(program, backward, texts)
     names = {n for n in program.variables if not is_anonymous(n)} | set(backward.signals)
-    names |= {d for v in program.variables.values() for d in v.dims if isinstance(d, str)}
+    names |= {d for v in program.variables.values() for dim in v.dims for d in symbols_of(dim)}
     known = frozenset(map(canonical_name, names))
     parts = [_column(part, known) for part in columns(graph)]
     body: list[str] = []

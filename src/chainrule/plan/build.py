@@ -16,7 +16,9 @@ from chainrule.errors import UnknownNameError, UnsupportedError
 from chainrule.plan.chunking import Chunks, Request, Split, candidates, split
 from chainrule.plan.graph import Node, Operand
 from chainrule.plan.lower import Lowering
+from chainrule.plan.relations import sizes_of
 from chainrule.plan.schedule import Block, assign_memory
+from chainrule.sizes import is_derived, linear, symbols_of
 
 __all__ = ["Plan", "build_plan"]
 
@@ -28,8 +30,10 @@ class Plan:
     """An ordered program of array operations.
 
     program: where it comes from.  arguments: names of the arrays it takes.  sizes: where each symbolic size is read,
-    (argument, axis).  steps: the operations in order, without inputs and numbers.  outputs: name → node; two outputs
-    never share memory, and none is an argument's.  block: memory by node (nodes without axes have none).
+    (argument, axis).  derived: sizes that no array has, in an order in which they can be worked out: from its own
+    expression (None), or (whole, rest, slope): (whole − rest) // slope.
+    steps: the operations in order, without inputs and numbers.  outputs: name → node; two outputs never share memory,
+    and none is an argument's.  block: memory by node (nodes without axes have none).
     overwrites: which operand a node replaces in place.  blocks: all memory; those that are `fresh` belong to outputs.
     chunks: which steps are repeated for a few rows at a time, or None (`chainrule.plan.chunking`).
     """
@@ -39,6 +43,7 @@ class Plan:
     sizes: dict[str, tuple[str, int]]
     steps: tuple[Node, ...]
     outputs: dict[str, Node]
+    derived: dict[str, tuple[str, Dim, Dim] | None]
     block: dict[Node, Block]
     overwrites: dict[Node, int]
     blocks: tuple[Block, ...]
@@ -90,10 +95,12 @@ def build_plan(
         live.update(steps)
     sizes = _sizes_used(live) - ({chunks.symbol} if chunks is not None else set())
     arguments = [name for name in program.variables if name not in program.equations and _input(lowering, name) in live]
-    arguments, sources = _size_sources(program, arguments, sizes)
+    arguments, sources, derived = _size_sources(program, arguments, sizes)
     loops = chunks.loops if chunks is not None else ()
     block, overwrites, blocks = assign_memory(steps, [n for n in results.values() if n.rank], reuse, loops)
-    return Plan(program, tuple(arguments), sources, tuple(steps), results, block, overwrites, tuple(blocks), chunks)
+    return Plan(
+        program, tuple(arguments), sources, tuple(steps), results, derived, block, overwrites, tuple(blocks), chunks
+    )  # fmt: skip
 
 
 def _split(
@@ -162,6 +169,7 @@ def _sizes_used(live: set[Node]) -> set[str]:
     sizes: set[str] = set()
     for node in live:
         sizes.update(d for d in node.dims if isinstance(d, str))
+        sizes.update(sizes_of(node))
         for attribute in node.attributes:
             for dim, _ in getattr(attribute, "sizes", ()):
                 sizes.add(dim)
@@ -170,20 +178,41 @@ def _sizes_used(live: set[Node]) -> set[str]:
 
 def _size_sources(
     program: Program, arguments: list[str], sizes: set[str]
-) -> tuple[list[str], dict[str, tuple[str, int]]]:
-    """Where each size is read from; an argument is added where only it knows a size."""
+) -> tuple[list[str], dict[str, tuple[str, int]], dict[str, tuple[str, Dim, Dim] | None]]:
+    """Where each size is read from; an argument is added where only it knows a size. Then what is worked out."""
     sources: dict[str, tuple[str, int]] = {}
     declared = [name for name in program.variables if name not in program.equations]
+    shown = {d for name in declared for d in program.variables[name].dims if isinstance(d, str)}
+    derived: dict[str, tuple[str, Dim, Dim] | None] = {}
+    for size in sorted(d for d in sizes - shown if is_derived(d)):  # no array has it: from its symbols
+        derived[size] = None
+        sizes = sizes | symbols_of(size).keys()
+    for symbol in sorted(s for s in sizes - shown if not is_derived(s)):  # only a size worked out from it is there
+        found = _found_in(symbol, sorted(d for d in shown if is_derived(d)), shown)
+        if found is not None:
+            whole, others = found
+            rest, slope = linear(whole, symbol)
+            derived = {symbol: (whole, rest, slope), **derived}
+            sizes = (sizes - {symbol}) | {whole, *others}
     for name in [*arguments, *(n for n in declared if n not in arguments)]:
         for axis, dim in enumerate(program.variables[name].dims):
             if isinstance(dim, str) and dim in sizes and dim not in sources:
                 sources[dim] = (name, axis)
                 if name not in arguments:
                     arguments.append(name)
-    unknown = sorted(sizes - sources.keys())
+    unknown = sorted(sizes - sources.keys() - derived.keys())
     if unknown:
         raise UnsupportedError(
             f"no array has the size {unknown[0]}, so the code could not know it",
             hint=f"declare a variable with it, or a number in its place: {unknown[0]} = 10",
         )
-    return [name for name in declared if name in arguments], sources
+    return [name for name in declared if name in arguments], sources, derived
+
+
+def _found_in(symbol: str, wholes: list[str], shown: set[str]) -> tuple[str, set[str]] | None:
+    """A size that an array has from which `symbol` follows, and the other symbols that it needs."""
+    for whole in wholes:
+        others = set(symbols_of(whole)) - {symbol}
+        if symbol in symbols_of(whole) and others <= shown and linear(whole, symbol) != (0, 0):
+            return whole, others
+    return None

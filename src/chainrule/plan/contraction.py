@@ -17,6 +17,7 @@ from chainrule.dims import Dim
 from chainrule.plan.graph import Graph, Node, Operand
 from chainrule.plan.numbers import MINUS_ONE, ONE, Coefficient
 from chainrule.plan.rules import Builder, hint
+from chainrule.sizes import is_derived, symbols_of, value_of
 
 __all__ = ["Form", "Part", "SizeGuess", "contraction_form", "product", "reduce_labels", "relabel"]
 
@@ -40,11 +41,13 @@ class SizeGuess:
         parameters = {d for v in program.variables.values() if v.kind == "param" for d in v.dims}
         for variable in program.variables.values():
             for dim in variable.dims:
-                if dim not in seen and isinstance(dim, str):
+                if dim not in seen and isinstance(dim, str) and not is_derived(dim):
                     seen[dim] = (300.0 if dim in parameters else 1000.0) * (1 - 0.01 * len(seen) % 0.5)
         self._sizes = seen
 
     def __call__(self, dim: Dim) -> float:
+        if is_derived(dim):
+            return float(max(2, value_of(dim, {s: int(self._sizes.get(s, 300)) for s in symbols_of(dim)})))
         return float(dim) if isinstance(dim, int) else self._sizes.get(dim, 300.0)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from fractions import Fraction
 
 from chainrule.algebra.expr import Atom, Factor, Index, Rational
+from chainrule.algebra.relations import INDICATORS
 from chainrule.plan.numbers import ONE, Coefficient
 
 __all__ = ["Term", "common_scalar", "take_out"]
@@ -29,7 +30,7 @@ def take_out(terms: list[Term], keep: Callable[[Factor], bool]) -> tuple[list[Fa
             else:
                 common[atom] = min(exponent, other) if exponent > 0 else max(exponent, other)
     one_sum = all(indices == terms[0][1] for _, indices, _ in terms)
-    deltas = any(atom[0] == "δ" for factors, _, _ in terms for atom, _ in factors)
+    deltas = any(atom[0] in INDICATORS for factors, _, _ in terms for atom, _ in factors)
     if not one_sum or deltas or not _widens(common, terms):
         common = {atom: e for atom, e in common.items() if all(index[0] < 0 for index in atom[2])}
     for atom in [a for a, e in common.items() if keep((a, e))]:

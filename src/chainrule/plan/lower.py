@@ -15,13 +15,15 @@ from chainrule.algebra.expr import Atom, Expr, Factor, Index
 from chainrule.algebra.program import Equation, Operation, Program, is_anonymous
 from chainrule.errors import UnsupportedError
 from chainrule.functions import FUNCTIONS
-from chainrule.functions.operations import OPERATIONS
+from chainrule.functions.onehot import counts_from_0
+from chainrule.functions.operations import OPERATIONS, defined_by
 from chainrule.plan.contraction import Part, SizeGuess, product, reduce_labels
 from chainrule.plan.deltas import embed
 from chainrule.plan.factoring import Term, common_scalar, take_out
 from chainrule.plan.graph import Graph, Operand
 from chainrule.plan.guards import find_guarded
 from chainrule.plan.numbers import MINUS_ONE, ONE, Coefficient, coefficient_of
+from chainrule.plan.relations import Labels, dense_part, gathered, scattered
 from chainrule.plan.rules import Builder, hint
 from chainrule.plan.shifts import Scale, Shift, choose_scales, exponential_of, find_shifts
 
@@ -136,7 +138,7 @@ class Lowering:
         """Σ terms over the free labels; a label that is missing from the result means: constant along it."""
         if len(terms) == 1:
             return self._term(terms[0], labels)
-        common, terms = take_out(terms, self._has_scale)
+        common, terms = take_out(terms, lambda f: self._is_related(f) or self._has_scale(f))
         scalar, terms = common_scalar(terms)
         if common or scalar != ONE:
             return self._shared(common, terms, scalar, labels)
@@ -213,15 +215,44 @@ class Lowering:
     def _term(self, term: Term, labels: dict[Index, int], allow_scale: bool = False) -> Part:
         factors, bound, coefficient = term
         deltas = [factor for factor in factors if factor[0][0] == "δ"]
-        others = [factor for factor in factors if factor[0][0] != "δ"]
+        related = [factor for factor in factors if self._is_related(factor)]
+        others = [factor for factor in factors if factor[0][0] != "δ" and factor not in related]
         parts, _ = self._factors(others, bound, labels, allow_scale)
         present = {label for part in parts for label in part.labels}
         local = {**labels, **self._bound_labels(bound, labels)}
+        present |= {local[i] for (_, _, indices), _ in related for i in indices}
         for index in bound:
             if local[index] not in present:
                 coefficient = coefficient.times_size(index[1])
-        result = product(self.builder, parts, set(labels.values()), coefficient, self.guess)
+        out = set(labels.values())
+        result = self._related(parts, related, local, out, coefficient)
         return embed(self.builder, result, deltas, labels) if deltas else result
+
+    def _related(
+        self, parts: list[Part], related: list[Factor], local: dict[Index, int], out: set[int], coefficient: Coefficient
+    ) -> Part:
+        """coefficient · Σ Π parts with index relations: windows first, what adds up afterwards."""
+        if not related:
+            return product(self.builder, parts, out, coefficient, self.guess)
+        relations = []
+        for (head, name, indices), _ in related:
+            operation = None if head == "rel" else defined_by(self.program, str(name))
+            ids = None if operation is None else self._array(operation.args[0])
+            from_0 = operation is None or counts_from_0(operation)
+            names = tuple(local[i] for i in indices)
+            relations.append(Labels(str(name) if ids is None else "", names, tuple(i[1] for i in indices), ids, from_0))
+        parts, scatters, kept = gathered(self.builder, parts, relations, out, self.guess)
+        result = product(self.builder, parts, kept, coefficient, self.guess)
+        missing = {label for scatter in scatters for label in scatter.others} - set(result.labels)
+        assert not missing
+        return scattered(self.builder, result, scatters)
+
+    def _is_related(self, factor: Factor) -> bool:
+        (head, name, indices), _ = factor
+        if head == "" and isinstance(name, str) and len(set(indices)) == len(indices):
+            operation = defined_by(self.program, name)
+            return operation is not None and operation.op == "onehot"
+        return head == "rel"
 
     @staticmethod
     def _bound_labels(bound: set[Index], labels: dict[Index, int]) -> dict[Index, int]:
@@ -247,6 +278,8 @@ class Lowering:
 
     def _factor(self, factor: Factor, local: dict[Index, int], shift: Shift | bool | None) -> Part:
         (head, name, indices), exponent = factor
+        if head == "rel":
+            return dense_part(self.builder, str(name), tuple(local[i] for i in indices), tuple(i[1] for i in indices))
         if isinstance(name, tuple):
             operand = self._several(head, name, indices, local)
         elif isinstance(shift, tuple):

@@ -15,6 +15,7 @@ from chainrule.functions import FUNCTIONS
 from chainrule.simplify.affine import use_affine
 from chainrule.simplify.knowledge import Application, Knowledge, Relation, SumDefinition
 from chainrule.simplify.matrices import simplify_matrices
+from chainrule.simplify.relations import simplify_relations
 
 __all__ = ["RULES", "Rule", "simplify", "simplify_terms"]
 
@@ -74,13 +75,17 @@ def _reduce(key: Monomial, knowledge: Knowledge) -> tuple[Expr, Rule | None, str
 
 
 def _signs(key: Monomial, knowledge: Knowledge) -> Outcome | None:
-    """sgn(h)² = sgn(h) and sgn(h)·h = h for h ≥ 0; step² = step; |x|² = x²."""
+    """sgn(h)² = sgn(h) and sgn(h)·h = h for h ≥ 0; step² = step; y² = y where y is one-hot."""
     factors, bound = key
     powers = None
     subject = ""
     for (head, name, indices), exponent in factors:
         record = FUNCTIONS.get(head) if head else None
         if record is None:
+            if not head and type(exponent) is int and exponent > 1 and knowledge.zero_or_one(str(name)):
+                powers = powers or dict(factors)
+                powers[head, name, indices] = 1
+                subject = str(name)
             continue
         nonnegative = record.idempotent_on_nonnegative and isinstance(name, str) and knowledge.nonnegative(name)
         if not (record.idempotent or nonnegative):
@@ -302,10 +307,16 @@ def _matrices(key: Monomial, knowledge: Knowledge) -> Outcome | None:
     return simplify_matrices(key, knowledge.program) if knowledge.matrices else None
 
 
+def _relations(key: Monomial, knowledge: Knowledge) -> Outcome | None:
+    """Index relations: composed, or summed to 1."""
+    return simplify_relations(key)
+
+
 RULES = (
     Rule("matrix facts", "X⁻¹ X = I; QᵀQ = I for Q orthogonal; Aᵀ = A for A symmetric", _matrices),
     Rule("idempotent", "sgn(h)² = sgn(h) and sgn(h) h = h where h ≥ 0; a mask times itself is itself", _signs),
     Rule("name of a product", "a product that an equation defines is written with its name", _name_products),
     Rule("name of a sum", "a sum that an equation defines is written with its name", _name_sums),
+    Rule("index relation", "Σₖ 1[k = i + a] = 1 where i + a is a position; relations of relations", _relations),
     Rule("constant sum", "entries that always sum to a constant: the sum is that constant", _constant_sums),
 )

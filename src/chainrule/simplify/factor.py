@@ -24,6 +24,7 @@ from chainrule.algebra.expr import (
     rename,
 )
 from chainrule.algebra.program import Program, Variable
+from chainrule.algebra.relations import CONSTANTS, INDICATORS
 from chainrule.simplify.knowledge import Knowledge
 
 __all__ = ["factored"]
@@ -72,9 +73,12 @@ def _common(expression: Expr) -> dict[Atom, Rational]:
     """Factors without summed indices that every term has, with the exponent that all share."""
     shared: dict[Atom, Rational] | None = None
     # diag(ŷ) − ŷ ŷᵀ stays: beside a delta only scalars are taken out.
-    deltas = any(a[0] == "δ" for factors, _ in expression for a, _ in factors)
+    deltas = any(a[0] in INDICATORS for factors, _ in expression for a, _ in factors)
     for factors, _ in expression:
-        mine = {a: e for a, e in factors if a[0] != "δ" and all(i[0] < 0 for i in a[2]) and not (deltas and a[2])}
+        mine = {
+            a: e for a, e in factors
+            if a[0] not in INDICATORS and all(i[0] < 0 for i in a[2]) and not (deltas and a[2])
+        }  # fmt: skip
         if shared is None:
             shared = mine
             continue
@@ -100,7 +104,7 @@ def _by_group(
     counts: dict[Atom, list[tuple[tuple[Factor, ...], tuple[Index, ...]]]] = {}
     for key in expression:
         for atom, exponent in key[0]:
-            if atom[0] not in ("#", "n", "δ") and exponent > 0 and all(i[0] < 0 for i in atom[2]):
+            if atom[0] not in CONSTANTS and exponent > 0 and all(i[0] < 0 for i in atom[2]):
                 counts.setdefault(atom, []).append(key)
     best = max(
         ((atom, keys) for atom, keys in counts.items() if 1 < len(keys) < len(expression)),
@@ -177,7 +181,7 @@ def _shared(first: Monomial, other: Monomial) -> list[tuple[frozenset[int], froz
     """Sets of factors (positions in both) that agree under a renaming of the second term's summed indices."""
     out = []
     for p, (atom, e) in enumerate(first[0]):
-        if atom[0] in ("#", "n", "δ") or not any(i[0] >= 0 for i in atom[2]):
+        if atom[0] in CONSTANTS or not any(i[0] >= 0 for i in atom[2]):
             continue
         for q, (partner, f) in enumerate(other[0]):
             mapping = _agree({}, partner, atom) if e == f else None
@@ -188,7 +192,7 @@ def _shared(first: Monomial, other: Monomial) -> list[tuple[frozenset[int], froz
             while grown:
                 grown = False
                 for p2, (a2, e2) in enumerate(first[0]):
-                    if p2 in mine or a2[0] in ("#", "n", "δ"):
+                    if p2 in mine or a2[0] in CONSTANTS:
                         continue
                     for q2, (b2, f2) in enumerate(other[0]):
                         wider = _agree(mapping, b2, a2) if q2 not in theirs and e2 == f2 else None
@@ -231,7 +235,7 @@ def _split(
             ((h, n, tuple(names.get(i, i) for i in ix)), e)
             for p, ((h, n, ix), e) in enumerate(key[0]) if p not in positions
         ]  # fmt: skip
-        if any(a[0] == "δ" for a, _ in rest):
+        if any(a[0] in INDICATORS for a, _ in rest):
             return None
         bare = bare or not any(a[0] not in ("#", "n") for a, _ in rest)
         used = {i for (_, _, ix), _ in rest for i in ix if i[0] >= 0}

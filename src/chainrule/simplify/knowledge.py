@@ -12,6 +12,7 @@ from typing import Any
 
 from chainrule.algebra.expr import Atom, Expr, Factor, Index, Rational, is_constant, rename, variables
 from chainrule.algebra.program import Equation, Program, is_anonymous
+from chainrule.algebra.relations import INDICATORS
 from chainrule.functions import FUNCTIONS
 from chainrule.simplify.matrices import has_matrices
 
@@ -88,7 +89,7 @@ class Knowledge:
                 first = max(factors, key=lambda f: (len(f[0][2]), f[0][0] == ""))
                 self.sums.setdefault(first[0][:2], []).append(definition)
             return
-        if not factors or any(f[0][0] == "δ" for f in factors):
+        if not factors or any(f[0][0] in INDICATORS for f in factors):
             return
         own: Atom = ("", equation.name, variable.indices)
         whole = ((own, 1), *((atom, -e) for atom, e in factors))
@@ -105,7 +106,7 @@ class Knowledge:
         head, name, _ = atom
         if head in ("#", "n"):
             return 0.6
-        if head == "δ":
+        if head in INDICATORS:
             return 1.0
         if isinstance(name, tuple):
             return 0.6 + sum(self.name_weight(n) for n, _ in name)
@@ -146,6 +147,11 @@ class Knowledge:
                 total += self.factor_cost(atom, exponent)
         return total
 
+    def zero_or_one(self, name: str) -> bool:
+        """True where every entry of `name` is declared to be 0 or 1."""
+        variable = self.program.variables.get(name)
+        return variable is not None and "one-hot" in variable.facts
+
     def nonnegative(self, name: str) -> bool:
         """True where every entry of `name` is known to be ≥ 0 (False means: not known)."""
         known = self._nonnegative.get(name)
@@ -166,7 +172,7 @@ class Knowledge:
             if coefficient < 0:
                 return False
             for (head, inner, _), exponent in factors:
-                if head in ("#", "δ"):
+                if head == "#" or head in INDICATORS:
                     continue
                 even = Fraction(exponent).denominator == 1 and Fraction(exponent).numerator % 2 == 0
                 if even or (head in FUNCTIONS and FUNCTIONS[head].nonnegative):

@@ -15,6 +15,7 @@ from itertools import product
 
 from chainrule.algebra.expr import Atom, Expr, Factor, Index, Monomial, monomial, rename, single
 from chainrule.algebra.program import Program, is_anonymous
+from chainrule.algebra.relations import INDICATORS
 from chainrule.functions.operations import auxiliary, defined_by
 
 __all__ = ["MATRIX_FACTS", "has_matrices", "is_orthogonal", "is_symmetric", "simplify_matrices"]
@@ -162,7 +163,7 @@ def _best_order(key: Monomial, program: Program, depth: int) -> Monomial:
     factors, bound = key
     flips = [
         k for k, ((head, name, ix), _) in enumerate(factors)
-        if head != "δ" and isinstance(name, str) and len(set(ix)) == 2 and is_symmetric(program, name, depth)
+        if head not in INDICATORS and isinstance(name, str) and len(set(ix)) == 2 and is_symmetric(program, name, depth)
     ]  # fmt: skip
     if not flips or len(flips) > MOST_FLIPS:
         return key

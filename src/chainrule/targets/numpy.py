@@ -23,12 +23,14 @@ from chainrule.errors import UnsupportedError
 from chainrule.functions.operations import OPERATIONS
 from chainrule.plan import Block, Node, Plan, build_plan, read_request
 from chainrule.plan.memory import memory_report
+from chainrule.sizes import spoken
 from chainrule.targets.arrays import ArrayChecker, Checked
 from chainrule.targets.names import Names
 from chainrule.targets.numpy_buffers import BufferWriter
 from chainrule.targets.numpy_chunks import LOCALS, by_rows, chunk_lines, what_it_saves
 from chainrule.targets.numpy_expressions import Spelling
 from chainrule.targets.numpy_plain import PlainWriter
+from chainrule.targets.numpy_relations import helper_of
 from chainrule.targets.registry import Target, register
 
 __all__ = ["Step", "compile_numpy", "numpy_source"]
@@ -173,13 +175,13 @@ def _assemble(
     dims: dict[str, None] = {}
     for block in workspace.values():
         dims.update((d, None) for d in block.dims if isinstance(d, str))
-    order = [spelling.size(d) for d in plan.sizes if d in dims]
+    order = [spelling.size(d) for d in (*plan.sizes, *plan.derived) if d in dims]
     if any(by_rows(plan, block.dims) for block in workspace.values()):
         order.insert(0, "chunk")
     sizes = ", ".join(order)
     rows = chunk_lines(plan, spelling)
     lines = ["import numpy as np"]
-    helpers = dict.fromkeys(node.attributes[3] for node in plan.steps if node.op == "opaque" and node.attributes[3])
+    helpers = dict.fromkeys(text for node in plan.steps if node.op == "opaque" for text in helper_of(node))
     if any("(erf," in line for line in body):
         lines.insert(0, "from math import erf\n")
     if workspace:
@@ -235,6 +237,16 @@ def _size_lines(plan: Plan, used: set[str], arguments: dict[str, str], size: Cal
     """N, D_x = X.shape"""
     lines: list[str] = []
     done: set[str] = set()
+    derived: list[str] = []
+    for dim, found in reversed(plan.derived.items()):
+        if dim in used:
+            if found is None:
+                text = spoken(dim, size)[1:-1]
+            else:
+                whole, rest, slope = found
+                above = size(whole) if rest == 0 else f"({size(whole)} - {spoken(rest, size)})"
+                text = f"{above} // {spoken(slope, size)}"
+            derived.insert(0, f"{size(dim)} = {text}")
     for dim, (argument, axis) in plan.sizes.items():
         if dim not in used or dim in done:
             continue
@@ -246,7 +258,7 @@ def _size_lines(plan: Plan, used: set[str], arguments: dict[str, str], size: Cal
         else:
             lines.append(f"{size(dim)} = {arguments[argument]}.shape[{axis}]")
             done.add(dim)
-    return lines
+    return lines + derived
 
 
 def _docstring(

@@ -10,6 +10,7 @@ from chainrule.targets.names import Names, name_nodes
 from chainrule.targets.numpy_chunks import by_rows, loop_head, rows_at_hand
 from chainrule.targets.numpy_expressions import ATOM, Spelling, Text, bracket
 from chainrule.targets.numpy_reading import expression, tensordot
+from chainrule.targets.numpy_relations import is_structural, structural_text
 
 __all__ = ["BufferWriter"]
 
@@ -304,6 +305,8 @@ class BufferWriter:
         return [f"{text} = {self.value(value.node)[0]}"]
 
     def _opaque(self, node: Node) -> list[str]:
+        if is_structural(node):
+            return self._assign(node, structural_text(self.spelling, node, self._out(node) is not None)[0])
         return self._assign(node, expression(self.spelling, node)[0])
 
     # -- scalars ------------------------------------------------------------------------------------------------

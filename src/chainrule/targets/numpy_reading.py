@@ -6,6 +6,7 @@ from chainrule.functions import FUNCTIONS
 from chainrule.plan import Node, contraction_form
 from chainrule.targets.numpy_chunks import rows_at_hand
 from chainrule.targets.numpy_expressions import ATOM, MATMUL, PRODUCT, SUM, Spelling, Text, bracket
+from chainrule.targets.numpy_relations import is_structural, structural_text
 
 __all__ = ["expression", "tensordot"]
 
@@ -41,10 +42,14 @@ def expression(spelling: Spelling, node: Node) -> Text:
 
 def _opaque(spelling: Spelling, node: Node) -> Text:
     """An operation as its record spells it: {0} an argument, {a0} an attribute, {d0} a size of the result."""
+    if is_structural(node):
+        return structural_text(spelling, node)
     template, _, attributes, _ = node.attributes
     arguments = [spelling.operand(o, len(o.axes))[0] for o in node.operands]
     letters = {f"a{k}": a for k, a in enumerate(attributes)}
     letters |= {f"d{k}": spelling.size(d) for k, d in enumerate(node.dims) if f"{{d{k}}}" in template}
+    if "{last}" in template:
+        letters["last"] = spelling.size(node.dims[-1])
     return template.format(*arguments, dtype=spelling.dtype, **letters), ATOM
 
 

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from chainrule.dims import Dim, format_shape
 from chainrule.errors import ChainruleError
+from chainrule.sizes import is_derived, settle, symbols_of, value_of
 from chainrule.training.data import Dataset
 
 __all__ = ["Compiled", "Forward", "Network", "Roles", "Step", "compile_network", "find_sizes", "initialise", "roles"]
@@ -164,7 +165,7 @@ def find_sizes(net: Network, found: Roles, data: Dataset, given: Mapping[str, in
     Raises `ChainruleError` where the network, the data and `given` disagree, and for unknown symbols.
     """
     sizes = dict(given or {})
-    symbols = {dim for item in net.declarations.values() for dim in item.shape if isinstance(dim, str)}
+    symbols = {dim for item in net.declarations.values() for d in item.shape for dim in symbols_of(d)}
     for symbol, size in sizes.items():
         if symbol not in symbols or (symbol == found.batch):
             known = ", ".join(sorted(symbols - {found.batch}))
@@ -192,8 +193,8 @@ def find_sizes(net: Network, found: Roles, data: Dataset, given: Mapping[str, in
         for dim in net.declarations[name].shape:
             if dim == found.batch:
                 raise ChainruleError(f"the parameter {name} has the size {dim} of the batch, which varies")
-            if isinstance(dim, str):
-                sizes.setdefault(dim, DEFAULT_SIZE)
+            for symbol in symbols_of(dim):
+                sizes.setdefault(symbol, DEFAULT_SIZE)
     return sizes
 
 
@@ -203,9 +204,12 @@ def _sample_shape(net: Network, found: Roles) -> tuple[Dim, ...]:
 
 
 def _unify(sizes: dict[str, int], dim: Dim, size: int, declared: str, measured: str) -> None:
-    known = sizes.setdefault(dim, size) if isinstance(dim, str) else dim
+    if is_derived(dim):
+        known = size if settle([(str(dim), size)], sizes) is None else -1
+    else:
+        known = sizes.setdefault(dim, size) if isinstance(dim, str) else dim
     if known != size:
-        said = f" with {dim} = {known}" if isinstance(dim, str) else ""
+        said = f" with {dim} = {known}" if isinstance(dim, str) and known > 0 else ""
         raise ChainruleError(f"{declared}{said}, but {measured}")
 
 
@@ -217,7 +221,7 @@ def initialise(net: Network, found: Roles, sizes: Mapping[str, int], seed: int) 
     generator = np.random.default_rng([seed, 0])  # epochs use [seed, 1], [seed, 2], …
     start: Arrays = {}
     for name in net.parameters:
-        shape = tuple(sizes[dim] if isinstance(dim, str) else dim for dim in net.declarations[name].shape)
+        shape = tuple(value_of(dim, sizes) for dim in net.declarations[name].shape)
         if len(shape) < 2:
             start[name] = np.zeros(shape, np.float32)
         else:

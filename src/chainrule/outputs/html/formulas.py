@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from html import escape
 from typing import TYPE_CHECKING
 
-from chainrule.dims import ascii_name, display_name
+from chainrule.dims import ascii_name, display_dim
 from chainrule.notation.mathml import inner_mathml, name_to_mathml
 from chainrule.notation.sentence import sentence_to_html
 from chainrule.notation.sizes import size_text
@@ -60,7 +60,7 @@ def _inside(mathml: str) -> str:
 
 def _own_size(gradient: Gradient) -> str:
     shape = gradient.shape or (1, 1)
-    return f"({'×'.join(display_name(d) if isinstance(d, str) else str(d) for d in shape)})"
+    return f"({'×'.join(map(display_dim, shape))})"
 
 
 def _sizes(own: str, line: str) -> str:

@@ -10,6 +10,7 @@ from chainrule.algebra.program import is_anonymous
 from chainrule.dims import Dim, canonical_name, display_name, format_shape
 from chainrule.notation.mathml import inner_mathml, name_parts, name_to_mathml, partial_to_mathml
 from chainrule.notation.tree import ATOM
+from chainrule.sizes import symbols_of
 
 if TYPE_CHECKING:
     from chainrule.derivation import Derivation, Gradient
@@ -28,7 +29,7 @@ class Names:
         self._derivation = derivation
         self._program = derivation.program
         self._signal_of = dict(derivation.backward.signals)
-        dims = {d for v in self._program.variables.values() for d in v.dims if isinstance(d, str)}
+        dims = {d for v in self._program.variables.values() for dim in v.dims for d in symbols_of(dim)}
         self._dims = sorted(dims)
         shown = sorted({display_name(d) for d in dims}, key=len, reverse=True)
         self._dim_pattern = re.compile(rf"(?<!\w)({'|'.join(map(re.escape, shown))})(?!\w)" if shown else r"(?!)")
@@ -44,7 +45,7 @@ class Names:
                 kind = f"error signal at {self._derivation.describe(self._signal_of[name])}"
             elif name == self._derivation.loss:
                 kind = "loss"
-            size = format_shape(tuple(display_name(d) if isinstance(d, str) else d for d in variable.shape))
+            size = format_shape(variable.shape)
             facts = "".join(f", {fact}" for fact in variable.facts)
             out[canonical_name(name)] = f"{display_name(name)}: {kind}, {size}{facts}"
         for dim in self._dims:
