@@ -55,7 +55,7 @@ class MatrixNotation(Names):
         """As a scalar."""
         if not expression:
             return tree.num(0)
-        return tree.sum_of([(s, v.col) for s, v, _ in (self.term(k, c, ()) for k, c in expression.items())])
+        return _summed([(s, v.col) for s, v, _ in (self.term(k, c, ()) for k, c in expression.items())])
 
     def matrix(self, expression: Expr, indices: tuple[Index, Index]) -> Node:
         """As a matrix whose rows are the first index."""
@@ -63,14 +63,14 @@ class MatrixNotation(Names):
             return tree.num(0)
         terms = [self.term(k, c, indices) for k, c in expression.items()]
         if not any(full for _, _, full in terms):
-            return tree.sum_of([(s, self._fill(v.col, indices)) for s, v, _ in terms])
+            return _summed([(s, self._fill(v.col, indices)) for s, v, _ in terms])
         ordered = sorted(((s, v.col) for s, v, _ in terms), key=lambda t: -t[0])
         if meet_early(ordered):
             ordered.sort(key=lambda t: (-t[0], ("matrix", "column", "row", "scalar", "identity").index(kind(t[1]))))
         if meet_early(ordered):
             first = next(p for p, (_, node) in enumerate(ordered) if kind(node) != "identity")
             ordered[first] = (ordered[first][0], self._fill(ordered[first][1], indices))
-        return tree.sum_of(ordered)
+        return _summed(ordered)
 
     def _fill(self, node: Node, indices: tuple[Index, Index]) -> Node:
         (_, m), (_, n) = indices
@@ -96,7 +96,7 @@ class MatrixNotation(Names):
     def term(self, key: Monomial, coefficient: Rational, free_: tuple[Index, ...]) -> tuple[int, Vec, bool]:
         """(sign, the formula without it, whether every free index occurs)."""
         factors, bound = key
-        work = Reduction(self.order)
+        work = Reduction(self.order, abs(Fraction(coefficient)))
         squares: dict[Index, Node] = {}
         for atom, exponent in factors:
             head, name, indices = atom
@@ -141,9 +141,8 @@ class MatrixNotation(Names):
         scalars = [*work.scalars, *((tree.sym(str(dim)), work.sizes[dim]) for dim in ordered if work.sizes[dim])]
         sign = -1 if coefficient < 0 else 1
         body, full = work.assemble(free_)
-        size = coefficient if coefficient > 0 else -coefficient
-        col = with_scalars(body.col, scalars, size)
-        row = col if body.row is body.col else with_scalars(body.row, scalars, size)
+        col = with_scalars(body.col, scalars, work.coefficient)
+        row = col if body.row is body.col else with_scalars(body.row, scalars, work.coefficient)
         return sign, Vec(col, row), full
 
     def _several(
@@ -196,6 +195,17 @@ def _applied(head: str, node: Node) -> Node:
     return node if head == "" else Node("fn", (node,), head, node.rows, node.cols)
 
 
+def _summed(terms: list[tuple[int, Node]]) -> Node:
+    """A signed sum; where all is taken away, −(y − m) is written m − y if that takes the first sign off."""
+    if terms and all(sign < 0 for sign, _ in terms):
+        for position, (_, node) in enumerate(terms):
+            turned = tree.negated(node)
+            if turned is not None:
+                terms = [(1, turned), *terms[:position], *terms[position + 1 :]]
+                break
+    return tree.sum_of(terms)
+
+
 def _places(name: tuple[tuple[str, int], ...], indices: tuple[Index, ...]) -> list[tuple[Index, ...]]:
     """The indices of each argument."""
     out, start = [], 0
@@ -212,4 +222,4 @@ def _signed(terms: list[tuple[int, Node]], broadcast: bool, dim: Dim, column: bo
         if alone and broadcast:
             n = scaled(n, tree.ones(dim, 1) if column else tree.ones(1, dim))
         nodes.append((sign, n))
-    return tree.sum_of(nodes)
+    return _summed(nodes)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from fractions import Fraction
+from math import prod
 
 from chainrule.algebra.expr import Index
 from chainrule.dims import Dim
@@ -26,10 +27,12 @@ class Reduction:
     """A term on its way: what its factors are, by their indices.
 
     scalars: factors that stand in front, with exponents.  labels: vectors, by index.  edges: matrices.
-    sizes: exponents of sizes; those that become means are used up.  identity: deltas of free indices.
+    sizes: exponents of sizes, coefficient: the number in front; what becomes a mean is used up.  identity: deltas of
+    free indices.
     """
 
     order: Order
+    coefficient: Fraction = Fraction(1)
     scalars: list[tuple[Node, Fraction]] = field(default_factory=list)
     labels: dict[Index, list[Vec]] = field(default_factory=dict)
     edges: list[Edge] = field(default_factory=list)
@@ -39,7 +42,6 @@ class Reduction:
     def reduce(self, bound: list[Index]) -> None:
         """Remove the bound indices, one by one."""
         bound = list(bound)
-        means = {d for d, e in self.sizes.items() if e == -1}
         labels, edges, scalars = self.labels, self.edges, self.scalars
         while True:
             self._merge()
@@ -52,7 +54,7 @@ class Reduction:
             bound.remove(index)
             mine = labels.pop(index, [])
             if degree[index] == 0:
-                scalars.append((self._total(index, mine, means), Fraction(1)))
+                scalars.append((self._total(index, mine), Fraction(1)))
                 continue
             touching = [e for e in edges if index in (e.start, e.end)]
             for e in touching:
@@ -62,9 +64,9 @@ class Reduction:
                 out = edge.other(index)
                 if out in bound and degree[out] == 1 and not mine and not labels.get(out):
                     bound.remove(out)
-                    scalars.append(self._matrix_total(edge, means))
+                    scalars.append(self._matrix_total(edge))
                     continue
-                labels.setdefault(out, []).append(self._leaf(edge, index, out, mine, means))
+                labels.setdefault(out, []).append(self._leaf(edge, index, out, mine))
                 continue
             first, second = touching
             a, b = first.other(index), second.other(index)
@@ -95,7 +97,7 @@ class Reduction:
                     edges.remove(e)
                 edges.append(Edge(start, end, *matrix_forms(forward, backward)))
 
-    def _leaf(self, edge: Edge, index: Index, out: Index, mine: list[Vec], means: set[Dim]) -> Vec:
+    def _leaf(self, edge: Edge, index: Index, out: Index, mine: list[Vec]) -> Vec:
         """Σ over a leaf: A v, or a sum over rows or columns."""
         if mine:
             col = tree.product([edge.leaving(out), self.order.joined([v.col for v in mine])])
@@ -103,9 +105,7 @@ class Reduction:
             return cheapest(col, row)
         dim, n = index[1], out[1]
         inner, turned = edge.leaving(out), edge.leaving(index)  # inner: rows are `out`
-        mean = isinstance(dim, str) and dim in means and self.sizes.get(dim) == -1
-        if mean:
-            self.sizes[dim] = Fraction(0)
+        mean = self._mean(dim)
         if mean or (inner.op != "sym" and turned.op != "sym"):
             what = "mean" if mean else "sum"
             if tree.cost(inner) <= tree.cost(turned):
@@ -119,24 +119,40 @@ class Reduction:
             return Vec(tree.transpose(row), row)
         return cheapest(tree.call("rowsum", (inner,), n, 1), row)
 
-    def _matrix_total(self, edge: Edge, means: set[Dim]) -> tuple[Node, Fraction]:
+    def _mean(self, *dims: Dim) -> bool:
+        """True where the sum over these axes is a mean: 1/size stands before it, and is used up."""
+        names = [d for d in dims if isinstance(d, str)]
+        count = prod(d for d in dims if isinstance(d, int))
+        if len(set(names)) < len(names) or any(self.sizes.get(d) != -1 for d in names):
+            return False
+        if 1 in dims or self.coefficient.denominator % count:
+            return False
+        self.sizes.update(dict.fromkeys(names, Fraction(0)))
+        self.coefficient *= count
+        return True
+
+    def _matrix_total(self, edge: Edge) -> tuple[Node, Fraction]:
         """Σ over all entries of a matrix: its squared norm, its mean, or its sum."""
         node = min(edge.forward, edge.backward, key=tree.cost)
         if node.op == "pow" and Fraction(str(node.data)) == 2:
             return Node("norm", (node.args[0],)), Fraction(2)
-        dims = [edge.start[1], edge.end[1]]
-        if len(set(dims)) == 2 and all(isinstance(d, str) and d in means and self.sizes.get(d) == -1 for d in dims):
-            self.sizes.update(dict.fromkeys(dims, Fraction(0)))
+        if self._mean(edge.start[1], edge.end[1]):
             return tree.call("mean", (node,), 1, 1), Fraction(1)
-        return tree.call("sum", (node,), 1, 1), Fraction(1)
+        options = [tree.call("sum", (node,), 1, 1)]
+        if node.op == "had" and len(node.args) == 2 and all(a.rows != 1 != a.cols for a in node.args):
+            first, second = node.args
+            options.append(tree.call("tr", (tree.product([first, tree.transpose(second)]),), 1, 1))
+            options.append(tree.call("tr", (tree.product([tree.transpose(first), second]),), 1, 1))
+        return min(options, key=tree.cost), Fraction(1)
 
-    def _total(self, index: Index, mine: list[Vec], means: set[Dim]) -> Node:
+    def _total(self, index: Index, mine: list[Vec]) -> Node:
         """Σ over an index that only vectors share: an inner product, or a sum."""
         dim = index[1]
         if len(mine) == 1:
             vec = mine[0]
-            if isinstance(dim, str) and dim in means and self.sizes.get(dim) == -1:
-                self.sizes[dim] = Fraction(0)
+            if vec.col.op == "call" and vec.col.data == "diag" and vec.col.args[0].cols != 1:
+                return tree.call("tr", vec.col.args, 1, 1)
+            if self._mean(dim):
                 best = min(vec.col, vec.row, key=tree.cost)
                 return tree.call("mean", (best,), 1, 1)
             left = tree.product([tree.ones(1, dim), vec.col])

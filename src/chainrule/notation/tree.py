@@ -36,6 +36,7 @@ __all__ = [
     "inlined",
     "iverson",
     "names_in",
+    "negated",
     "num",
     "ones",
     "option",
@@ -289,6 +290,22 @@ def sum_of(terms: list[tuple[int, Node]]) -> Node:
     rows = next((n.rows for _, n in ordered if n.rows != 1), 1)
     cols = next((n.cols for _, n in ordered if n.cols != 1), 1)
     return Node("sum", tuple(n for _, n in ordered), tuple(s for s, _ in ordered), rows, cols)
+
+
+def negated(node: Node) -> Node | None:
+    """The same with the other sign, without a sign before it: (m − y)/v for (y − m)/v. None where it has none."""
+    if node.op == "sum":
+        signs = node.data
+        assert isinstance(signs, tuple)
+        if -1 not in signs:
+            return None
+        return sum_of([(-s, a) for s, a in zip(signs, node.args, strict=True)])
+    if node.op in ("T", "diag", "div", "ediv", "had", "prod"):
+        for position, part in enumerate(node.args[: 1 if node.op in ("div", "ediv") else None]):
+            turned = negated(part)
+            if turned is not None:
+                return replace(node, args=(*node.args[:position], turned, *node.args[position + 1 :]))
+    return None
 
 
 def strength(node: Node) -> int:
