@@ -10,7 +10,7 @@ import torch
 from torch.nn import functional as F  # noqa: N812  (as everybody calls it)
 
 import chainrule as cr
-from chainrule.catalogue import CatalogueEntry, catalogue, symbols
+from chainrule.catalogue import CatalogueEntry, catalogue, summary, symbols
 from chainrule.library import entries
 
 Tensor = torch.Tensor
@@ -164,6 +164,53 @@ def test_large_logits_stay_finite_in_float32(name: str) -> None:
         finite = np.isfinite(wanted)
         assert np.isfinite(gradients[wrt][finite]).all(), (wrt, gradients[wrt], wanted)
         np.testing.assert_allclose(gradients[wrt][finite], wanted[finite], rtol=1e-3, atol=1e-5)
+
+
+# The backward pass of each function, with the literature's names: a change here is one that a reader of papers sees.
+BACKWARD = {
+    ("leaky_relu", "u"): "δ ∘ where(u > 0, 1, a)",
+    ("elu", "u"): "δ ∘ where(u > 0, 1, a exp(u))",
+    ("selu", "u"): "1.0507009873554805 (δ ∘ where(u > 0, 1, 1.6732632423543772 exp(u)))",
+    ("gelu", "u"): "δ ∘ (Φ + u ∘ φ)",
+    ("silu", "u"): "δ ∘ (z_ ∘ (1 − s) + s)",
+    ("mish", "u"): "δ ∘ (σ(u) ∘ (u − t ∘ z_) + t)",
+    ("log_sigmoid", "u"): "δ ∘ σ(−u)",
+    ("softsign", "u"): "δ ./ (1 + abs(u)).^2",
+    ("hard_sigmoid", "u"): "(δ ∘ (u > −3) ∘ (u < 3))/6",
+    ("hard_tanh", "u"): "δ ∘ (u > −1) ∘ (u < 1)",
+    ("hard_swish", "u"): "δ ∘ (h + (u ∘ (u > −3) ∘ (u < 3))/6)",
+    ("softmax", "t"): "p ∘ (δ − pᵀ δ)",
+    ("log_softmax", "t"): "δ − (1ᵀ δ) p",
+    ("attention", "V"): "Pᵀ Δ",
+    ("lstm_memory", "c"): "δ ∘ f",
+    ("lstm_output", "c"): "δ ∘ (o − t ∘ z_)",
+    ("huber", "p"): "minimum(maximum(p − y, −d), d)",
+    ("hinge", "p"): "−y ∘ (y ∘ p < 1)",
+    ("multiclass_svm", "S"): "M − Y ∘ rowsum(M)",
+    ("cosine", "a"): "(b/norm(b) − c a/norm(a))/norm(a)",
+    ("gaussian_nll", "m"): "(m − y) ./ v",
+    ("layer_norm", "X"): "r ∘ (G − X̂ ∘ rowmean(X̂ ∘ G) − rowmean(G))",
+    ("batch_norm", "X"): "r ∘ (G − X̂ ∘ colmean(X̂ ∘ G) − colmean(G))",
+    ("rms_norm", "X"): "r ∘ (G − X̂ ∘ rowmean(X̂ ∘ G))",
+    ("weight_norm", "v"): "(g δ − J_ u)/norm(v)",
+}
+
+
+@pytest.mark.parametrize(("name", "wrt"), BACKWARD, ids=[f"{n} by {w}" for n, w in BACKWARD])
+def test_the_backward_pass_is_written_so(name: str, wrt: str) -> None:
+    assert SHOWN[name].derivation.gradients[wrt].text == BACKWARD[name, wrt]
+
+
+@pytest.mark.parametrize(("name", "wrt"), BACKWARD, ids=[f"{n} by {w}" for n, w in BACKWARD])
+def test_the_backward_pass_is_read_back(name: str, wrt: str) -> None:
+    claim = f"∂J_/∂{wrt} = {BACKWARD[name, wrt]}"
+    assert cr.check(SHOWN[name].derivation.network, claim).ok
+
+
+def test_no_function_is_longer_than_in_the_literature() -> None:
+    count, short, longer = summary(list(SHOWN.values()))
+    assert longer == []
+    assert count == short == len(SHOWN)
 
 
 def test_sizes_are_counted_without_brackets() -> None:

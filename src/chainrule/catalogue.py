@@ -11,7 +11,7 @@ from chainrule.derivation import Derivation
 from chainrule.errors import UnknownNameError
 from chainrule.library import LibraryEntry, entries
 
-__all__ = ["CatalogueEntry", "catalogue", "symbols"]
+__all__ = ["CatalogueEntry", "catalogue", "summary", "symbols"]
 
 _SYMBOL = re.compile(r"\d+(?:\.\d+)?(?:e-?\d+)?|\w+|\./|\.\^|[^\s\w()\[\],]")
 
@@ -29,18 +29,18 @@ class CatalogueEntry:
 
     @cached_property
     def text(self) -> str:
-        """The sample call as a network: the value z, an upstream signal, and their product as the loss."""
+        """The sample call as a network: what the literature names, the value z_, and its product with the gradient at
+        z_, which is δ or Δ, as the loss J_.
+        """
         declared = "\n".join(self.entry.given)
         call = f"z_ = {self.entry.name}({', '.join(self.entry.parameters)})"
         shape = parse(f"{declared}\n{call}").dims["z_"]
-        if not shape:
-            return f"{declared}\n{call}\nJ_ = 1 z_"
-        rows, cols = (*shape, 1)[:2]
-        if cols == 1:
-            return f"{declared}\nconst δ : 1 × {rows}\n{call}\nJ_ = δ z_"
-        if rows == 1:
-            return f"{declared}\nconst δ : 1 × {cols}\n{call}\nJ_ = δ z_ᵀ"
-        return f"{declared}\nconst Δ : {rows} × {cols}\n{call}\nJ_ = sum(Δ ∘ z_)"
+        upstream, loss = "", "J_ = 1 z_"
+        if shape:
+            letter = "δ" if 1 in (*shape, 1)[:2] else "Δ"
+            upstream = f"const {letter} : {' × '.join(map(str, shape))}\n"
+            loss = {True: "J_ = sum(Δ ∘ z_)", False: "J_ = δᵀ z_" if shape[-1] == 1 else "J_ = δ z_ᵀ"}[letter == "Δ"]
+        return "\n".join([declared + "\n" + upstream.rstrip("\n"), *self.entry.where, call, loss])
 
     @cached_property
     def derivation(self) -> Derivation:
@@ -59,6 +59,15 @@ class CatalogueEntry:
         for name, formula in self.entry.literature:
             out.append((name, symbols(self.derivation.gradients[name].text), formula, symbols(formula)))
         return out
+
+
+def summary(found: list[CatalogueEntry]) -> tuple[int, int, list[tuple[str, str, int, int]]]:
+    """How many functions there are, how many of them are no longer than the literature in any formula that it gives,
+    and the formulas that are longer: (function, name, symbols, the literature's).
+    """
+    compared = [(f.entry.name, f.compared()) for f in found]
+    longer = [(n, wrt, own, size) for n, rows in compared for wrt, own, _, size in rows if own > size]
+    return len(found), len(found) - len({n for n, *_ in longer}), longer
 
 
 def catalogue(name: str | None = None) -> list[CatalogueEntry]:

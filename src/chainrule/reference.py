@@ -227,7 +227,7 @@ def _value(head: str) -> Any:
         record = FUNCTIONS[head]
         letters = ["x", "x2", "x3"][: record.arity]
         body = record.numpy.format(**{letter: letter for letter in letters})
-        _values[head] = eval(f"lambda {', '.join(letters)}: {body}", {"np": np, "erf": math.erf})
+        _values[head] = eval(f"lambda {', '.join(letters)}: {body}", {"np": np, "erf": math.erf, "erfc": math.erfc})
     return _values[head]
 
 

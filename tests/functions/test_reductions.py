@@ -78,7 +78,7 @@ FORMS = {
     "log-sum-exp, shifted by anything": (
         "param x : D\nconst c : scalar\nJ = c + log(sum(exp(x - c)))", "softmax(x)",
     ),
-    "elu": ("param x : D\nJ = sum(where(x > 0, x, exp(x) - 1))", "step(x) + iszero(step(x)) ∘ exp(x)"),
+    "elu": ("param x : D\nJ = sum(where(x > 0, x, exp(x) - 1))", "where(x > 0, 1, exp(x))"),
 }  # fmt: skip
 
 

@@ -13,8 +13,8 @@ from chainrule.calculus.partial import contribution, local_derivatives
 from chainrule.calculus.reverse import LARGE, relevant_equations
 from chainrule.dims import Dim
 from chainrule.simplify.engine import simplify
-from chainrule.simplify.factor import factored
 from chainrule.simplify.knowledge import Knowledge
+from chainrule.simplify.shortest import shortest
 
 __all__ = ["JacobianProgram", "jacobian"]
 
@@ -74,7 +74,7 @@ def jacobian(program: Program, of: str, wrt: str) -> JacobianProgram:
     result = simplify(result, knowledge)
     orientation = ("scalar", "column" if output.dims else "row", "matrix")[len(dims)] if len(dims) < 3 else "tensor"
     target = f"∂{of}/∂{wrt}"
-    expression = factored(result, final, knowledge, out, orientation)
+    expression = shortest(result, final, knowledge, out, orientation)
     out.define(Variable(target, dims, orientation, "gradient"), expression)
     return JacobianProgram(out, target, result, of, wrt)
 

@@ -15,8 +15,8 @@ from chainrule.algebra.program import Program, Variable, is_anonymous
 from chainrule.calculus.partial import contribution, local_derivatives
 from chainrule.dims import canonical_name
 from chainrule.simplify.engine import simplify
-from chainrule.simplify.factor import factored
-from chainrule.simplify.knowledge import LONGEST, Knowledge
+from chainrule.simplify.knowledge import Knowledge
+from chainrule.simplify.shortest import shortest, written_cost
 
 __all__ = ["Backward", "differentiate", "relevant_equations"]
 
@@ -139,21 +139,8 @@ def _length(program: Program, found: Backward) -> float:
     knowledge = Knowledge(program)
     knowledge.program = found.program
     names = (*found.signals, *found.gradients.values())
-    return sum(_written(found.program, knowledge, n) for n in names)
-
-
-def _written(program: Program, knowledge: Knowledge, name: str) -> float:
-    """The weight of a right-hand side with its brackets written out, however long they are."""
-    value = program.equations[name].value
-    if not isinstance(value, dict):
-        return 1.0
-    total = knowledge.cost(value)
-    for factors, _ in value:
-        for atom, _ in factors:
-            for inner in atom_variables(atom):
-                if is_anonymous(inner) and knowledge.name_weight(inner) >= LONGEST:
-                    total += _written(program, knowledge, inner) - knowledge.name_weight(inner)
-    return total
+    values = [found.program.equations[n].value for n in names]
+    return sum(written_cost(found.program, knowledge, v) if isinstance(v, dict) else 1.0 for v in values)
 
 
 def _backward(program: Program, loss: str, wrt: list[str], forks: frozenset[str], given: Mapping[str, str]) -> Backward:
@@ -186,7 +173,7 @@ def _backward(program: Program, loss: str, wrt: list[str], forks: frozenset[str]
             orientation = "row" if len(own.dims) == 1 else own.orientation
             out.define(
                 Variable(signal, own.dims, orientation, "signal"),
-                factored(adjoint, own.indices, knowledge, out, orientation),
+                shortest(adjoint, own.indices, knowledge, out, orientation),
             )
             result.signals[signal] = name
             adjoint = variable(signal, own.indices)
@@ -218,7 +205,7 @@ def _gradient(result: Backward, name: str, adjoint: Expr, knowledge: Knowledge) 
     gradient = f"∂{result.loss}/∂{name}"
     result.program.define(
         Variable(gradient, variable_.dims, variable_.orientation, "gradient"),
-        factored(adjoint, variable_.indices, knowledge, result.program, variable_.orientation),
+        shortest(adjoint, variable_.indices, knowledge, result.program, variable_.orientation),
     )
     result.gradients[name] = gradient
 

@@ -22,6 +22,8 @@ def _lines(found: CatalogueEntry) -> list[Line]:
     lines: list[Line] = [[(entry.text.removeprefix("def "), "bold"), (f"   {entry.source}", "dim")]]
     derivation = found.derivation
     formulas = (*derivation.signals.values(), *derivation.gradients.values())
+    if entry.where:
+        lines.append([(f"  where {'; '.join(entry.where)}", "dim")])
     lines += [[("  " + f.symbol, "cyan"), (" = ", ""), (f.text, "")] for f in formulas]
     lines.append([(f"  {found.size} symbols", "dim")])
     for name, own, formula, size in found.compared():
@@ -42,12 +44,13 @@ def library(name: str | None, form: str) -> None:
       chainrule library
       chainrule library layer_norm
     """
-    from chainrule.catalogue import catalogue
+    from chainrule.catalogue import catalogue, summary
 
     found = catalogue(name)
     if form == "json":
         data = [
             {"name": f.entry.name, "definition": f.entry.text, "source": f.entry.source, "size": f.size,
+             "where": list(f.entry.where),
              "signals": {s.name: s.text for s in f.derivation.signals.values()},
              "gradients": {n: g.text for n, g in f.derivation.gradients.items()},
              "literature": [{"wrt": n, "size": own, "formula": text, "literature_size": size}
@@ -55,4 +58,11 @@ def library(name: str | None, form: str) -> None:
         ]  # fmt: skip
         sys.stdout.write(json.dumps(data, ensure_ascii=False, indent=2) + "\n")
         return
-    show([line for f in found for line in _lines(f)])
+    lines = [line for f in found for line in _lines(f)]
+    if name is None:
+        count, short, longer = summary(found)
+        told = (
+            "; longer: " + ", ".join(f"{n} by {w} ({own}, not {size})" for n, w, own, size in longer) if longer else ""
+        )
+        lines.append([(f"{count} functions, {short} no longer than in the literature{told}", "bold")])
+    show(lines)

@@ -1,7 +1,8 @@
 """The library: composite functions as definitions in the whiteboard language, so that derivatives are found.
 
 One `.net` file per family. A definition is one line; the comment block above it, if there is one, says where it is
-from, how a sample call is declared, and what the literature has as its derivative, for comparison:
+from, how a sample call is declared, what the literature gives a name to, and what it has as the derivative, for
+comparison (δ or Δ is the gradient at the value of the function, of the same shape):
 
     # leaky_relu: Maas, Hannun and Ng 2013
     #   given: input u : n; const a : scalar
@@ -26,7 +27,9 @@ _ABOVE = re.compile(r"((?:^#[^\n]*\n)+)\Z", re.MULTILINE)
 
 @dataclass(frozen=True, slots=True)
 class LibraryEntry:
-    """A definition. given: declarations of a sample call, in the language.  literature: name -> derivative, as text."""
+    """A definition. given: declarations of a sample call, in the language.  where: equations that name what the
+    literature names.  literature: name -> derivative, as text.
+    """
 
     name: str
     parameters: tuple[str, ...]
@@ -35,6 +38,7 @@ class LibraryEntry:
     source: str = ""
     given: tuple[str, ...] = ()
     literature: tuple[tuple[str, str], ...] = ()
+    where: tuple[str, ...] = ()
 
 
 @lru_cache(maxsize=1)
@@ -47,25 +51,28 @@ def _entries() -> dict[str, LibraryEntry]:
             line = text[match.start() : stop if stop >= 0 else len(text)]
             parameters = tuple(p.strip() for p in match.group(2).split(","))
             above = _ABOVE.search(text[: match.start()])
-            source, given, literature = _read(match.group(1), above.group(1) if above else "")
             found[match.group(1)] = LibraryEntry(
-                match.group(1), parameters, line, path.stem, source, given, literature
-            )  # fmt: skip
+                match.group(1), parameters, line, path.stem, *_read(match.group(1), above.group(1) if above else "")
+            )
     return found
 
 
-def _read(name: str, block: str) -> tuple[str, tuple[str, ...], tuple[tuple[str, str], ...]]:
+def _read(name: str, block: str) -> tuple[str, tuple[str, ...], tuple[tuple[str, str], ...], tuple[str, ...]]:
+    """Source, given, literature and where of the comment block above a definition."""
     source, literature = "", []
     given: tuple[str, ...] = ()
+    where: tuple[str, ...] = ()
     for line in block.splitlines():
         key, _, value = line.lstrip("# ").partition(":")
         if key == name:
             source = value.strip()
         elif key == "given":
             given = tuple(part.strip() for part in value.split(";"))
+        elif key == "where":
+            where = tuple(part.strip() for part in value.split(";"))
         elif key.startswith("literature "):
             literature.append((key.removeprefix("literature "), value.strip()))
-    return source, given, tuple(literature)
+    return source, given, tuple(literature), where
 
 
 def entries() -> dict[str, LibraryEntry]:

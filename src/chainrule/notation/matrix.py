@@ -7,6 +7,7 @@ index notation, honestly.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 
 from chainrule.algebra.expr import Expr, Index, Monomial, Rational, free
@@ -19,8 +20,12 @@ from chainrule.notation.order import Order
 from chainrule.notation.reduction import Reduction
 from chainrule.notation.scalars import with_scalars
 from chainrule.notation.tree import Node
+from chainrule.simplify.masks import extremum
 
 __all__ = ["Irreducible", "MatrixNotation"]
+
+COMPARED = {"step": ">", "nonneg": ">=", "iszero": "=="}  # masks are written as what they say
+OPPOSITE = {">": "<=", ">=": "<", "<": ">=", "<=": ">"}
 
 
 class MatrixNotation(Names):
@@ -149,6 +154,10 @@ class MatrixNotation(Names):
         self, head: str, name: tuple[tuple[str, int], ...], indices: tuple[Index, ...], e: Fraction, work: Reduction
     ) -> None:
         """A function of several arguments, as a factor."""
+        known = extremum(self.program, (head, name, indices))
+        if known is not None:
+            head, (a, at_a), (b, at_b) = known
+            name, indices = ((a, len(at_a)), (b, len(at_b))), (*at_a, *at_b)
         distinct = tuple(dict.fromkeys(indices))
         if len(distinct) == 0:
             nodes = tuple(self.scalar_of(n) for n, _ in name)
@@ -192,6 +201,10 @@ class MatrixNotation(Names):
 
 
 def _applied(head: str, node: Node) -> Node:
+    if head == "iszero" and node.op == "rel" and node.data in OPPOSITE:
+        return replace(node, data=OPPOSITE[str(node.data)])
+    if head in COMPARED:
+        return tree.compared(node, COMPARED[head])
     return node if head == "" else Node("fn", (node,), head, node.rows, node.cols)
 
 

@@ -146,6 +146,25 @@ def equal(left: Node, right: Node) -> Node:
     return Node("rel", (left, right), "=")
 
 
+def compared(node: Node, sign: str) -> Node:
+    """node > 0, with what is taken away on the other side: a − b > 0 is a > b, 6 − v > 0 is v < 6."""
+    signs = node.data if node.op == "sum" else (1,)
+    assert isinstance(signs, tuple)
+    terms = list(zip(signs, node.args if node.op == "sum" else (node,), strict=True))
+    left = [(1, a) for s, a in terms if s > 0 and a.op != "num"]
+    right = [(1, a) for s, a in terms if s < 0 and a.op != "num"]
+    for s, a in terms:
+        if a.op == "num":  # u + 3 > 0 is u > −3
+            value = Fraction(str(a.data)) * s
+            side, own = (right, -value) if left else (left, value)
+            side.append((1 if own > 0 else -1, num(abs(own))))
+    if (left and left[0][1].op == "num" and len(left) == 1) or not left:
+        left, right = right, left or [(1, num(0))]
+        sign = {">": "<", ">=": "<="}.get(sign, sign)
+    shape = (node.rows, node.cols)
+    return Node("rel", (sum_of(left), sum_of(right or [(1, num(0))])), sign, *shape)
+
+
 def worded(node: Node, text: str) -> Node:
     """A formula that text writes as somebody wrote it."""
     return Node("worded", (node,), text, node.rows, node.cols)
@@ -338,7 +357,7 @@ def cost(node: Node) -> float:
            "partial": 0.4}.get(node.op, 0.0)  # fmt: skip
     if node.op == "at":
         own = 0.9 + 0.2 * len(names_in(node))
-    if node.op == "ediv":
+    if node.op in ("ediv", "rel"):
         own = 0.5
     if node.op in ("sum", "had"):
         own = 0.3 * (len(node.args) - 1) + 0.3 * (

@@ -14,6 +14,7 @@ from chainrule.algebra.expr import Atom, Expr, Factor, Index, Monomial, Rational
 from chainrule.functions import FUNCTIONS
 from chainrule.simplify.affine import use_affine
 from chainrule.simplify.knowledge import Application, Knowledge, Relation, SumDefinition
+from chainrule.simplify.masks import simplify_masks
 from chainrule.simplify.matrices import simplify_matrices
 from chainrule.simplify.relations import simplify_relations
 
@@ -113,7 +114,7 @@ def _name_products(key: Monomial, knowledge: Knowledge) -> Outcome | None:
     tried: set[tuple[str, tuple[Index, ...]]] = set()
     for head_name in present:
         for relation in table.get(head_name, ()):
-            if relation.name == knowledge.blocked:
+            if relation.name in knowledge.blocked:
                 continue
             if len(relation.heads & present) < min(2, len(relation.heads)) and not _worth_alone(relation, knowledge):
                 continue
@@ -219,14 +220,16 @@ def _name_sums(key: Monomial, knowledge: Knowledge) -> Outcome | None:
             out = _match_sum(definition, key)
             if out is not None:
                 saved = knowledge.cost({key: 1}) - knowledge.cost(out)
-                if saved > -0.8:  # a name for a sum also where a size comes with it: Σₖ xₖ = n m lets means cancel
+                sizes = all(atom[0] in ("#", "n") for atom, _ in definition.factors if not atom[2])
+                if saved > (-0.8 if sizes else 0):  # also where a size comes with it: Σₖ xₖ = n m lets means cancel
                     return out, definition.name
     return None
 
 
 def _match_sum(definition: SumDefinition, key: Monomial) -> Expr | None:
     factors, bound = key
-    scalars = [f for f in definition.factors if f[0][0] in ("#", "n")]
+    # Σₖ aₖ bₖ is c ‖a‖ ‖b‖ for c = Σₖ aₖ bₖ/(‖a‖ ‖b‖); but from c = s Σₖ aₖ it is never c/s, for s may be 0.
+    scalars = [f for f in definition.factors if f[0][0] in ("#", "n") or (not f[0][2] and f[1] < 0)]
     if len(definition.bound) > len(bound) or len(definition.factors) - len(scalars) > len(factors):
         return None
     pattern_bound = set(definition.bound)
@@ -312,9 +315,17 @@ def _relations(key: Monomial, knowledge: Knowledge) -> Outcome | None:
     return simplify_relations(key)
 
 
+def _masks(key: Monomial, knowledge: Knowledge) -> Outcome | None:
+    """sgn(relu(x)) = [x > 0], m where(m, a, b) = m a, x sgn(x) = |x|."""
+    return simplify_masks(key, knowledge.program) if knowledge.masks else None
+
+
 RULES = (
     Rule("matrix facts", "X⁻¹ X = I; QᵀQ = I for Q orthogonal; Aᵀ = A for A symmetric", _matrices),
     Rule("idempotent", "sgn(h)² = sgn(h) and sgn(h) h = h where h ≥ 0; a mask times itself is itself", _signs),
+    Rule(
+        "mask", "a comparison of what is clipped, a branch under its own mask, x sgn(x) = |x|: entry by entry", _masks
+    ),
     Rule("name of a product", "a product that an equation defines is written with its name", _name_products),
     Rule("name of a sum", "a sum that an equation defines is written with its name", _name_sums),
     Rule("index relation", "Σₖ 1[k = i + a] = 1 where i + a is a position; relations of relations", _relations),

@@ -22,10 +22,12 @@ from chainrule.algebra.expr import (
     monomial,
     number,
     rename,
+    single,
 )
 from chainrule.algebra.program import Program, Variable
 from chainrule.algebra.relations import CONSTANTS, INDICATORS
 from chainrule.simplify.knowledge import Knowledge
+from chainrule.simplify.masks import complement_of, seen
 
 __all__ = ["factored"]
 
@@ -98,6 +100,9 @@ def _by_group(
     expression: Expr, indices: tuple[Index, ...], knowledge: Knowledge, program: Program, orientation: str
 ) -> Expr:
     """The largest factor that some of the terms share, if any."""
+    chosen_ = _by_mask(expression, indices, knowledge, program, orientation) if knowledge.masks else None
+    if chosen_ is not None:
+        return chosen_
     done_ = _by_chunk(expression, indices, knowledge, program, orientation)
     if done_ is not None or len(expression) < 3:
         return done_ if done_ is not None else expression
@@ -119,6 +124,61 @@ def _by_group(
     if len(done) != 1:
         return expression
     return add(done, factored(rest, indices, knowledge, program, orientation))
+
+
+def _by_mask(
+    expression: Expr, indices: tuple[Index, ...], knowledge: Knowledge, program: Program, orientation: str
+) -> Expr | None:
+    """m a + (1 − m) b is where(m, a, b), for a mask m."""
+    for factors, _ in expression:
+        for atom, exponent in factors:
+            mask = complement_of(program, atom) if exponent == 1 else None
+            if mask is None:
+                continue
+            other = seen(program, mask)
+            there: Expr = {}
+            elsewhere: Expr = {}
+            rest: Expr = {}
+            for (own, bound), value in expression.items():
+                if (atom, 1) in own:
+                    left, side = atom, elsewhere
+                else:
+                    left = next((a for a, e in own if e == 1 and a in (mask, other)), atom)
+                    side = rest if left is atom else there
+                kept = [f for f in own if f[0] != left or side is rest]
+                side[tuple(kept), bound] = value
+            if not there or not elsewhere:
+                continue
+            names, places = [str(mask[1])], [mask[2]]
+            for side in (there, elsewhere):
+                side = add({}, *(monomial(v, *k) for k, v in side.items()))
+                done = _branch(side, mask[2], indices, knowledge, program, orientation)
+                if done is None:
+                    return None
+                names.append(done[0])
+                places.append(done[1])
+            pairs = tuple((name, len(ix)) for name, ix in zip(names, places, strict=True))
+            choice: Atom = ("where", pairs, tuple(i for ix in places for i in ix))
+            return add(monomial(1, [(choice, 1)], ()), factored(rest, indices, knowledge, program, orientation))
+    return None
+
+
+def _branch(
+    side: Expr, own: tuple[Index, ...], indices: tuple[Index, ...], knowledge: Knowledge, program: Program,
+    orientation: str,
+) -> tuple[str, tuple[Index, ...]] | None:  # fmt: skip
+    """A name for a branch over the mask's indices, or over none."""
+    occurring = {i for (fs, _) in side for (_, _, ix), _ in fs for i in ix if i[0] < 0}
+    if occurring and occurring != set(own):
+        return None
+    term = single(side)
+    if term is not None and term[1] == 1 and not term[0][1] and len(term[0][0]) == 1 and term[0][0][0][1] == 1:
+        (head, name, places), _ = term[0][0][0]
+        if head == "" and isinstance(name, str) and len(set(places)) == len(places):
+            return name, places
+    inner = factored(side, indices, knowledge, program, orientation)
+    ((((_, name, places), _),), _) = next(iter(_bracket(inner, indices, program, orientation)))
+    return str(name), places
 
 
 def _by_chunk(

@@ -14,6 +14,7 @@ from chainrule.algebra.expr import Atom, Expr, Factor, Index, Rational, is_const
 from chainrule.algebra.program import Equation, Program, is_anonymous
 from chainrule.algebra.relations import INDICATORS
 from chainrule.functions import FUNCTIONS
+from chainrule.simplify.masks import has_masks
 from chainrule.simplify.matrices import has_matrices
 
 __all__ = ["LONGEST", "Application", "Knowledge", "Relation", "SumDefinition"]
@@ -68,7 +69,8 @@ class Knowledge:
         self.memory: dict[object, tuple[Expr, Any, str]] = {}  # term -> what it becomes, the rule, what justifies it
         self.record: list[Application] | None = None  # filled while somebody wants to see the steps
         self.matrices = has_matrices(program)  # whether the rules of `chainrule.simplify.matrices` can apply
-        self.blocked: str | None = None  # a name that no rule may bring in, while its own facts are being found
+        self.masks = has_masks(program)  # and those of `chainrule.simplify.masks`
+        self.blocked: frozenset[str] = frozenset()  # names that no rule may bring in: that whose facts are being found
         for equation in program:
             self.add(equation)
 
@@ -121,14 +123,17 @@ class Knowledge:
             self.weights[name] = 4.0  # while it is being found
             equation = self.program.equations.get(name)
             known = 1.0
+            value = equation.value if equation is not None else None
             spelled = getattr(equation.source, "args", None) if equation is not None else None
-            if spelled is not None and all(argument in self.program.variables for argument in spelled):
+            ((factors, _), coefficient) = (
+                next(iter(value.items()), (((), ()), 0)) if isinstance(value, dict) else (((), ()), 0)
+            )
+            if isinstance(value, dict) and len(value) == len(factors) == coefficient == 1 and factors[0][1] == 1:
+                known = self.weight(factors[0][0]) - 0.1  # one spelling for exp(θ) and the name that it has
+            elif spelled is not None and all(argument in self.program.variables for argument in spelled):
                 known = 0.6 + sum(self.name_weight(argument) for argument in spelled)  # read as a call: softmax(x)
-            elif equation is not None and isinstance(equation.value, dict):
-                known = min(LONGEST, self.cost(equation.value))
-                ((factors, _), coefficient) = next(iter(equation.value.items()), (((), ()), 0))
-                if len(equation.value) == len(factors) == coefficient == 1 and factors[0][1] == 1:
-                    known = self.weight(factors[0][0]) - 0.1  # one spelling for exp(θ) and the name that it has
+            elif isinstance(value, dict):
+                known = min(LONGEST, self.cost(value))
             self.weights[name] = known
         return known
 
@@ -204,7 +209,7 @@ class Knowledge:
                 old = variable.indices[position]
                 summed = rename(value, {old: (10_000, old[1])}, [(10_000, old[1])])
                 outer = (self.blocked, self.memory, self.record)
-                self.blocked, self.memory, self.record = name, {}, None
+                self.blocked, self.memory, self.record = self.blocked | {name}, {}, None
                 reduced = simplify_terms(summed, self)
                 self.blocked, self.memory, self.record = outer
                 if is_constant(reduced):

@@ -182,8 +182,9 @@ def _assemble(
     rows = chunk_lines(plan, spelling)
     lines = ["import numpy as np"]
     helpers = dict.fromkeys(text for node in plan.steps if node.op == "opaque" for text in helper_of(node))
-    if any("(erf," in line for line in body):
-        lines.insert(0, "from math import erf\n")
+    scalar = [name for name in ("erf", "erfc") if any(f"({name}," in line for line in body)]
+    if scalar:
+        lines.insert(0, f"from math import {', '.join(scalar)}\n")
     if workspace:
         lines.insert(0, "import threading\n")
         trailing = "," if len(order) == 1 else ""

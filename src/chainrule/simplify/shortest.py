@@ -1,0 +1,106 @@
+"""The shortest of several equal forms, compared after factoring: with the name of a product, or with the product.
+
+A name that folds a product may hide what the rest has in common with it: o ∘ tanh(c) as h hides o ∘ (1 − tanh(c)²), and
+shows o − h ∘ tanh(c). Neither is shorter in general, so both are worked out. `shortest` gives the form that takes less
+reading; what only the others needed is removed from the program again.
+"""
+
+from __future__ import annotations
+
+from chainrule.algebra.expr import Expr, Index, atom_variables, rename, substitute, variables
+from chainrule.algebra.program import Program, is_anonymous
+from chainrule.simplify.engine import simplify
+from chainrule.simplify.factor import factored
+from chainrule.simplify.knowledge import LONGEST, Knowledge
+
+__all__ = ["shortest", "written_cost"]
+
+TRIES = 3  # names that are written out, one at a time
+LARGEST = 12  # terms of an expression for which that is tried
+
+
+def shortest(
+    expression: Expr, indices: tuple[Index, ...], knowledge: Knowledge, program: Program, orientation: str
+) -> Expr:
+    """An equal expression, factored; brackets are defined in `program`."""
+    best = factored(expression, indices, knowledge, program, orientation)
+    if not 1 < len(expression) <= LARGEST:
+        return best
+    least: float | None = None
+    for name in _foldable(expression, knowledge, program):
+        if least is None:
+            least = written_cost(program, knowledge, best)
+        longer = _without(expression, name, knowledge, program)
+        if longer is None:
+            continue
+        mark = set(program.equations)
+        other = factored(longer, indices, knowledge, program, orientation)
+        cost = written_cost(program, knowledge, other)
+        if cost < least - 1e-9:
+            best, least = other, cost
+        _tidy(program, mark, best)
+    return best
+
+
+def _foldable(expression: Expr, knowledge: Knowledge, program: Program) -> list[str]:
+    """Names of products that share something with the rest of the expression."""
+    occurring = variables(expression)
+    found = []
+    for name in occurring:
+        value = program.expression(name)
+        if value is None or len(value) != 1 or is_anonymous(name):
+            continue
+        ((factors, bound), _) = next(iter(value.items()))
+        if bound or len(factors) < 2 or program.variables[name].kind in ("signal", "gradient"):
+            continue
+        if set(variables(value)) & (occurring.keys() - {name}):
+            found.append(name)
+    return found[:TRIES]
+
+
+def _without(expression: Expr, name: str, knowledge: Knowledge, program: Program) -> Expr | None:
+    """The expression with the product for its name, simplified as if there were no name; None if nothing changes."""
+    value, own = program.expression(name), program.variables[name].indices
+    assert value is not None
+
+    def put(at: tuple[Index, ...]) -> Expr:
+        return rename(value, dict(zip(own, at, strict=True)))
+
+    try:
+        written = substitute(expression, name, put)
+    except ValueError:
+        return None
+    outer = (knowledge.blocked, knowledge.memory, knowledge.record)
+    knowledge.blocked, knowledge.memory, knowledge.record = outer[0] | {name}, {}, None
+    try:
+        return simplify(written, knowledge)
+    finally:
+        knowledge.blocked, knowledge.memory, knowledge.record = outer
+
+
+def _tidy(program: Program, before: set[str], chosen: Expr) -> None:
+    """Remove the anonymous names that were defined since `before` and that the chosen form does not use."""
+    needed: set[str] = set()
+    pending = [*variables(chosen)]
+    while pending:
+        name = pending.pop()
+        if name in needed or name not in program.equations:
+            continue
+        needed.add(name)
+        pending += program.equations[name].arguments
+    for name in [n for n in program.equations if n not in before and n not in needed]:
+        del program.equations[name], program.variables[name]
+
+
+def written_cost(program: Program, knowledge: Knowledge, value: Expr) -> float:
+    """The weight of an expression with its brackets written out, however long they are."""
+    total = knowledge.cost(value)
+    for factors, _ in value:
+        for atom, _ in factors:
+            for inner in atom_variables(atom):
+                if is_anonymous(inner) and knowledge.name_weight(inner) >= LONGEST:
+                    own = program.expression(inner)
+                    total += (1.0 if own is None else written_cost(program, knowledge, own)) - knowledge.name_weight(
+                        inner
+                    )
+    return total
