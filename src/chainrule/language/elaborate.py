@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import contextlib
 import difflib
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from functools import cache
 
 from chainrule.algebra.expr import Index, free, free_indices, rename, single
 from chainrule.algebra.program import Program, Variable, is_anonymous
@@ -66,10 +68,15 @@ def offer_names(program: Program) -> None:
     """Add anonymous names that formulas may use: softmax(x) where exp(x) and its sum are there, and their like."""
     elaborator = _in_names_of(program)
     elaborator.offer_names()
-    applied = {n: None for e in program if isinstance(e.value, dict) for f, _ in e.value for (h, n, _), _ in f if h}
-    for argument in applied:
-        if isinstance(argument, str) and argument in program.variables and not is_anonymous(argument):
-            for function in sorted(definition_names()):
+    applied: dict[str, set[str]] = {}
+    for equation in program:
+        for factors, _ in equation.value if isinstance(equation.value, dict) else ():
+            for (head, argument, _), _ in factors:
+                if head and isinstance(argument, str) and argument in program.variables:
+                    applied.setdefault(argument, set()).add(head)
+    for argument, heads in applied.items():
+        for function in sorted(definition_names()):
+            if heads_of(function) & heads:
                 elaborator.recognise(function, argument)
 
 
@@ -88,6 +95,15 @@ def _in_names_of(program: Program) -> _Elaborator:
         ):
             elaborator.known.setdefault(frozenset(equation.value.items()), equation.name)
     return elaborator
+
+
+@cache
+def heads_of(function: str) -> frozenset[str]:
+    """The primitive functions that a library function of one argument uses; none where it takes more."""
+    text = definition_text(function)
+    if "," in text.split(")")[0]:
+        return frozenset()
+    return frozenset(re.findall(r"\w+(?=\()", text.split("=", 1)[1])) & FUNCTIONS.keys()
 
 
 class _Elaborator(Calls):
@@ -163,8 +179,6 @@ class _Elaborator(Calls):
 
         `unshifted`: what it is shown as a function of, where the product has as many exponentials above as below.
         """
-        if is_anonymous(argument) and unshifted is None:
-            return
         before = dict(self.program.equations)
         known = dict(self.known)
         self.scopes.append({argument: replace(self.variable_value(argument), text=unshifted or argument)})
@@ -186,8 +200,10 @@ class _Elaborator(Calls):
         """Where an anonymous name is `function(argument)`, let it be read so. Nothing is added to the program."""
         before, known = dict(self.program.equations), dict(self.known)
         value: Value | None = None
+        self.scopes.append({argument: replace(self.variable_value(argument), text=argument)})
         with contextlib.suppress(ChainruleError):
             value = self.expr(ast.Call(function, (ast.Name(argument),)))
+        self.scopes.pop()
         self.known = known
         for name in [n for n in self.program.equations if n not in before]:
             del self.program.equations[name], self.program.variables[name]

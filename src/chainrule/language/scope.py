@@ -15,6 +15,7 @@ from typing import Any
 from chainrule.algebra.expr import (
     Expr,
     Index,
+    add,
     bare,
     constant,
     free,
@@ -34,7 +35,18 @@ from chainrule.language import ast
 from chainrule.language.values import Value, add_values, matrix_product, orientation_of
 from chainrule.library import definition_names
 
-__all__ = ["BUILTINS", "Call", "Scope", "bare_name", "is_bare", "is_numeric", "known_functions", "squeeze", "within"]
+__all__ = [
+    "BUILTINS",
+    "Call",
+    "Scope",
+    "bare_name",
+    "is_bare",
+    "is_numeric",
+    "known_functions",
+    "squeeze",
+    "unscaled",
+    "within",
+]
 
 # Functions that are neither elementwise records nor definitions: they say how axes are treated.
 BUILTINS = frozenset(
@@ -165,6 +177,13 @@ class Scope:
         inner = rename(expr, to_own)
         key = frozenset(inner.items())
         name = self.known.get(key)
+        if name is None and len(own) == 2:  # A − U V and its transpose have one name, whichever came first
+            turned = occurring[::-1]
+            own_turned = free([i[1] for i in turned])
+            other = rename(expr, dict(zip(turned, own_turned, strict=True)))
+            name = self.known.get(frozenset(other.items()))
+            if name is not None or leans(inner) < 0:
+                occurring, own, inner, key = turned, own_turned, other, frozenset(other.items())
         if name is None:
             name = self.program.fresh_name()
             kind = orientation_of(len(own))
@@ -213,6 +232,10 @@ class Scope:
     def elementwise(self, head: str, argument: Value) -> Value:
         if not argument.expr:
             argument = replace(argument, expr=constant(0))
+        whole = unscaled(argument.expr) if head == "erf" else None
+        if whole is not None:
+            cdf = self.elementwise("normal_cdf", replace(argument, expr=whole))
+            return replace(cdf, expr=add(scale(cdf.expr, 2), constant(-1)))
         if argument.orientation == "identity":
             raise DimensionError(f"the size of I is not known inside {head}", "eye(D)", argument.span)
         inner = self.name_for(argument.expr, argument.orientation, argument.text)
@@ -275,6 +298,26 @@ class Scope:
         if name in self.program.variables and "one-hot" in self.program.variables[name].facts:
             return value
         return None
+
+
+def unscaled(expr: Expr) -> Expr | None:
+    """x where the expression is x/√2, for erf(x/√2) = 2 Φ(x) − 1; else None."""
+    term = single(expr)
+    root = (("n", 2, ()), Fraction(-1, 2))
+    if term is None or root not in term[0][0]:
+        return None
+    (factors, bound), coefficient = term
+    return {(tuple(f for f in factors if f != root), bound): coefficient}
+
+
+def leans(expr: Expr) -> int:
+    """Positive where the rows of a matrix are rows of what it is made of, negative where it looks like a transpose."""
+    total = 0
+    for factors, _ in expr:
+        for (_, _, indices), _ in factors:
+            if len(indices) == 2:
+                total += sum(1 if i[0] == -1 - place else -1 for place, i in enumerate(indices) if i[0] < 0)
+    return total
 
 
 def check_number_power(value: Value, exponent: Fraction) -> None:

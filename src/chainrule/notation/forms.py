@@ -6,7 +6,7 @@ a column and a row that meet before a matrix does.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 from chainrule.algebra.expr import Index
@@ -18,6 +18,7 @@ __all__ = [
     "Edge",
     "Irreducible",
     "Vec",
+    "applied",
     "cheapest",
     "inverted",
     "is_inverse",
@@ -28,6 +29,9 @@ __all__ = [
     "scaled",
     "shape_of",
 ]
+
+COMPARED = {"step": ">", "nonneg": ">=", "iszero": "=="}  # masks are written as what they say
+OPPOSITE = {">": "<=", ">=": "<", "<": ">=", "<=": ">"}
 
 
 class Irreducible(Exception):
@@ -139,3 +143,12 @@ def matrix_forms(forward: Node, backward: Node) -> tuple[Node, Node]:
         turned_b if tree.cost(turned_b) < tree.cost(forward) - 0.6 else forward,
         turned_f if tree.cost(turned_f) < tree.cost(backward) - 0.6 else backward,
     )
+
+
+def applied(head: str, node: Node) -> Node:
+    """An elementwise function of a formula; a mask is a comparison."""
+    if head == "iszero" and node.op == "rel" and node.data in OPPOSITE:
+        return replace(node, data=OPPOSITE[str(node.data)])
+    if head in COMPARED:
+        return tree.comparison(node, COMPARED[head])
+    return node if head == "" else Node("fn", (node,), head, node.rows, node.cols)

@@ -10,9 +10,11 @@ from chainrule.algebra.program import Operation, Program, is_anonymous
 from chainrule.dims import display_name
 from chainrule.functions.operations import defined_by
 from chainrule.notation import tree
+from chainrule.notation.forms import applied
 from chainrule.notation.offsets import has_offsets, place_relations, relation_node
 from chainrule.notation.text import number_text, to_text
 from chainrule.notation.tree import Node
+from chainrule.simplify.masks import extremum
 
 __all__ = ["in_order", "index_node", "index_text", "letters_for", "summed_letters"]
 
@@ -131,6 +133,10 @@ def _atom(program: Program, atom: Atom, names: dict[Index, str], taken: Set[str]
     if head == "δ":
         return tree.iverson(names[indices[1]], names[indices[0]]), False
     if isinstance(name, tuple):
+        known = extremum(program, atom)
+        if known is not None:
+            head, (a, at_a), (b, at_b) = known
+            name, indices = ((a, len(at_a)), (b, len(at_b))), (*at_a, *at_b)
         nodes, start = [], 0
         for argument, arity in name:
             nodes.append(_variable(program, argument, indices[start : start + arity], names, taken)[0])
@@ -138,7 +144,7 @@ def _atom(program: Program, atom: Atom, names: dict[Index, str], taken: Set[str]
         return tree.call(head, tuple(nodes), 1, 1), False
     node, compound = _variable(program, str(name), indices, names, taken)
     if head:
-        return Node("fn", (node,), head), False
+        return applied(head, node), False
     return node, compound
 
 

@@ -33,6 +33,7 @@ __all__ = ["inner_mathml", "name_parts", "name_to_mathml", "partial_to_mathml", 
 
 ACCENT_SIGNS = {"hat": "^", "bar": "¯", "tilde": "~", "dot": "˙"}
 FENCES = {"norm": "‖", "abs": "|"}  # functions that are written as bars around their argument
+LETTERS = {"normal_cdf": "Φ", "normal_pdf": "φ"}  # text has a word for them, since Φ and φ may be the user's names
 TIMES = '<mo lspace="0" rspace="0.12em">&#x2062;</mo>'  # invisible; a hair of space keeps the factors apart
 WIDE_TIMES = TIMES.replace("0.12em", "0.22em")  # beside fractions and before words
 COMMA = '<mo separator="true">,</mo>'
@@ -312,7 +313,7 @@ def _call(node: Node) -> str:
     if name in FENCES and len(node.args) == 1:
         return _fenced(inner_mathml(node.args[0]), _is_tall(node), FENCES[name], FENCES[name])
     bare = name.rstrip("'")
-    head = _stem(FUNCTION_TEXT.get(bare, bare), "")
+    head = _stem({**FUNCTION_TEXT, **LETTERS}.get(bare, bare), "")
     if primes := len(name) - len(bare):
         head = _row(f"{head}<mo lspace='0' rspace='0'>{'′' * primes}</mo>")
     inside = COMMA.join(inner_mathml(a) for a in node.args)

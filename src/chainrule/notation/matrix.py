@@ -7,14 +7,13 @@ index notation, honestly.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from fractions import Fraction
 
 from chainrule.algebra.expr import Expr, Index, Monomial, Rational, free
 from chainrule.algebra.program import Program
 from chainrule.dims import Dim
 from chainrule.notation import tree
-from chainrule.notation.forms import Edge, Irreducible, Vec, cheapest, kind, meet_early, scaled
+from chainrule.notation.forms import Edge, Irreducible, Vec, applied, cheapest, kind, meet_early, scaled
 from chainrule.notation.names import Names
 from chainrule.notation.order import Order
 from chainrule.notation.reduction import Reduction
@@ -23,9 +22,6 @@ from chainrule.notation.tree import Node
 from chainrule.simplify.masks import extremum
 
 __all__ = ["Irreducible", "MatrixNotation"]
-
-COMPARED = {"step": ">", "nonneg": ">=", "iszero": "=="}  # masks are written as what they say
-OPPOSITE = {">": "<=", ">=": "<", "<": ">=", "<=": ">"}
 
 
 class MatrixNotation(Names):
@@ -117,13 +113,13 @@ class MatrixNotation(Names):
             elif isinstance(name, tuple):
                 self._several(head, name, indices, e, work)
             elif len(indices) == 0:
-                work.scalars.append((_applied(head, self.scalar_of(str(name))), e))
+                work.scalars.append((applied(head, self.scalar_of(str(name))), e))
             elif len(indices) == 1:
                 if head == "" and e == 2 and indices[0] in bound and sum(indices[0] in f[0][2] for f in factors) == 1:
                     squares[indices[0]] = self.vector_of(str(name)).col
                     continue
                 vec = self.vector_of(str(name))
-                col, row = (tree.power(_applied(head, v), e) for v in (vec.col, vec.row))
+                col, row = (tree.power(applied(head, v), e) for v in (vec.col, vec.row))
                 turned_col, turned_row = tree.transpose(col), tree.transpose(row)
                 vec = Vec(  # sgn(h)ᵀ rather than sgn(hᵀ), but sqrt(v + 1) of a row v
                     col if tree.cost(col) < tree.cost(turned_row) else turned_row,
@@ -132,7 +128,7 @@ class MatrixNotation(Names):
                 work.labels.setdefault(indices[0], []).append(vec)
             elif len(indices) == 2:
                 fwd, bwd = self.matrix_of(str(name))
-                fwd, bwd = tree.power(_applied(head, fwd), e), tree.power(_applied(head, bwd), e)
+                fwd, bwd = tree.power(applied(head, fwd), e), tree.power(applied(head, bwd), e)
                 work.edges.append(Edge(indices[0], indices[1], fwd, bwd))
             else:
                 raise Irreducible
@@ -198,14 +194,6 @@ class MatrixNotation(Names):
         forward = tree.power(tree.call(head, tuple(forwards), m, n_), e)
         backward = tree.power(tree.call(head, tuple(backwards), n_, m), e)
         work.edges.append(Edge(distinct[0], distinct[1], forward, backward))
-
-
-def _applied(head: str, node: Node) -> Node:
-    if head == "iszero" and node.op == "rel" and node.data in OPPOSITE:
-        return replace(node, data=OPPOSITE[str(node.data)])
-    if head in COMPARED:
-        return tree.compared(node, COMPARED[head])
-    return node if head == "" else Node("fn", (node,), head, node.rows, node.cols)
 
 
 def _summed(terms: list[tuple[int, Node]]) -> Node:

@@ -23,6 +23,7 @@ __all__ = [
     "bracketed",
     "call",
     "compared",
+    "comparison",
     "cost",
     "diag",
     "divide",
@@ -146,23 +147,23 @@ def equal(left: Node, right: Node) -> Node:
     return Node("rel", (left, right), "=")
 
 
-def compared(node: Node, sign: str) -> Node:
+def comparison(node: Node, sign: str) -> Node:
     """node > 0, with what is taken away on the other side: a − b > 0 is a > b, 6 − v > 0 is v < 6."""
     signs = node.data if node.op == "sum" else (1,)
     assert isinstance(signs, tuple)
     terms = list(zip(signs, node.args if node.op == "sum" else (node,), strict=True))
     left = [(1, a) for s, a in terms if s > 0 and a.op != "num"]
     right = [(1, a) for s, a in terms if s < 0 and a.op != "num"]
-    for s, a in terms:
-        if a.op == "num":  # u + 3 > 0 is u > −3
-            value = Fraction(str(a.data)) * s
-            side, own = (right, -value) if left else (left, value)
-            side.append((1 if own > 0 else -1, num(abs(own))))
-    if (left and left[0][1].op == "num" and len(left) == 1) or not left:
-        left, right = right, left or [(1, num(0))]
+    if not left:
+        left, right = right, left
         sign = {">": "<", ">=": "<="}.get(sign, sign)
-    shape = (node.rows, node.cols)
-    return Node("rel", (sum_of(left), sum_of(right or [(1, num(0))])), sign, *shape)
+        terms = [(-s, a) for s, a in terms]
+    for s, a in terms:
+        if a.op == "num" and a.data:  # u + 3 > 0 is u > −3
+            value = Fraction(str(a.data)) * s
+            right.append((-1 if value > 0 else 1, num(abs(value))))
+    nothing = [(1, num(0))]
+    return Node("rel", (sum_of(left or nothing), sum_of(right or nothing)), sign, node.rows, node.cols)
 
 
 def worded(node: Node, text: str) -> Node:

@@ -132,7 +132,8 @@ def _by_mask(
     """m a + (1 − m) b is where(m, a, b), for a mask m."""
     for factors, _ in expression:
         for atom, exponent in factors:
-            mask = complement_of(program, atom) if exponent == 1 else None
+            summed = any(i[0] >= 0 for i in atom[2])  # then it is another entry in each term
+            mask = complement_of(program, atom) if exponent == 1 and not summed else None
             if mask is None:
                 continue
             other = seen(program, mask)

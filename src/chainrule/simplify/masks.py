@@ -263,7 +263,8 @@ def _clipped(program: Program, plain: Atom) -> Expr | None:
         decided = (not above and bound_at < threshold, above and bound_at <= threshold)
     if any(decided):
         return constant(1) if decided[0] else {}
-    plain_comparison = add(scale(inner, number(slope)), constant(number(offset)))
+    turn = 1 if above else -1  # a comparison with 0 is the same for any positive multiple
+    plain_comparison = add(scale(inner, turn), constant(number(offset / abs(slope))))
     own = program.variables[str(name)]
     new = named(program, plain_comparison, own)
     return {(((("step", new, plain[2]), 1),), ()): 1}

@@ -40,7 +40,7 @@ def is_symmetric(program: Program, name: str, depth: int = 0) -> bool | None:
         return None
     if SYMMETRIC_FACTS & set(variable.facts):
         return True
-    if depth > 3 or variable.kind in ("signal", "gradient"):
+    if depth > 3 or variable.kind == "gradient":
         return None
     operation = defined_by(program, name)
     if operation is not None:

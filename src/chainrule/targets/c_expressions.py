@@ -48,6 +48,8 @@ _FUNCTIONS: dict[str, tuple[str, int]] = {
     "softplus": ("softplus({x})", ATOM),
     "arctan_slope": ("arctan_slope({x})", ATOM),
     "erf_slope": ("erf_slope({x})", ATOM),
+    "normal_cdf": ("normal_cdf({x})", ATOM),
+    "normal_pdf": ("normal_pdf({x})", ATOM),
 }
 
 

@@ -83,6 +83,14 @@ _HELPERS: dict[str, tuple[str, tuple[str, ...]]] = {
         "static inline {r} erf_slope({r} x) {{ return 1.1283791670955126{f} * exponential(-x * x); }}\n",
         ("exponential",),
     ),
+    "normal_cdf": (
+        "static inline {r} normal_cdf({r} x) {{ return 0.5{f} * erfc{f}(-0.7071067811865476{f} * x); }}\n",
+        (),
+    ),
+    "normal_pdf": (
+        "static inline {r} normal_pdf({r} x) {{ return 0.3989422804014327{f} * exponential(-0.5{f} * x * x); }}\n",
+        ("exponential",),
+    ),
     "gemm": (
         """\
 /* C = op(A) op(B) + keep C: C is m x n, op(A) m x k, op(B) k x n, rows in memory ld* apart; keep is 0 or 1. */

@@ -13,9 +13,9 @@ _WORDS = (
     "float", "for", "goto", "if", "inline", "int", "long", "register", "restrict", "return", "short", "signed",
     "sizeof", "static", "struct", "switch", "typedef", "union", "unsigned", "void", "volatile", "while", "asm",
     "typeof", "bool", "true", "false", "NULL", "INFINITY", "NAN", "I", "size_t", "int64_t", "main", "exp", "log",
-    "sqrt", "pow", "sin", "cos", "tan", "atan", "tanh", "sinh", "cosh", "fabs", "erf", "expm1", "log1p", "fmax",
+    "sqrt", "pow", "sin", "cos", "tan", "atan", "tanh", "sinh", "cosh", "fabs", "erf", "erfc", "expm1", "log1p", "fmax",
     "fmin", "expf", "logf", "sqrtf", "powf", "sinf", "cosf", "tanf", "atanf", "tanhf", "sinhf", "coshf", "fabsf",
-    "erff", "expm1f", "log1pf", "fmaxf", "fminf",
+    "erff", "erfcf", "expm1f", "log1pf", "fmaxf", "fminf",
 )  # fmt: skip
 
 

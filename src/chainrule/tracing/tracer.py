@@ -42,7 +42,7 @@ from chainrule.errors import ChainruleError, DimensionError, Span, UnsupportedEr
 from chainrule.functions import FUNCTIONS
 from chainrule.functions.constant import ConstantArray
 from chainrule.language.calls import Calls
-from chainrule.language.scope import Call, is_bare, known_functions
+from chainrule.language.scope import Call, is_bare, known_functions, unscaled
 from chainrule.language.values import Value, orientation_of
 from chainrule.tracing.frames import place
 
@@ -251,6 +251,9 @@ class Tracer:
         """An elementwise function. exp of a sum with a maximum is a product; log of a product with its exp a sum."""
         if head not in FUNCTIONS:
             self.refuse(f"{head} is not differentiated yet")
+        whole = unscaled(arguments[0]) if head == "erf" else None
+        if whole is not None:
+            return add(scale(self.apply("normal_cdf", whole), 2), constant(-1))
         if len(arguments) == 1 and self.is_held(arguments[0]):
             special = self.exp_apart(arguments[0]) if head == "exp" else None
             if head == "log":
