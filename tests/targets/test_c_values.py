@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import numpy as np
 import pytest
 
 from chainrule.algebra.program import Program, is_anonymous
+from chainrule.errors import UnsupportedError
 from chainrule.reference import evaluate_program
 from chainrule.targets.c import compile_c
 from plan.builders import PROGRAMS, SIZES, draw, random_program
@@ -70,6 +73,13 @@ def test_random_programs(block: int) -> None:
         compare(random_program(seed), "float64", 1e-10, seed, blas="none" if seed % 2 else "auto")
 
 
+@pytest.mark.parametrize("name", ["one_layer_rows", "layer_norm", "attention", "sequence"])
+def test_networks_in_chunks(name: str) -> None:
+    """Rows that a chunk divides and rows that it does not."""
+    for chunk in (3, 7):
+        compare(PROGRAMS[name](), "float64", 1e-10, chunk={"T": 1} if name == "attention" else chunk)
+
+
 @pytest.mark.long
 @pytest.mark.parametrize("block", range(40))
 def test_many_random_programs(block: int) -> None:
@@ -78,3 +88,5 @@ def test_many_random_programs(block: int) -> None:
         sizes = {dim: SIZES[dim] for v in program.variables.values() for dim in v.dims if isinstance(dim, str)}
         compare(program, "float64", 1e-10, seed)
         compare(program, "float64", 1e-10, seed, sizes={d: n for d, n in sizes.items() if d != "N"})
+        with contextlib.suppress(UnsupportedError):  # no index that saves memory
+            compare(program, "float64", 1e-10, seed, chunk=2)

@@ -10,6 +10,10 @@ on whole arrays is a *call* between them. Three rules make passes few:
 A mask is never stored. A value that only its own outer iteration needs is stored for one iteration (a row), one that
 only its innermost loop needs not at all: `Kernel.stored` says which axes of a value need memory.
 
+Where a plan goes through an index in chunks (`plan.chunking`), the steps of each of its loops are a `Region`, fused by
+itself; `accumulate` and `put` write into the memory of their base (`Kernel.root`), a product that is added directly
+(`Call.into`).
+
 `fuse` knows no target. To add an operation: say which labels it iterates over in `iteration`.
 """
 
@@ -17,15 +21,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 from chainrule.dims import Dim
 from chainrule.plan.build import Plan
 from chainrule.plan.graph import ELEMENTWISE, Node, Operand
 from chainrule.plan.products import Product, matrix_product
 
-__all__ = ["Axis", "Call", "Kernel", "Loop", "Statement", "Tree", "fuse", "iteration"]
+__all__ = ["Axis", "Call", "Kernel", "Loop", "Region", "Statement", "Tree", "fuse", "iteration"]
 
 _POINTWISE = ELEMENTWISE | {"broadcast", "copy", "diagonal", "embed", "add_embed"}
+_WRITES = ("accumulate", "put")
 _SMALL = 20_000  # multiply-adds: below this, a loop that the compiler knows the size of is faster than a BLAS call
 
 
@@ -86,37 +92,49 @@ class Loop:
     """for axis in …: body."""
 
     axis: Axis
-    body: list[Loop | Statement | Call] = field(default_factory=list)
+    body: list[Loop | Statement] = field(default_factory=list)
 
     def statements(self) -> Iterator[Statement]:
         """All statements inside, in order."""
         for item in self.body:
             if isinstance(item, Loop):
                 yield from item.statements()
-            elif isinstance(item, Statement):
+            else:
                 yield item
 
 
 @dataclass(eq=False, slots=True)
 class Call:
-    """A matrix product, or an operation on whole arrays (product: None)."""
+    """A matrix product, or an operation on whole arrays (product: None). into: the array to which it is added."""
 
     node: Node
     product: Product | None = None
+    into: Node | None = None
 
 
-Item = Loop | Statement | Call
+@dataclass(eq=False, slots=True)
+class Region:
+    """What is repeated for a few rows at a time."""
+
+    items: list[Item]
+
+
+Item = Loop | Statement | Call | Region
 
 
 @dataclass(slots=True)
 class Kernel:
-    """The loops of a whole plan. stored: node → its axes (positions) that need memory; () is a local variable."""
+    """The loops of a whole plan. stored: node → its axes (positions) that need memory; () is a local variable.
+
+    root: of what writes into another's memory, that other.
+    """
 
     plan: Plan
     items: list[Item]
     statements: dict[Node, Statement]
     stored: dict[Node, tuple[int, ...]]
     small: Callable[[Dim], int | None]
+    root: dict[Node, Node]
 
 
 def iteration(node: Node) -> tuple[tuple[int, ...], tuple[int, ...], tuple[Operand, ...]]:
@@ -129,6 +147,8 @@ def iteration(node: Node) -> tuple[tuple[int, ...], tuple[int, ...], tuple[Opera
     if node.op == "contract":
         summed = tuple(sorted({a for o in node.operands for a in o.axes if a >= node.rank}))
         return result, summed, node.operands
+    if node.op in _WRITES:
+        return result, (), node.operands[1:]
     if node.op in ("embed", "add_embed"):  # the value's axes are groups of the result's: the first axis of each
         (follow,) = node.attributes
         *base, value = node.operands
@@ -139,28 +159,53 @@ def iteration(node: Node) -> tuple[tuple[int, ...], tuple[int, ...], tuple[Opera
 def fuse(plan: Plan, size: Callable[[Dim], int | None]) -> Kernel:
     """The loops of a plan. `size` gives the value of a size where it is known when the code is written, else None."""
     fusion = _Fusion(plan, size)
-    for node in plan.steps:
+    starts = dict(plan.chunks.loops) if plan.chunks is not None else {}
+    end = -1
+    for position, node in enumerate(plan.steps):
+        if position in starts:
+            end = starts[position]
+            fusion.enter()
         if node not in fusion.inline:
             fusion.place(node)
+        if position == end - 1:
+            fusion.leave()
     stored = fusion.storage()
-    return Kernel(plan, fusion.items, fusion.statements, stored, size)
+    return Kernel(plan, fusion.items, fusion.statements, stored, size, fusion.root)
 
 
 class _Fusion:
     def __init__(self, plan: Plan, size: Callable[[Dim], int | None]) -> None:
         self.plan = plan
         self.size = size
-        self.outputs = set(plan.outputs.values())
+        self.root: dict[Node, Node] = {}
         self.users: dict[Node, list[Node]] = {}
         for node in plan.steps:
             for operand in node.operands:
                 self.users.setdefault(operand.node, []).append(node)
+            if node.op in _WRITES:
+                base = node.operands[0].node
+                self.root[node] = self.root.get(base, base)
+        self.outputs = {*plan.outputs.values(), *self.root, *self.root.values()}
         self.products = {n: self._product(n) for n in plan.steps if n.op == "contract"}
         self.inline = {node for node in plan.steps if self._inlined(node)}
         self.items: list[Item] = []
         self.statements: dict[Node, Statement] = {}
         self.at: dict[Node, int] = {}  # the index of a node's item
         self._axes = 0
+        self._outside: tuple[list[Item], dict[Node, int]] | None = None
+
+    def enter(self) -> None:
+        """What follows is a region."""
+        self._outside = (self.items, self.at)
+        self.items, self.at = [], {}
+
+    def leave(self) -> None:
+        """The region is complete; outside it is one item."""
+        assert self._outside is not None
+        items, at = self._outside
+        at |= dict.fromkeys(self.at, len(items))
+        items.append(Region(self.items))
+        self.items, self.at, self._outside = items, at, None
 
     # -- what is a loop, what is a call, what is written out -----------------------------------------------------
 
@@ -216,6 +261,10 @@ class _Fusion:
     # -- placing -------------------------------------------------------------------------------------------------
 
     def place(self, node: Node) -> None:
+        if node.op in ("rows", "empty"):  # a view, and memory that others write into
+            return
+        if node.op == "accumulate" and self._added(node):
+            return
         if self._is_call(node):
             self.items.append(Call(node, self.products.get(node)))
             self.at[node] = len(self.items) - 1
@@ -227,6 +276,19 @@ class _Fusion:
         statement = Statement(node, tree, labels, dims, result, tuple(r for r in reduced if r in labels))
         self.statements[node] = statement
         self._join(statement)
+
+    def _added(self, node: Node) -> bool:
+        """A matrix product that is added to a sum is added by the call itself."""
+        value = node.operands[1]
+        if self.products.get(value.node) is None or len(self.users[value.node]) != 1:
+            return False
+        index = self.at[value.node]
+        call = self.items[index]
+        if value.axes != tuple(range(node.rank)) or not isinstance(call, Call):
+            return False
+        call.into = self.root[node]
+        self.at[node] = index
+        return True
 
     def _tree(self, node: Node, labels: tuple[int, ...]) -> Tree:
         if node.op in ("input", "number") or node not in self.inline:
@@ -320,9 +382,7 @@ class _Fusion:
         needed = {leaf.node for leaf in statement.tree.leaves()}
         last = -1
         for index, item in enumerate(loop.body):
-            inside = (
-                [item] if isinstance(item, Statement) else list(item.statements()) if isinstance(item, Loop) else []
-            )
+            inside = [item] if isinstance(item, Statement) else list(item.statements())
             if any(s.node in needed for s in inside):
                 last = index
         if depth == len(statement.labels):  # as soon as it can be computed, so that later loops may use it
@@ -354,7 +414,7 @@ class _Fusion:
                 return False
         return True
 
-    def _open(self, statement: Statement, body: list[Item], depth: int) -> None:
+    def _open(self, statement: Statement, body: list[Any], depth: int) -> None:
         """New loops for the labels from number `depth` on."""
         for label in statement.labels[depth:]:
             axis = statement.axes.get(label)
@@ -385,13 +445,13 @@ class _Fusion:
         stored: dict[Node, tuple[int, ...]] = {}
         for node, statement in self.statements.items():
             depth = shared[node]
-            if node in self.outputs or any(self._is_call(user) for user in self.users.get(node, [])):
+            if node in self.outputs or any(self._is_call(u) or u.op == "rows" for u in self.users.get(node, [])):
                 depth = 0
             around = {loop.axis for loop in statement.loops[:depth]}
             own = [statement.axes.get(label) for label in statement.result]
             # an array that a reduction adds to, entry by entry, needs its inner axes
             stored[node] = tuple(k for k, axis in enumerate(own) if axis is not None and axis not in around)
-        for item in self.items:
-            if isinstance(item, Call):
-                stored[item.node] = tuple(range(item.node.rank))
+        for node in self.plan.steps:
+            if self._is_call(node) or node in self.root or node.op in ("empty", "zeros"):
+                stored[node] = tuple(range(node.rank))
         return stored

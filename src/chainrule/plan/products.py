@@ -49,14 +49,15 @@ def matrix_product(node: Node) -> Product | None:
     left, right = (0, 1) if last in form.right else (1, 0)
     rows_of, columns_of = (form.left, form.right) if left == 0 else (form.right, form.left)
     a, b = node.operands[left].axes, node.operands[right].axes
+    apart = {o.axes[o.node.attributes[0]] for o in node.operands if o.node.op == "rows"}  # some rows of a larger array
     best: Product | None = None
-    for columns in _runs(columns_of, b, result):
+    for columns in _runs(columns_of, b, result, apart):
         if columns[-1] != last:
             continue
-        for inner in _runs(form.summed, a, b):
+        for inner in _runs(form.summed, a, b, apart):
             if b[-1] not in (columns[-1], inner[-1]):
                 continue
-            for rows in _runs(rows_of, a, result):
+            for rows in _runs(rows_of, a, result, apart):
                 if a[-1] not in (rows[-1], inner[-1]):
                     continue
                 used = {*rows, *columns, *inner}
@@ -66,13 +67,16 @@ def matrix_product(node: Node) -> Product | None:
     return best
 
 
-def _runs(labels: Labels, first: Labels, second: Labels) -> list[Labels]:
-    """Runs of `labels` that are next to each other, in one order, in both arrays; longer ones first."""
+def _runs(labels: Labels, first: Labels, second: Labels, apart: set[int]) -> list[Labels]:
+    """Runs of `labels` that are next to each other, in one order, in both arrays; longer ones first.
+
+    `apart`: labels that can only begin a run.
+    """
     found = []
     for start in range(len(first)):
         for stop in range(start + 1, len(first) + 1):
             run = first[start:stop]
-            if not set(run) <= set(labels):
+            if not set(run) <= set(labels) or set(run[1:]) & apart:
                 break
             at = second.index(run[0])
             if second[at : at + len(run)] == run:

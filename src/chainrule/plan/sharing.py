@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from chainrule.dims import Dim
-from chainrule.plan.fusion import Axis, Call, Kernel, Loop, Statement
+from chainrule.plan.fusion import Axis, Call, Item, Kernel, Loop, Region, Statement
 from chainrule.plan.graph import Node
 
 __all__ = ["Arena", "share_memory"]
@@ -32,39 +32,81 @@ def share_memory(kernel: Kernel) -> dict[Node, Arena]:
 class _Sharing:
     def __init__(self, kernel: Kernel) -> None:
         self.kernel = kernel
-        self.outputs = set(kernel.plan.outputs.values())
+        self.given = set(kernel.plan.outputs.values())  # their memory is the caller's
+        self.given |= {root for node, root in kernel.root.items() if node in self.given}
+        self.given |= {node for node, root in kernel.root.items() if root in self.given}
         self.born: dict[Node, int] = {}
         self.dies: dict[Node, int] = {}
         self.readers: dict[Node, list[tuple[Statement, tuple[int, ...]]]] = {}
         self.order: dict[Node, int] = {}
-        for index, item in enumerate(kernel.items):
+        self.items: list[Loop | Statement | Call] = []
+        self.region: list[int] = []  # of each item: the region that it is in, by the item after its last
+        for item in kernel.items:
+            self._add(item)
+        for index, item in enumerate(self.items):
             if isinstance(item, Call):
-                self.born[item.node] = self.dies[item.node] = index
+                if item.into is not None:
+                    self._reads(item.into, index)
+                else:
+                    self._makes(item.node, index)
                 for operand in item.node.operands:
-                    self.dies[operand.node] = index
+                    self._reads(operand.node, index)
                 continue
             for statement in [item] if isinstance(item, Statement) else item.statements():
                 self.order[statement.node] = len(self.order)
-                self.born[statement.node] = self.dies[statement.node] = index
+                self._makes(statement.node, index)
                 for leaf in statement.tree.leaves():
-                    self.dies[leaf.node] = index
+                    self._reads(leaf.node, index)
                     self.readers.setdefault(leaf.node, []).append((statement, leaf.labels))
+
+    def _add(self, item: Item) -> None:
+        if isinstance(item, Region):
+            end = len(self.items) + len(item.items)
+            for inner in item.items:
+                assert not isinstance(inner, Region)
+                self.items.append(inner)
+                self.region.append(end)
+        else:
+            self.items.append(item)
+            self.region.append(0)
+
+    def _owner(self, node: Node) -> Node:
+        """The value in whose memory a value lies."""
+        while node.op == "rows":
+            node = node.operands[0].node
+        return self.kernel.root.get(node, node)
+
+    def _makes(self, node: Node, index: int) -> None:
+        self.born[node] = self.dies[node] = index
+        owner = self._owner(node)
+        if owner is not node:
+            self._reads(owner, index)
+
+    def _reads(self, node: Node, index: int) -> None:
+        """What is read in a region and made outside it must stay until the region's end."""
+        node = self._owner(node)
+        if node.op in ("input", "number"):
+            return
+        end = self.region[index]
+        born = self.born.setdefault(node, index)  # `empty`: when it is first written
+        if end and not (self.region[born] == end and node.op != "empty"):
+            index = end - 1
+        self.dies[node] = max(self.dies.get(node, 0), index)
 
     def run(self) -> dict[Node, Arena]:
         result: dict[Node, Arena] = {}
         free: list[Arena] = []
         living: list[Node] = []
-        for index, item in enumerate(self.kernel.items):
+        made: dict[int, list[Node]] = {}
+        for node, index in self.born.items():
+            made.setdefault(index, []).append(node)
+        for index in range(len(self.items)):
             for node in [n for n in living if self.dies[n] < index]:
                 living.remove(node)
                 if result[node].nodes[-1] is node:
                     free.append(result[node])
-            if isinstance(item, Call):
-                made = [item.node]
-            else:
-                made = [s.node for s in ([item] if isinstance(item, Statement) else item.statements())]
-            for node in made:
-                if node in self.outputs or not self.kernel.stored[node]:
+            for node in made.get(index, ()):
+                if node in self.given or self._owner(node) is not node or not self.kernel.stored[node]:
                     continue
                 dims = tuple(node.dims[k] for k in self.kernel.stored[node])
                 block = self._in_place(node, living, result) or self._take(free, dims) or Arena(dims)
@@ -105,6 +147,8 @@ class _Sharing:
             readers = [r for r in self.readers.get(other, []) if self.born[r[0].node] == self.born[node]]
             if (
                 self.dies[other] == self.born[node]
+                and self.region[self.born[other]] == self.region[self.born[node]]
+                and other.op not in ("empty", "zeros")
                 and result[other].nodes[-1] is other
                 and self._extent(tuple(other.dims[k] for k in stored)) == extent
                 and readers

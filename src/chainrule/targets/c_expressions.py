@@ -139,7 +139,9 @@ class CSpelling:
     def compute(self, tree: Tree) -> Text:
         """One step, of its operands. Reductions: what is added up."""
         node, operands = tree.node, tree.operands
-        if node.op in ("sum", "max", "copy", "broadcast", "diagonal"):
+        if node.op == "zeros":
+            return self.literal(0)
+        if node.op in ("sum", "max", "copy", "broadcast", "diagonal", "accumulate", "put"):
             return self.text(operands[0])
         if node.op == "scale":
             return self._scaled(node.attributes[0], self.text(operands[0]))

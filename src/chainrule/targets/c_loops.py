@@ -9,10 +9,11 @@ from chainrule.algebra.program import is_anonymous
 from chainrule.dims import Dim
 from chainrule.errors import UnsupportedError
 from chainrule.plan import Node
-from chainrule.plan.fusion import Axis, Call, Kernel, Loop, Statement, Tree
+from chainrule.plan.fusion import Axis, Call, Item, Kernel, Loop, Region, Statement, Tree
 from chainrule.plan.sharing import Arena, share_memory
 from chainrule.targets.c_expressions import ATOM, SUM, CSpelling, Text, bracket
 from chainrule.targets.c_names import CNames
+from chainrule.targets.c_operations import Site, has_operation, operation_lines
 from chainrule.targets.names import name_nodes
 
 __all__ = ["LoopWriter"]
@@ -39,9 +40,10 @@ class LoopWriter:
         self.real = self.spelling.real
         self.names_taken = names
         kept = {n for n in self.plan.steps if n in kernel.statements or n in kernel.stored}
-        results = {node: name for name, node in self.plan.outputs.items() if node.rank}
+        results = {kernel.root.get(node, node): name for name, node in self.plan.outputs.items() if node.rank}
         self.names = {node: names.take(name) for node, name in results.items()}  # a parameter has the result's name
-        self.names |= name_nodes(self.plan, names, kept - results.keys())
+        self.names |= name_nodes(self.plan, names, kept - results.keys() - kernel.root.keys())
+        self.names |= {node: self.names[root] for node, root in kernel.root.items()}
         self.memory = share_memory(kernel)
         self.blocks: dict[str, Arena] = {}
         for arena in dict.fromkeys(self.memory.values()):
@@ -78,16 +80,28 @@ class LoopWriter:
         """The array in which a stored value lies."""
         return self.inputs[node.attributes[0]] if node.op == "input" else self.names[node]
 
+    @staticmethod
+    def _lies(node: Node) -> tuple[Node, dict[int, str]]:
+        """The array of which a value is a part, and where along its axes the part begins."""
+        if node.op == "rows":
+            return node.operands[0].node, {node.attributes[0]: "start"}
+        return node, {node.attributes[0]: "start"} if node.op == "put" else {}
+
     def _place(self, node: Node, labels: tuple[int, ...], statement: Statement) -> str:
         """An entry of a stored array: X[n * D_x + d]."""
+        begins: dict[int, str] = {}
+        if node.op == "rows" or statement.node is node:  # a `put` is read as a whole
+            node, begins = self._lies(node)
         kept = tuple(range(node.rank)) if node.op == "input" else self.kernel.stored[node]
         terms: list[str] = []
         for position, k in enumerate(kept):
             axis = statement.axes.get(labels[k])
-            if axis is None:
-                continue
             stride = [self.size(node.dims[j]) for j in kept[position + 1 :] if self.kernel.small(node.dims[j]) != 1]
-            terms.append(" * ".join([self._letter(axis), *stride]))
+            if axis is not None:
+                index = f"({begins[k]} + {self._letter(axis)})" if k in begins else self._letter(axis)
+                terms.append(" * ".join([index, *stride]))
+            elif k in begins:
+                terms.append(" * ".join([begins[k], *stride]))
         return f"{self.pointer(node)}[{' + '.join(terms) or 0}]"
 
     def _read(self, tree: Tree) -> Text:
@@ -132,8 +146,11 @@ class LoopWriter:
 
     def body(self) -> list[str]:
         """All statements, in order."""
+        return self._items(self.kernel.items)
+
+    def _items(self, items: list[Item]) -> list[str]:
         lines: list[str] = []
-        for item in self.kernel.items:
+        for item in items:
             self._variables = {}  # each nest of loops chooses its letters anew
             if isinstance(item, Call):
                 lines += self._comment([item.node])
@@ -141,10 +158,25 @@ class LoopWriter:
             elif isinstance(item, Loop):
                 lines += self._comment([s.node for s in item.statements()])
                 lines += self._loop(item)
+            elif isinstance(item, Region):
+                lines += self._region(item)
             else:
                 lines += self._comment([item.node])
                 lines += self._statement(item)
         return lines
+
+    def _region(self, region: Region) -> list[str]:
+        """For a few rows at a time."""
+        chunks = self.plan.chunks
+        assert chunks is not None
+        total, rows = self.size(chunks.dim), self.size(chunks.symbol)
+        inner = self._items(region.items)
+        return [
+            f"for (size_t start = 0; start < {total}; start += chunk) {{",
+            f"    const size_t {rows} = {total} - start < chunk ? {total} - start : chunk;",
+            *("    " + line for line in inner),
+            "}",
+        ]
 
     def _loop(self, loop: Loop) -> list[str]:
         lines, after = [], []
@@ -157,7 +189,7 @@ class LoopWriter:
             lines += self._lanes(loop)
         inner: list[str] = []
         for item in loop.body:
-            inner += self._loop(item) if isinstance(item, Loop) else self._statement(item)  # type: ignore[arg-type]
+            inner += self._loop(item) if isinstance(item, Loop) else self._statement(item)
         extent = self.size(loop.axis.dim)
         brace = len(inner) > 1
         lines.append(f"for (size_t {letter} = 0; {letter} < {extent}; {letter}++)" + (" {" if brace else ""))
@@ -211,8 +243,13 @@ class LoopWriter:
             if node.op == "max":
                 return [f"{target} = larger({target}, {value[0]});"] if self._needs("larger") else []
             return [f"{target} += {bracket(value, SUM)};"]
+        if node.op == "accumulate":
+            target = self._place(node, statement.result, statement) if node.rank else self.names[node]
+            return [f"{target} += {bracket(value, SUM)};"]
+        if node.op == "zeros" and not node.rank:
+            return [f"{self.real} {self.names[node]} = {value[0]};"]
         stored = self.kernel.stored[node] or (node.rank and node in set(self.plan.outputs.values()))
-        near = self._read_nearby(statement)
+        near = node.op != "put" and self._read_nearby(statement)
         if not stored:
             self._locals[node] = self._local(statement)
             return [f"const {self.real} {self._locals[node]} = {value[0]};"]
@@ -253,27 +290,32 @@ class LoopWriter:
 
         def array(axes: tuple[int, ...], own: Node) -> str:
             """Where the matrix begins."""
-            terms = [
-                " * ".join([variables[label], *self._after(axes, own.dims, label)])
-                for label in axes
-                if label in variables
-            ]
+            own, begins = self._lies(own)
+            terms = []
+            for k, label in enumerate(axes):
+                parts = [*([begins[k]] if k in begins else []), *([variables[label]] if label in variables else [])]
+                if parts:
+                    index = f"({' + '.join(parts)})" if len(parts) > 1 else parts[0]
+                    terms.append(" * ".join([index, *self._after(axes, own.dims, label)]))
             return " + ".join([self.pointer(own), *terms])
 
         def leading(axes: tuple[int, ...], own: Node, group: tuple[int, ...]) -> str:
-            return " * ".join(self._after(axes, own.dims, group[-1])) or "1"
+            return " * ".join(self._after(axes, self._lies(own)[0].dims, group[-1])) or "1"
 
         result = tuple(range(node.rank))
+        target = call.into or node
         lead_left = leading(left.axes, left.node, product.inner if product.transpose_left else product.rows)
         lead_right = leading(right.axes, right.node, product.columns if product.transpose_right else product.inner)
         keep = "0"
         if summed:
             keep = " || ".join(f"{variables[label]} > 0" for label in summed)
+        if call.into is not None:
+            keep = "1"
         arguments = ", ".join([
             str(int(product.transpose_left)), str(int(product.transpose_right)),
             extent(product.rows), extent(product.columns), extent(product.inner),
             array(left.axes, left.node), lead_left, array(right.axes, right.node), lead_right,
-            keep, array(result, node), leading(result, node, product.rows),
+            keep, array(result, target), leading(result, target, product.rows),
         ])  # fmt: skip
         self._needs("gemm")
         lines: list[str] = []
@@ -289,7 +331,42 @@ class LoopWriter:
         return [self.size(d) for d in dims[axes.index(label) + 1 :] if self.kernel.small(d) != 1]
 
     def _opaque(self, node: Node) -> list[str]:
-        raise UnsupportedError(
-            f"{node.name or 'a value'} is computed by {node.attributes[1]}, for which there is no C code",
-            hint='compile it with target "numpy"',
-        )
+        name = node.attributes[1]
+        if not has_operation(name):
+            raise UnsupportedError(
+                f"{node.name or 'a value'} is computed by {name}, for which there is no C code",
+                hint='compile it with target "numpy"',
+            )
+
+        def entry(k: int, indices: Mapping[int, str]) -> str:
+            operand = node.operands[k]
+            return self._flat(operand.node, [indices[axis] for axis in operand.axes])
+
+        def scratch(dims: tuple[Dim, ...]) -> str:
+            block = self.names_taken.take("scratch")
+            self.blocks[block] = Arena(dims)
+            return block
+
+        site = Site(
+            node, self.real, self.spelling.suffix, entry,
+            lambda indices: self._flat(node, [indices[axis] for axis in range(node.rank)]),
+            self.size, scratch, self._needs,
+        )  # fmt: skip
+        lines = operation_lines(site)
+        if not node.rank:
+            lines.insert(0, f"{self.real} {self.names[node]};")
+        return lines
+
+    def _flat(self, node: Node, indices: list[str]) -> str:
+        """An entry of an array, by an index for each axis."""
+        if not node.rank:
+            return f"*{self.pointer(node)}" if node.op == "input" else self.names[node]
+        if node.op == "number":
+            return self.spelling.coefficient(node.attributes[0])[0]
+        node, begins = self._lies(node) if node.op == "rows" else (node, {})
+        indices = [f"({begins[axis]} + {index})" if axis in begins else index for axis, index in enumerate(indices)]
+        terms = [
+            " * ".join([index, *map(self.size, node.dims[axis + 1 :])])
+            for axis, index in enumerate(indices) if index != "0"
+        ]  # fmt: skip
+        return f"{self.pointer(node)}[{' + '.join(terms) or 0}]"

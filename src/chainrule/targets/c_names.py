@@ -15,7 +15,7 @@ _WORDS = (
     "typeof", "bool", "true", "false", "NULL", "INFINITY", "NAN", "I", "size_t", "int64_t", "main", "exp", "log",
     "sqrt", "pow", "sin", "cos", "tan", "atan", "tanh", "sinh", "cosh", "fabs", "erf", "erfc", "expm1", "log1p", "fmax",
     "fmin", "expf", "logf", "sqrtf", "powf", "sinf", "cosf", "tanf", "atanf", "tanhf", "sinhf", "coshf", "fabsf",
-    "erff", "erfcf", "expm1f", "log1pf", "fmaxf", "fminf",
+    "erff", "erfcf", "floor", "floorf", "expm1f", "log1pf", "fmaxf", "fminf",
 )  # fmt: skip
 
 

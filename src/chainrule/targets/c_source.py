@@ -15,7 +15,7 @@ from math import prod
 from chainrule.algebra.program import Program, Variable
 from chainrule.dims import Dim, format_shape
 from chainrule.errors import UnknownNameError, UnsupportedError
-from chainrule.plan import Node, Plan, build_plan
+from chainrule.plan import Node, Plan, build_plan, read_request
 from chainrule.plan.fusion import fuse
 from chainrule.targets.c_helpers import helper_text
 from chainrule.targets.c_loops import LoopWriter
@@ -54,6 +54,7 @@ def c_source(
     dtype: str = "float32",
     sizes: Mapping[str, int] | None = None,
     embedded: bool = False,
+    chunk: int | Mapping[str, int] | None = None,
     comments: Mapping[str, str] | None = None,
     name: str | None = None,
     title: str = "",
@@ -62,7 +63,7 @@ def c_source(
     if dtype not in ("float32", "float64"):
         raise UnsupportedError(f"no C code for dtype {dtype!r}", hint="float32 or float64")
     everything = ([loss] if loss is not None and loss not in outputs else []) + list(outputs)
-    plan = build_plan(program, everything, reuse=False)
+    plan = build_plan(program, everything, reuse=False, chunk=read_request(chunk, None))
     symbols = _symbols(plan)
     known = _known(plan, symbols, sizes or {}, embedded)
 
@@ -70,8 +71,10 @@ def c_source(
         return known.get(dim) if isinstance(dim, str) else dim
 
     function = name or ("step" if loss is not None else "predict")
-    names = CNames((function, "workspace", "real", "LANES", "PAD", f"{function}_workspace"))
+    names = CNames((function, "workspace", "real", "LANES", "PAD", "start", "chunk", f"{function}_workspace"))
     size_names = {dim: names.take(dim) for dim in symbols}
+    if plan.chunks is not None:
+        size_names[plan.chunks.symbol] = names.take(plan.chunks.symbol)
     inputs = {argument: names.take(argument) for argument in plan.arguments}
     kernel = fuse(plan, value)
     results = tuple(n for n in plan.outputs if n != loss)
@@ -202,8 +205,29 @@ def _wrapped(text: str, rest: str, first: str = "") -> list[str]:
 
 
 def _extent(p: _Parts, dims: tuple[Dim, ...]) -> str:
-    factors = [p.writer.size(d) for d in dims if not (isinstance(d, int) and d == 1)]
+    rows = p.plan.chunks.symbol if p.plan.chunks is not None else None
+    factors = [_rows(p) if d == rows else p.writer.size(d) for d in dims if not (isinstance(d, int) and d == 1)]
     return " * ".join(factors) or "1"
+
+
+def _rows(p: _Parts) -> str:
+    """How many rows at a time: a number where it is known, or the name of what holds it."""
+    chunks = p.plan.chunks
+    assert chunks is not None
+    assert chunks.count is not None
+    total = p.known.get(chunks.dim) if isinstance(chunks.dim, str) else chunks.dim
+    return "chunk" if total is None else str(min(total, chunks.count))
+
+
+def _chunk(p: _Parts) -> list[str]:
+    """The line that says how many rows at a time."""
+    chunks = p.plan.chunks
+    if chunks is None:
+        return []
+    rows, total = _rows(p), p.writer.size(chunks.dim)
+    if rows == "chunk":
+        rows = f"{total} < {chunks.count} ? {total} : {chunks.count}"
+    return [f"const size_t chunk = {rows};"]
 
 
 def _workspace(p: _Parts) -> list[str]:
@@ -216,13 +240,17 @@ def _workspace(p: _Parts) -> list[str]:
                   for name, arena in blocks.items()), ""]  # fmt: skip
     parameters = ", ".join(f"size_t {p.size_names[d]}" for d in p.dynamic) or "void"
     terms = " + ".join(f"PAD({_extent(p, arena.dims)})" for arena in blocks.values())
-    unused = [p.size_names[d] for d in p.dynamic if not any(d in arena.dims for arena in blocks.values())]
+    head = [*_chunk(p), f"return {terms};"]
+    unused = [p.size_names[d] for d in p.dynamic if not _occurs(p.size_names[d], "\n".join(head))]
+    if p.plan.chunks is not None and not _occurs("chunk", terms):
+        unused.append("chunk")
     return [
         "#define PAD(n) (((size_t)(n) + 15) / 16 * 16) /* whole cache lines */", "",
         f"/* How many numbers the workspace of `{p.function}` must have room for. */",
         f"size_t {p.function}_workspace({parameters});",
         f"size_t {p.function}_workspace({parameters})", "{",
-        *(f"    (void){name};" for name in unused), *_wrapped(f"return {terms};", "        ", "    "), "}", "",
+        *("    " + line for line in head[:-1]), *(f"    (void){name};" for name in unused),
+        *_wrapped(head[-1], "        ", "    "), "}", "",
     ]  # fmt: skip
 
 
@@ -245,8 +273,8 @@ def _signature(p: _Parts) -> list[str]:
 
 def _opening(p: _Parts) -> list[str]:
     """Pointers into the workspace."""
-    lines: list[str] = []
-    used = "\n".join(p.body)
+    lines = _chunk(p)
+    used = "\n".join([*lines, *p.body])
     for dim in p.dynamic:
         name = p.size_names[dim]
         if not _occurs(name, used) and not any(dim in a.dims for a in p.writer.blocks.values()):
