@@ -504,7 +504,7 @@ def read_back(program, text, letters, dims, orientation, known, sizes, definitio
         source = f"R_back[{','.join(letters)}] = {text}{extra}"
         from chainrule.dims import canonical_name
         from chainrule.language import ast
-        from chainrule.language.elaborate import _Elaborator
+        from chainrule.language.elaborate import Elaborator
 
         declarations = "".join(
             f"const {n} : {' × '.join(map(str, copy.variables[n].dims)) or 'scalar'}\n"
@@ -512,7 +512,7 @@ def read_back(program, text, letters, dims, orientation, known, sizes, definitio
         )  # fmt: skip
         functions = known_functions() | {x.name for x in definitions}
         tree = parse_program(declarations + source, "whiteboard", functions)
-        elaborator = _Elaborator(ast.Program(()))
+        elaborator = Elaborator(ast.Program(()))
         elaborator.program = copy
         for name, var in copy.variables.items():
             elaborator.names[canonical_name(name)] = name

@@ -76,7 +76,7 @@ MISTAKES = {
     "a tab": ("input\tx : D\nJ\t=\tsum(y)", "y", "y is not known", "declare it"),
     "wide combining marks": ("input x̂ : D\nJ = sum(x̂) + w", "w", "w is not known", "declare it"),
     "Windows line ends": ("input x : D\r\nJ = sum(y)\r\n", "y", "y is not known", "declare it"),
-    "recurrence": ("input x : D\nh[t] = tanh(h[t-1]) for t = 1..T\nJ = sum(x)", "h[t]", "recurrences", "h1 = …"),
+    "recurrence": ("input x : D\nh[t] = h[t-1] for t = 1..T\nJ = sum(x)", "h[t]", "size T of the", "with T a size"),
     "division by zero": ("input x : D\nJ = sum(x)/0", "0", "division by zero", "not 0"),
     "misspelt keyword": ("imput x : D\nJ = sum(x)", "imput", "imput", "input"),
     "a size as a name": ("input D : D\nJ = sum(D)", "D", "size already", "another name"),

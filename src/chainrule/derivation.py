@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from chainrule.algebra.expr import Expr, free, rename
 from chainrule.algebra.expr import variable as algebra_variable
-from chainrule.algebra.program import Program, Variable, is_anonymous
+from chainrule.algebra.loops import Loop, has_loops, is_lag, stages
+from chainrule.algebra.program import Operation, Program, Steps, Variable, is_anonymous
 from chainrule.calculus.reverse import Backward, differentiate
 from chainrule.dims import Dim, canonical_name, display_name
 from chainrule.errors import DimensionError
@@ -21,6 +24,7 @@ from chainrule.notation.index import index_node, letters_for
 from chainrule.notation.latex import name_to_latex, to_latex
 from chainrule.notation.matrix import Irreducible, MatrixNotation
 from chainrule.notation.sentence import joined, say
+from chainrule.notation.sequences import step_letter
 from chainrule.notation.sizes import size_line
 from chainrule.notation.text import to_text
 from chainrule.notation.tree import ATOM, Node, at
@@ -40,30 +44,39 @@ class Written:
     """An expression with the ways to write it."""
 
     def __init__(
-        self, program: Program, notation: MatrixNotation, expression: Expr, dims: tuple[Dim, ...], orientation: str
-    ) -> None:
+        self, program: Program, notation: MatrixNotation, expression: Expr, dims: tuple[Dim, ...], orientation: str,
+        steps: Steps | None = None,
+    ) -> None:  # fmt: skip
         self._program = program
         self._notation = notation
         self._expression = expression
         self._dims = dims
         self._orientation = orientation
+        self._steps = steps
 
     @cached_property
     def node(self) -> Node | None:
         """The formula in matrix notation, or None where it has none."""
         try:
-            return self._notation.write(self._expression, self._dims, self._orientation)
+            return self._notation.write(self._expression, self._dims, self._orientation, self._steps)
         except Irreducible:
             return None
 
     @cached_property
     def indices(self) -> tuple[str, ...]:
         """The letters of its indices where it is written in index notation, else ()."""
-        return () if self.node is not None else self._letters
+        if self.node is not None:
+            return () if self._steps is None else (self._steps.letter,)
+        return self._letters
 
     @cached_property
     def _letters(self) -> tuple[str, ...]:
-        return tuple(letters_for(len(self._dims), self._program.shown_names()))
+        taken = self._program.shown_names()
+        if self._steps is None:
+            return tuple(letters_for(len(self._dims), taken))
+        letters = letters_for(len(self._dims) - 1, taken | {self._steps.letter})
+        letters.insert(self._steps.axis, self._steps.letter)
+        return tuple(letters)
 
     @cached_property
     def index_node(self) -> Node:
@@ -92,7 +105,10 @@ class Written:
 
     @property
     def shape(self) -> tuple[Dim, ...]:
-        """Rows and columns as on paper."""
+        """Rows and columns as on paper; of a sequence, those of one step where it is written so."""
+        if self._steps is not None and self.node is not None:
+            rest = tuple(d for k, d in enumerate(self._dims) if k != self._steps.axis)
+            return Variable("", rest, self._steps.orientation).shape
         return Variable("", self._dims, self._orientation).shape
 
     @cached_property
@@ -118,7 +134,10 @@ class Gradient:
         value = program.equations[name].value
         assert isinstance(value, dict)
         self.expression = value
-        self.written = Written(program, derivation.notation, value, self._variable.dims, self._variable.orientation)
+        variable = self._variable
+        self.written = Written(
+            program, derivation.notation, value, variable.dims, variable.orientation, variable.steps
+        )  # fmt: skip
 
     @property
     def text(self) -> str:
@@ -136,6 +155,11 @@ class Gradient:
         from chainrule.notation.mathml import to_mathml
 
         return to_mathml(self.written.tree)
+
+    @property
+    def variable(self) -> Variable:
+        """The program's variable."""
+        return self._variable
 
     @property
     def shape(self) -> tuple[Dim, ...]:
@@ -163,6 +187,12 @@ class Gradient:
         program, dims = self._derivation.program, self._variable.dims
         if self._variable.kind == "signal" or self.of in self._derivation.backward.zero:
             return None
+        steps = self._variable.steps
+        if steps is not None:
+            if steps.orientation != "column" or self.written.node is None:
+                return None
+            row = replace(steps, orientation="row")
+            return Written(program, self._derivation.notation, self.expression, dims, "", row)
         if len(dims) == 1 and self._variable.orientation != "row" and self.written.node is not None:
             return Written(program, self._derivation.notation, self.expression, dims, "row")
         if len(dims) == 2 and self.written.node is not None:
@@ -246,15 +276,19 @@ class Derivation:
 
     def describe(self, name: str) -> str:
         """A name as people read it; an anonymous one by what it stands for, in brackets."""
-        if not is_anonymous(name):
+        if not is_anonymous(name) and self.program.variables[name].steps is None:
             return display_name(name)
-        return f"({to_text(self.describe_node(name))})"
+        shown = to_text(self.describe_node(name))
+        return f"({shown})" if is_anonymous(name) else shown
 
     def describe_node(self, name: str, letters: tuple[str, ...] = ()) -> Node:
         """The same as a tree: the name, or one entry of it, or what an anonymous one stands for."""
+        variable = self.program.variables[name]
+        if variable.steps is not None and (not letters or letters == (variable.steps.letter,)):
+            with suppress(Irreducible):
+                return self.notation.step_node(name, variable.steps.letter)
         if not is_anonymous(name):
             return at(name, letters)
-        variable = self.program.variables[name]
         value = self.program.expression(name)
         if value is None:  # an operation: written as a call
             value = algebra_variable(name, variable.indices)
@@ -262,12 +296,44 @@ class Derivation:
 
     def symbol(self, gradient: Gradient) -> str:
         """The left-hand side of a formula."""
-        of = f"∂{display_name(self.loss)}/∂{self.describe(gradient.of)}"
         letters = gradient.written.indices
         at = f"[{','.join(letters)}]" if letters else ""
+        own = self.program.variables[gradient.of]
+        of = f"∂{display_name(self.loss)}/∂{self.describe(gradient.of)}"
+        if own.steps is not None:
+            if letters == (own.steps.letter,):  # one step, whose letter stands in the name already
+                return f"{display_name(gradient.name)}{at} = {of}" if gradient.name in self.backward.signals else of
+            of = f"∂{display_name(self.loss)}/∂{display_name(gradient.of)}"
         if gradient.name in self.backward.signals:
             return f"{display_name(gradient.name)}{at} = {of}" if not at else f"{display_name(gradient.name)}{at}"
         return of + at
+
+    def _run(self, gradient: Gradient) -> str:
+        """In which order the steps of a signal are computed, and what stands before the first of them."""
+        for stage in stages(self.program) if has_loops(self.network.program) else ():
+            if isinstance(stage, Loop) and any(e.name == gradient.name for e in stage.equations):
+                lags = [e.value for e in stage.lags if e.arguments[0] == gradient.name]
+                steps = gradient.variable.steps
+                if not lags or steps is None:
+                    return ""
+                dim = gradient.variable.dims[steps.axis]
+                letter, name = tree.sym(steps.letter), display_name(gradient.name)
+                order, outside = ((dim, 1), f"{name}[{dim}+1]") if stage.backwards else ((1, dim), f"{name}[0]")
+                return say("; computed for ", letter, f" = {order[0]}..{order[1]}, where {outside} is 0")
+        return ""
+
+    def _user_node(self, name: str) -> Node:
+        """What uses a name; of a lag what uses it, one step on."""
+        equation, steps = self.program.equations.get(name), self.program.variables[name].steps
+        if steps is None or equation is None or not is_lag(equation):
+            return self.describe_node(name)
+        assert isinstance(equation.value, Operation)
+        users = [u for u in self.network.program.links().users.get(name, ()) if self.program.variables[u].steps]
+        if not users:
+            return self.describe_node(name)
+        with suppress(Irreducible):
+            return self.notation.step_node(users[0], step_letter(steps.letter, -equation.value.attributes[0]))
+        return self.describe_node(users[0])
 
     def latex_symbol(self, gradient: Gradient) -> str:
         """The left-hand side in LaTeX."""
@@ -284,13 +350,15 @@ class Derivation:
             return self.no_dependence(gradient.of)
         own = self.program.variables[gradient.of]
         graph = Graph(self.network.program, self.loss, gradient.of, set())
-        users = [self.describe_node(user) for user in graph.users(gradient.of)]
-        users = [n if n.op == "sym" else tree.bracketed(n) for n in users]
+        users = [self._user_node(user) for user in graph.users(gradient.of)]
+        users = [n if n.op in ("sym", "at") else tree.bracketed(n) for n in users]
         if gradient.name in self.backward.signals:
             many = ": one term for each, summed" if len(users) > 1 else ""
             start = self.describe_node(own.name)
-            start = start if start.op == "sym" else tree.bracketed(start)
-            return say(start, " reaches ", tree.sym(self.loss), " through ", joined(" and ", users), many)
+            start = start if start.op in ("sym", "at") else tree.bracketed(start)
+            return say(
+                start, " reaches ", tree.sym(self.loss), " through ", joined(" and ", users), many, self._run(gradient)
+            )  # fmt: skip
         numerator = (gradient.turned or gradient.written).tree
         target = Target(self.loss, own, numerator, tuple(users))
         told = layout_reason(self.program, target, gradient.expression)

@@ -161,6 +161,10 @@ class Network:
                 node = tree_to_node(source.value, self.program)
                 text = print_expression(respelled(source.value))
                 letters = [ref.name or "" for ref in source.indices or ()]
+                if source.recurrence is not None:
+                    run = source.recurrence
+                    node = tree.stepwise(node, run.index, run.first, run.last)
+                    text += f" for {run.index} = {run.first}..{run.last}"
             else:
                 node, letters = self._written(equation, notation)
                 text = to_text(node)

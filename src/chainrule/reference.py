@@ -13,15 +13,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.algebra.expr import Atom, Expr, Index
+from chainrule.algebra.expr import Atom, Expr, Index, free, variables
+from chainrule.algebra.loops import Loop, one_step, stages
 from chainrule.algebra.program import Equation, Operation, Program
 from chainrule.algebra.relations import relation_of
 from chainrule.dims import Dim
 from chainrule.functions import FUNCTIONS
 from chainrule.functions.operations import OPERATIONS
+from chainrule.functions.sequences import initial_rows
 from chainrule.sizes import value_of
 
-__all__ = ["evaluate_equation", "evaluate_expression", "evaluate_program"]
+__all__ = ["evaluate_equation", "evaluate_expression", "evaluate_program", "evaluates_many_points"]
 
 Array = NDArray[np.float64]
 
@@ -32,17 +34,99 @@ def evaluate_program(
     """Values of all equations (or those in `only` and what they need), float64.
 
     `values`: arrays of the declared variables, without axes of size 1 (a column and a row have one axis). Some may
-    carry one more axis in front, the same for all that do: many points are then evaluated at once (unless the program
-    holds an `Operation`).
+    carry one more axis in front, the same for all that do: many points are then evaluated at once, where
+    `evaluates_many_points(program)`.
     `sizes`: the value of each symbolic size.
     """
     known: dict[str, Array] = {name: np.asarray(value, dtype=np.float64) for name, value in values.items()}
     needed = _needed(program, only) if only is not None else None
     with np.errstate(all="ignore"):
-        for equation in program:
-            if equation.name not in known and (needed is None or equation.name in needed):
-                known[equation.name] = evaluate_equation(program, equation, known, sizes)
+        for stage in stages(program):
+            if isinstance(stage, Loop):
+                if needed is None or any(e.name in needed for e in stage.equations):
+                    known |= _evaluate_loop(program, stage, known, sizes)
+            elif stage.name not in known and (needed is None or stage.name in needed):
+                known[stage.name] = evaluate_equation(program, stage, known, sizes)
     return known
+
+
+def evaluates_many_points(program: Program) -> bool:
+    """True where arrays may carry one more axis in front."""
+    operations = [e.value for e in program if isinstance(e.value, Operation)]
+    return all(OPERATIONS[o.op].pointwise or not o.args for o in operations)
+
+
+def _evaluate_loop(
+    program: Program, loop: Loop, known: Mapping[str, Array], sizes: Mapping[str, int]
+) -> dict[str, Array]:
+    """Step by step: what one step takes from earlier ones, then its equations, each on arrays without the time axis."""
+    count = _size(loop.dim, sizes)
+    bodies = []
+    for equation in loop.body:
+        assert isinstance(equation.value, dict)
+        bodies.append((equation.name, *_step_of(program, equation.name, equation.value, loop.axes[equation.name])))
+    rows: dict[str, dict[int, Array]] = {e.name: {} for e in loop.equations}
+    for t in reversed(range(count)) if loop.backwards else range(count):
+        for equation in loop.lags:
+            assert isinstance(equation.value, Operation)
+            name, *first = equation.value.args
+            there = t + equation.value.attributes[0]
+            dims = [d for k, d in enumerate(program.variables[name].dims) if k != loop.axes[name]]
+            if 0 <= there < count:
+                rows[equation.name][t] = rows[name][there]
+            elif first:
+                array = initial_rows(program, equation.value, known[first[0]])
+                shape = [_size(d, sizes) for d in dims]
+                rows[equation.name][t] = np.broadcast_to(array, (*array.shape[: array.ndim - len(dims)], *shape))
+            else:
+                rows[equation.name][t] = np.zeros([_size(d, sizes) for d in dims])
+        for name, expression, needed, indices in bodies:
+            here = {}
+            for step, (variable, places) in needed.items():
+                if not places:
+                    here[step] = known[variable]
+                    continue
+                if variable in rows:
+                    here[step] = rows[variable][t]
+                    continue
+                array = known[variable]
+                rank = len(program.variables[variable].dims)
+                for gone, place in enumerate(sorted(places, reverse=True)):
+                    array = np.take(array, t, axis=place - (rank - gone))  # from the end: axes in front stay
+                here[step] = array
+            rows[name][t] = evaluate_expression(expression, indices, here, sizes, program.functions)
+    out = {}
+    for name, found in rows.items():
+        arrays = np.broadcast_arrays(*(found[t] for t in range(count)))
+        at = loop.axes[name] - len(program.variables[name].dims)
+        out[name] = np.stack(arrays, axis=at)
+    return out
+
+
+_Step = tuple[Expr, dict[str, tuple[str, tuple[int, ...]]], tuple[Index, ...]]
+_step_memory: dict[int, tuple[Expr, int, _Step]] = {}
+
+
+def _step_of(program: Program, name: str, value: Expr, axis: int) -> _Step:
+    """One step of an equation, the arrays that it needs (by their names in it), and its free indices."""
+    remembered = _step_memory.get(id(value))
+    if remembered is not None and remembered[0] is value and remembered[1] == axis:
+        return remembered[2]
+    needed: dict[str, tuple[str, tuple[int, ...]]] = {}
+
+    def step_name(variable: str, places: tuple[int, ...]) -> str:
+        called = f"{variable}@{','.join(map(str, places))}"
+        needed[called] = (variable, places)
+        return called
+
+    dims = program.variables[name].dims
+    expression = one_step(value, free(dims), axis, step_name)
+    needed |= {whole: (whole, ()) for whole in variables(expression) if whole not in needed}
+    made = (expression, needed, free([d for k, d in enumerate(dims) if k != axis]))
+    if len(_step_memory) > 1000:
+        _step_memory.clear()
+    _step_memory[id(value)] = (value, axis, made)
+    return made
 
 
 def _needed(program: Program, only: Iterable[str]) -> set[str]:

@@ -13,10 +13,11 @@ from itertools import chain, islice, pairwise, permutations
 import numpy as np
 from numpy.typing import NDArray
 
+from chainrule.algebra.loops import loop_members, moved
 from chainrule.algebra.program import Operation, Program, Variable
 from chainrule.dims import Dim
 from chainrule.functions import FUNCTIONS
-from chainrule.reference import evaluate_program
+from chainrule.reference import evaluate_program, evaluates_many_points
 from chainrule.sizes import symbols_of, value_of
 
 __all__ = ["Report", "choose_sizes", "kinks_of", "sample", "verify_gradients"]
@@ -211,11 +212,16 @@ def _verify_at_a_point(
     errors: dict[str, float] = {}
     skipped = 0
     blurred: list[str] = []
+    loops = loop_members(forward)
     for name, gradient in gradients.items():
         program, values = forward, base
         if name not in base:  # by a name that is computed: it is given instead, and its equation left out
             program, values = _without(forward, name), {**base, name: known[name]}
-        compared = _compare(program, loss, values, name, known[gradient], sizes, kinked, pattern, rng)
+        at = name
+        if name in loops:
+            program, at = moved(forward, name)
+            values = {**base, at: np.zeros_like(known[name])}
+        compared = _compare(program, loss, values, at, known[gradient], sizes, kinked, pattern, rng)
         errors[name] = compared.worst
         skipped += compared.skipped
         if compared.blurred > compared.clear:
@@ -329,7 +335,7 @@ def _points(
     steps = np.array([-2.0, -1.0, 1.0, 2.0]).reshape(4, *[1] * block.ndim) * h
     moved = (base[name] + steps * block).reshape(4 * count, *base[name].shape)
     needed = [loss, *(n for n, _ in kinked)]
-    if any(isinstance(equation.value, Operation) and equation.value.args for equation in forward):
+    if not evaluates_many_points(forward):
         single = [evaluate_program(forward, {**base, name: m}, sizes, needed) for m in moved]
         known = {n: np.stack([s[n] for s in single]) for n in needed}
     else:

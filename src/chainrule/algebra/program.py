@@ -13,7 +13,19 @@ from typing import Any
 from chainrule.algebra.expr import Expr, Index, free, variables
 from chainrule.dims import Dim, display_name
 
-__all__ = ["Equation", "Links", "Operation", "Program", "Variable", "is_anonymous"]
+__all__ = ["Equation", "Links", "Operation", "Program", "Steps", "Variable", "is_anonymous"]
+
+
+@dataclass(frozen=True, slots=True)
+class Steps:
+    """Of a sequence h[1], h[2], …: the letter of its time index, which axis that is, and what one step h[t] is.
+
+    For the algebra the time axis is an axis like every other; only reading and writing know it.
+    """
+
+    letter: str
+    axis: int
+    orientation: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +33,7 @@ class Variable:
     """A name with its sizes. `dims` leaves out sizes of 1: a column, a row and a vector have one each.
 
     `orientation` is scalar, column, row, matrix or tensor, and says how the name is read and written.
-    `kind` is input, label, param, const, value (has an equation) or signal.
+    `kind` is input, label, param, const, value (has an equation) or signal. `steps`: it is a sequence h[t].
     """
 
     name: str
@@ -29,6 +41,7 @@ class Variable:
     orientation: str = ""
     kind: str = "value"
     facts: tuple[str, ...] = ()
+    steps: Steps | None = None
 
     @property
     def indices(self) -> tuple[Index, ...]:
@@ -110,7 +123,7 @@ class Links:
 
 
 class Program:
-    """Variables and equations in order. Later equations may use earlier ones only."""
+    """Variables and equations in order. Later equations may use earlier ones only, but for loops (`algebra.loops`)."""
 
     __slots__ = (
         "_counter", "_links", "_places", "_shown", "equations", "functions", "interior", "operations", "variables",
@@ -184,6 +197,10 @@ class Program:
         if self._links[0] != state:
             self._links = (state, Links(dict(self.equations)))
         return self._links[1]
+
+    def reordered(self) -> None:
+        """Forget what was kept of the order of the equations."""
+        self._links = ((-1, ""), Links({}))
 
     def shown_names(self) -> frozenset[str]:
         """Every name as people read it: what a letter for an index may not be. Kept, for each formula asks for it."""

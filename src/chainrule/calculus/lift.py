@@ -10,7 +10,8 @@ import unicodedata
 from typing import Any
 
 from chainrule.algebra.expr import Expr, Factor, Index, add, monomial, multiply, size, sum_over, variable
-from chainrule.algebra.program import Operation, Program, Variable
+from chainrule.algebra.loops import LAG, has_loops
+from chainrule.algebra.program import Operation, Program, Steps, Variable
 from chainrule.algebra.relations import CONSTANTS
 from chainrule.dims import Dim, canonical_name
 from chainrule.errors import UnsupportedError
@@ -24,9 +25,10 @@ def lift(
 ) -> tuple[Program, dict[str, str]]:
     """The program over a batch, and the new name of each old one. `rename`: x becomes X where that name is free."""
     data = {v.name for v in program.variables.values() if v.kind in ("input", "label")}
-    for equation in program:
-        if any(a in data for a in equation.arguments):
-            data.add(equation.name)
+    for _ in range(2 if has_loops(program) else 1):  # around a loop once more
+        for equation in program:
+            if any(a in data for a in equation.arguments):
+                data.add(equation.name)
     if loss not in data:
         raise UnsupportedError(f"{loss} does not depend on any input or label: there is nothing to batch")
     taken = {canonical_name(n) for n in program.variables}
@@ -71,7 +73,8 @@ def lift(
 def _lift_operation(operation: Operation, program: Program, data: set[str], names: dict[str, str]) -> Operation:
     """The operation on every sample. Raises UnsupportedError where it knows none, or only some arguments have them."""
     record = OPERATIONS[operation.op]
-    if record.lift is None or not all(argument in data for argument in operation.args):
+    shared = operation.args[:1] if operation.op == LAG else operation.args  # an initial value may be one for all
+    if record.lift is None or not all(argument in data for argument in shared):
         raise UnsupportedError(
             f"a batch of {operation.op} is not supported yet", "write the network for a batch, with its index"
         )
@@ -90,7 +93,10 @@ def _renamed_source(source: Any, names: dict[str, str]) -> Any:
 
 def _lifted(var: Variable, name: str, batch: Dim) -> Variable:
     orientation = ("column", "matrix", "tensor")[min(len(var.dims), 2)]
-    return Variable(name, (batch, *var.dims), orientation, var.kind, var.facts)
+    steps = var.steps
+    if steps is not None:
+        steps = Steps(steps.letter, steps.axis + 1, ("column", "matrix", "tensor")[min(len(var.dims) - 1, 2)])
+    return Variable(name, (batch, *var.dims), orientation, var.kind, var.facts, steps)
 
 
 def _lift_expression(value: Expr, data: set[str], names: dict[str, str], batch: Dim) -> Expr:

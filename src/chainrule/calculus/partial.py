@@ -17,6 +17,7 @@ from chainrule.algebra.expr import (
     fresh_bound,
     monomial,
 )
+from chainrule.algebra.loops import LAG
 from chainrule.algebra.program import Equation, Operation, Program
 from chainrule.algebra.relations import CONSTANTS
 from chainrule.errors import UnsupportedError
@@ -90,6 +91,11 @@ def _operation_derivatives(program: Program, equation: Equation, name: str) -> l
     operation = equation.value
     assert isinstance(operation, Operation)
     record = OPERATIONS[operation.op]
+    if operation.op == LAG:
+        raise UnsupportedError(
+            "derivatives of derivatives, Jacobians and directions through a loop are not supported yet",
+            "the gradient of a loss, or the steps written out: h1 = …, h2 = …",
+        )
     if record.partial is None:
         raise UnsupportedError(f"the derivative of {operation.op} is not supported yet")
     out: list[Local] = []

@@ -8,12 +8,25 @@ the number of equations.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from chainrule.algebra.expr import ONE, Expr, Monomial, add, atom_variables, is_constant, single, variable
-from chainrule.algebra.program import Program, Variable, is_anonymous
+from chainrule.algebra.expr import (
+    ONE,
+    Expr,
+    Monomial,
+    add,
+    atom_variables,
+    is_constant,
+    single,
+    variable,
+    variables,
+)
+from chainrule.algebra.loops import arrange, has_loops, is_lag, loop_members
+from chainrule.algebra.program import Equation, Operation, Program, Steps, Variable, is_anonymous
 from chainrule.calculus.partial import contribution, local_derivatives
+from chainrule.calculus.sequences import initial_part, shifted
 from chainrule.dims import canonical_name
+from chainrule.errors import UnsupportedError
 from chainrule.simplify.engine import simplify
 from chainrule.simplify.knowledge import Knowledge
 from chainrule.simplify.shortest import shortest, written_cost
@@ -22,6 +35,7 @@ __all__ = ["Backward", "differentiate", "relevant_equations"]
 
 LARGE = 24  # factors: an adjoint above this gets a name by itself
 TRIES = 4  # names that are tried for being worth it
+ROUNDS = 8  # passes until the adjoints of a loop are what they were taken for
 
 
 @dataclass(slots=True)
@@ -44,14 +58,16 @@ class Backward:
 
 def relevant_equations(program: Program, target: str, leaves: Iterable[str]) -> set[str]:
     """Names on a path from one of `leaves` to `target`."""
-    depends = set(leaves)
-    for equation in program:
-        if any(a in depends for a in equation.arguments):
-            depends.add(equation.name)
-    needed = {target}
-    for equation in reversed(program.equations.values()):
-        if equation.name in needed:
-            needed.update(equation.arguments)
+    depends, needed = set(leaves), {target}
+    rounds = 2 if has_loops(program) else 1  # around a loop once more
+    for _ in range(rounds):
+        for equation in program:
+            if any(a in depends for a in equation.arguments):
+                depends.add(equation.name)
+    for _ in range(rounds):
+        for equation in reversed(program.equations.values()):
+            if equation.name in needed:
+                needed.update(equation.arguments)
     return depends & needed
 
 
@@ -144,7 +160,98 @@ def _length(program: Program, found: Backward) -> float:
 
 
 def _backward(program: Program, loss: str, wrt: list[str], forks: frozenset[str], given: Mapping[str, str]) -> Backward:
-    """One backward pass, in which the adjoints of `forks` have names too."""
+    """One backward pass, in which the adjoints of `forks` have names too.
+
+    In a loop the adjoint of an earlier step is needed before it is known. So the pass is made again with what came out,
+    until the same comes out; an adjoint that cannot be written for the next step, or holds itself, gets a name.
+    """
+    if not has_loops(program):
+        return _pass(program, loss, wrt, forks, given, _Carried())
+    carried = _Carried()
+    for _ in range(ROUNDS):
+        found = _pass(program, loss, wrt, forks | carried.named, given, carried)
+        if carried.settled():
+            arrange(found.program)
+            return found
+    raise UnsupportedError("the adjoints of this loop did not settle", "the steps written out: h1 = …, h2 = …")
+
+
+@dataclass(slots=True)
+class _Carried:
+    """What flows back from the steps behind: for each lag its adjoint as the last pass found it.
+
+    named: variables whose adjoint must have a name.  unknown: markers that stand for what the first pass does not know.
+    """
+
+    adjoints: dict[str, Expr] = field(default_factory=dict)
+    found: dict[str, Expr] = field(default_factory=dict)
+    variables: dict[str, Variable] = field(default_factory=dict)
+    named: frozenset[str] = frozenset()
+    unknown: dict[str, str] = field(default_factory=dict)
+
+    def back(self, out: Program, lag: Equation, own: Variable) -> Expr:
+        """The contribution of a lag to the adjoint of what it is a lag of."""
+        known = self.adjoints.get(lag.name)
+        if known is not None:
+            part = _behind(out, lag, known, self) if known else {}
+            if part is not None:
+                return part
+            self.named |= {lag.name}
+        marker = f"%back{len(self.unknown)}"
+        self.unknown[marker] = lag.arguments[0]
+        out.declare(Variable(marker, own.dims, own.orientation, "signal", steps=own.steps))
+        return variable(marker, own.indices)
+
+    def settled(self) -> bool:
+        """Take over what a pass has found; True where it is what was assumed."""
+        held = {self.unknown[n] for e in self.found.values() for n in variables(e) if n in self.unknown}
+        same = self.found == self.adjoints and not self.unknown and not held
+        self.named |= held
+        self.adjoints = {} if held else self.found
+        self.found, self.unknown = {}, {}
+        return same
+
+
+def _behind(out: Program, lag: Equation, adjoint: Expr, carried: _Carried) -> Expr | None:
+    """The adjoint of a lag at the step where it is used; None where it cannot be written so."""
+    assert isinstance(lag.value, Operation)
+    offset, axis = lag.value.attributes
+    variable_ = out.variables[lag.name]
+    return shifted(out, adjoint, variable_.indices[axis], -offset, carried.variables)
+
+
+def _lag_parts(
+    out: Program, lag: Equation, adjoint: Expr, in_loop: bool, carried: _Carried
+) -> list[tuple[str, Expr]]:  # fmt: skip
+    """What flows from a lag to what it is a lag of, and to its initial value."""
+    assert isinstance(lag.value, Operation)
+    source, *first = lag.value.args
+    parts: list[tuple[str, Expr]] = []
+    if not in_loop:
+        part = _behind(out, lag, adjoint, carried) if adjoint else {}
+        assert part is not None
+        parts.append((source, part))
+    if first:
+        parts.append((first[0], initial_part(out, adjoint, lag)))
+    return parts
+
+
+def _row_steps(own: Variable) -> Steps | None:
+    """The steps of a signal: rows where those of its variable are columns."""
+    if own.steps is None or own.steps.orientation != "column":
+        return own.steps
+    return replace(own.steps, orientation="row")
+
+
+def _pass(
+    program: Program, loss: str, wrt: list[str], forks: frozenset[str], given: Mapping[str, str], carried: _Carried
+) -> Backward:
+    """One pass from the loss to the leaves."""
+    loops = loop_members(program)
+    lags: dict[str, list[Equation]] = {}  # of what a loop computes, by its name
+    for equation in program:
+        if is_lag(equation) and equation.name in loops:
+            lags.setdefault(equation.arguments[0], []).append(equation)
     knowledge = Knowledge(program)
     result = Backward(program.copy(), loss)
     out = result.program
@@ -158,21 +265,31 @@ def _backward(program: Program, loss: str, wrt: list[str], forks: frozenset[str]
     wanted = set(wrt)
     for equation in reversed(program.equations.values()):
         name = equation.name
-        if name not in on_path or name not in pending:
+        if name not in on_path:
+            continue
+        own = program.variables[name]
+        for lag in lags.get(name, ()):
+            if lag.name in on_path:
+                pending[name] = add(pending.get(name, {}), carried.back(out, lag, own))
+        if name not in pending:
             continue
         raw = pending.pop(name)
         adjoint = simplify(raw, knowledge) if name != loss else raw
         result.raw[name] = raw
-        own = program.variables[name]
-        if name in forks or _deserves_name(adjoint, *named.get(name, (False, 1))):
+        backward_lag = is_lag(equation) and name not in loops
+        if adjoint and (
+            name in forks
+            or _deserves_name(adjoint, *named.get(name, (False, 1)))
+            or (backward_lag and _behind(out, equation, adjoint, carried) is None)
+        ):
             counter += 1
-            letter = "Δ" if len(own.dims) >= 2 else "δ"
+            letter = "Δ" if len(own.dims) - (own.steps is not None) >= 2 else "δ"
             while canonical_name(f"{letter}{counter}") in taken:
                 counter += 1
             signal = given.get(name, f"{letter}{counter}")
             orientation = "row" if len(own.dims) == 1 else own.orientation
             out.define(
-                Variable(signal, own.dims, orientation, "signal"),
+                Variable(signal, own.dims, orientation, "signal", steps=_row_steps(own)),
                 shortest(adjoint, own.indices, knowledge, out, orientation),
             )
             result.signals[signal] = name
@@ -180,6 +297,14 @@ def _backward(program: Program, loss: str, wrt: list[str], forks: frozenset[str]
         result.adjoints[name] = adjoint
         if name in wanted:
             _gradient(result, name, adjoint, knowledge)
+        if is_lag(equation):
+            if name in loops:
+                carried.found[name] = adjoint
+                carried.variables |= {s: out.variables[s] for s in result.signals}
+            for argument, part in _lag_parts(out, equation, adjoint, name in loops, carried):
+                if argument in on_path:
+                    pending[argument] = add(pending.get(argument, {}), part)
+            continue
         for argument in dict.fromkeys(equation.arguments):
             if argument not in on_path:
                 continue
@@ -204,7 +329,7 @@ def _gradient(result: Backward, name: str, adjoint: Expr, knowledge: Knowledge) 
     variable_ = result.program.variables[name]
     gradient = f"∂{result.loss}/∂{name}"
     result.program.define(
-        Variable(gradient, variable_.dims, variable_.orientation, "gradient"),
+        Variable(gradient, variable_.dims, variable_.orientation, "gradient", steps=variable_.steps),
         shortest(adjoint, variable_.indices, knowledge, result.program, variable_.orientation),
     )
     result.gradients[name] = gradient
@@ -219,11 +344,12 @@ def _worth_a_name(program: Program, on_path: set[str]) -> dict[str, tuple[bool, 
         if equation.name not in on_path:
             continue
         targets: set[str] = set()
-        for argument in equation.arguments:
+        arguments = equation.arguments[:1] if is_lag(equation) else equation.arguments  # an initial value is no fork
+        for argument in arguments:
             if argument in on_path:
                 targets |= reach.get(argument, frozenset((argument,)))
         shared = len(targets) > 1
-        uses = sum(fan.get(a, 1) for a in equation.arguments if a in on_path)
+        uses = sum(fan.get(a, 1) for a in arguments if a in on_path)
         worth[equation.name] = (shared, uses)
         reach[equation.name] = frozenset((equation.name,)) if shared else frozenset(targets)
         fan[equation.name] = 1 if shared else uses

@@ -13,6 +13,7 @@ from dataclasses import replace
 from itertools import pairwise
 
 from chainrule.algebra.expr import ONE, add, variable
+from chainrule.algebra.loops import has_loops
 from chainrule.algebra.program import Program
 from chainrule.calculus.reverse import Backward
 from chainrule.explanation.edges import find_identities
@@ -49,6 +50,8 @@ class Explainer:
 
     def steps(self, name: str, of: str) -> tuple[Step, ...]:
         """The derivation of the signal or gradient `name` at the variable `of`."""
+        if has_loops(self.forward):  # not told yet
+            return ()
         known = {n for n in self.signals if n != of or name not in self.backward.signals}
         if of in known:  # a gradient at a name that has a signal is that signal
             return self._from_signal(name, of)

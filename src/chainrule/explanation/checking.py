@@ -13,10 +13,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.algebra.program import Operation, Program
+from chainrule.algebra.program import Program
 from chainrule.explanation.graph import Graph
 from chainrule.explanation.steps import Formula, Step, Term
-from chainrule.reference import evaluate_expression, evaluate_program
+from chainrule.reference import evaluate_expression, evaluate_program, evaluates_many_points
 from chainrule.verification import choose_sizes, kinks_of, sample
 
 __all__ = ["StepReport", "check_steps", "jacobian_by_differences"]
@@ -184,7 +184,7 @@ def _differences(
     h = np.maximum(length * np.abs(value), SMALLEST).reshape(-1)
     units = np.diag(h).reshape(size, *value.shape)
     points, crossed = [], np.zeros(size, dtype=bool)
-    many = not any(isinstance(e.value, Operation) and e.value.args for e in part)
+    many = evaluates_many_points(part)
     for factor in (-2.0, -1.0, 1.0, 2.0):
         moved = value + factor * units
         if many:

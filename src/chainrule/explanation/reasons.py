@@ -6,13 +6,14 @@ A letter that is summed joins two factors, or is left over where the forward pas
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from chainrule.algebra.expr import Expr, Factor, Index, free
 from chainrule.algebra.program import Program, Variable, is_anonymous
 from chainrule.notation import tree
 from chainrule.notation.index import in_order, index_node, letters_for, summed_letters
 from chainrule.notation.sentence import Sentence, joined, say
+from chainrule.notation.sequences import Projection, one_step_of, time_index
 from chainrule.notation.text import to_text
 from chainrule.notation.tree import Node, sym
 
@@ -34,11 +35,16 @@ class Target:
 
 def layout_reason(program: Program, target: Target, expression: Expr) -> Sentence:
     """One line: the entry, where each transpose and each sum comes from, and what the other layout has."""
+    step = _at_one_step(program, target, expression)
+    summed = ""
+    if step is not None:
+        program, target, expression, summed = step
     own = target.variable
-    taken = program.shown_names()
+    taken = program.shown_names() | {summed, *(own.name[own.name.find("[") + 1 : -1] if own.name[-1:] == "]" else "")}
     letters = letters_for(len(own.dims), taken)
     indices = free(own.dims)
     entry = index_node(program, expression, indices, letters)
+    entry = tree.sigma(summed, entry) if summed else entry
     said = tree.equal(tree.partial(sym(target.loss), tree.at(own.name, letters)), entry)
     told: list[Sentence] = []
     if len(expression) == 1:
@@ -49,11 +55,37 @@ def layout_reason(program: Program, target: Target, expression: Expr) -> Sentenc
             told += _place(program, factors, index, position, names, own)
         for index in bound:
             told += _sum(program, factors, index, names, own)
+    if summed:
+        told.append(say("the sum over ", sym(summed), " is there because ", sym(own.name), " is used in each step"))
     if len(target.users) > 1:
         used = joined(" and ", target.users)
         told.append(say(sym(own.name), " is used in ", used, ": one term for each use, summed"))
     told += _relation(target)
     return say(said, ": ", joined("; ", told)) if told else say(said)
+
+
+def _at_one_step(
+    program: Program, target: Target, expression: Expr
+) -> tuple[Program, Target, Expr, str] | None:  # fmt: skip
+    """What is explained at one step of its sequences, and the letter of the sum around it; None: it has none."""
+    own = target.variable
+    try:
+        if own.steps is not None:
+            axis, letter = own.steps.axis, own.steps.letter
+            at = Projection(program, letter, own.dims[axis])
+            here = at.expression(expression, own.indices[axis])
+            variable = at.program.variables[at.step(own.name, (axis,))]
+            return at.program, replace(target, variable=variable), here, ""
+        if len(expression) != 1:
+            return None
+        (key,) = expression
+        found = time_index(program, key)
+        if found is None or one_step_of(program, key, found[0]) is not None:
+            return None
+        at = Projection(program, found[1], found[0][1])
+        return at.program, target, at.expression(expression, found[0], True), found[1]
+    except LookupError:
+        return None
 
 
 def _place(

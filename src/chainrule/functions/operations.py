@@ -40,6 +40,7 @@ class OperationRecord:
     and {dtype} for the floats.  helpers: Python functions that the code calls, as text.
     lift: for a batch, where one more index in front changes nothing but the attributes; None: no batch.
     condition: where the formula holds, in words.
+    pointwise: `evaluate` carries along one more axis in front of its arguments, for many points at once.
     """
 
     name: str
@@ -50,6 +51,7 @@ class OperationRecord:
     helpers: str = ""
     lift: Lift | None = None
     condition: str = ""
+    pointwise: bool = False
 
 
 OPERATIONS: dict[str, OperationRecord] = {}

@@ -129,9 +129,9 @@ def indexed_equation(c: Context, v: Values, a: int, b: int) -> ast.Equation:
 
 def recurrence(c: Context, v: Values, a: int, b: int) -> ast.Recurrence:
     low, high = v[3], v[5]
-    if isinstance(low, str):
-        raise c.error(f"a recurrence begins at a number, not at {low}", f"for {v[1].text} = 1..T", a, b)
-    if isinstance(high, int) and high < low:
+    if isinstance(low, str) and high != 1:
+        raise c.error(f"a recurrence runs from 1 or down to 1, not {low}..{high}", f"for {v[1].text} = {low}..1", a, b)
+    if isinstance(low, int) and isinstance(high, int) and high < low and high != 1:
         raise c.error(f"{low}..{high} is empty", f"{high}..{low}", a, b)
     return ast.Recurrence(v[1].text, low, high)
 

@@ -145,7 +145,7 @@ class Definition:
 
 @dataclass(frozen=True, slots=True)
 class Recurrence:
-    """The `for t = 1..T` behind an equation. `first` is an integer, `last` an integer or a symbol."""
+    """The `for t = 1..T` behind an equation, or `for t = T..1`: one of the two bounds is an integer."""
 
     index: str
     first: TypeDim

@@ -123,7 +123,9 @@ class Calls(Matrices):
         """The name that an argument has, also one that the user never gave; its text where it has none as it stands."""
         if value.text in self.program.variables:
             return value.text
-        name = bare_name(value.expr, value.indices)
+        name = bare_name(value.expr, value.indices) or self.sequence_name(value)
+        if name is not None and self.program.variables[name].steps is not None:
+            return name
         if name is None or self.program.variables[name].orientation != value.orientation:
             return value.text
         return name

@@ -10,7 +10,8 @@ import difflib
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
+from itertools import takewhile
 
 from chainrule.algebra.expr import Index, free, free_indices, rename, single
 from chainrule.algebra.program import Program, Variable, is_anonymous
@@ -19,11 +20,12 @@ from chainrule.errors import ChainruleError, DimensionError, LanguageError, Unkn
 from chainrule.functions import FUNCTIONS
 from chainrule.language import ast
 from chainrule.language.calls import Calls
+from chainrule.language.recurrences import is_initial, read_initial, read_loop, same_loop
 from chainrule.language.scope import Call, bare_name, known_functions, squeeze, within
 from chainrule.language.values import Value, orientation_of
 from chainrule.library import definition_names, definition_text
 
-__all__ = ["Elaborated", "elaborate", "elaborate_expression", "known_functions", "offer_names"]
+__all__ = ["Elaborated", "Elaborator", "elaborate", "elaborate_expression", "known_functions", "offer_names"]
 
 SQUARE_FACTS = {
     "symmetric", "positive definite", "orthogonal", "diagonal", "lower triangular", "upper triangular",
@@ -45,7 +47,7 @@ class Elaborated:
 
 def elaborate(tree: ast.Program) -> Elaborated:
     """Check a tree and lower it. Raises ChainruleError with the place in the user's text."""
-    return _Elaborator(tree).run()
+    return Elaborator(tree).run()
 
 
 def elaborate_expression(
@@ -80,9 +82,9 @@ def offer_names(program: Program) -> None:
                 elaborator.recognise(function, argument)
 
 
-def _in_names_of(program: Program) -> _Elaborator:
+def _in_names_of(program: Program) -> Elaborator:
     """An elaborator that continues a program."""
-    elaborator = _Elaborator(ast.Program(()))
+    elaborator = Elaborator(ast.Program(()))
     elaborator.program = program
     for name, var in program.variables.items():
         elaborator.names[canonical_name(name)] = name
@@ -106,7 +108,7 @@ def heads_of(function: str) -> frozenset[str]:
     return frozenset(re.findall(r"\w+(?=\()", text.split("=", 1)[1])) & FUNCTIONS.keys()
 
 
-class _Elaborator(Calls):
+class Elaborator(Calls):
     """Reads statements."""
 
     def __init__(self, tree: ast.Program) -> None:
@@ -123,11 +125,20 @@ class _Elaborator(Calls):
             elif isinstance(statement, ast.FunctionDeclaration):
                 self.function(statement)
         self.later = {canonical_name(s.name) for s in tree.statements if isinstance(s, ast.Equation)}
-        for statement in tree.statements:
+        statements = list(tree.statements)
+        for position, statement in enumerate(statements):
             if isinstance(statement, ast.Declaration):
                 self.declare(statement)
+            elif isinstance(statement, ast.Equation) and statement.recurrence is not None:
+                if not (position and same_loop(statement, statements[position - 1])):
+                    rest = takewhile(partial(same_loop, statement), statements[position:])
+                    read_loop(self, [s for s in rest if isinstance(s, ast.Equation)])
+            elif isinstance(statement, ast.Equation) and is_initial(statement):
+                read_initial(self, statement)
             elif isinstance(statement, ast.Equation):
                 self.equation(statement)
+        for _, _, span in self.initial.values():
+            raise LanguageError("a value before the first step, but no loop after it", "h[t] = … for t = 1..T", span)
         if not self.out.user_equations:
             raise LanguageError("there is no equation: nothing to differentiate", "z = W x, a line each")
         self.find_loss(tree)
@@ -243,11 +254,6 @@ class _Elaborator(Calls):
         self.program.functions[node.name] = (node.domain, node.codomain)
 
     def equation(self, node: ast.Equation) -> None:
-        if node.recurrence is not None:
-            raise UnsupportedError(
-                "recurrences (for t = …) are understood but not differentiated yet",
-                "write the steps out: h1 = …, h2 = …", node.span,
-            )  # fmt: skip
         before = len(self.program.equations)
         value = self.indexed_equation(node) if node.indices is not None else self.expr(node.value)
         if value.orientation == "identity":
@@ -277,6 +283,7 @@ class _Elaborator(Calls):
                 "a letter for each axis, such as S[i,j]",
                 (node.name_span or node.span),
             )
+        self.entry_letters = {name for name in names if name is not None}
         ranges = self.index_ranges(node.value)
         dims: list[Dim] = []
         for name, ref in zip(names, node.indices or (), strict=True):
@@ -290,6 +297,7 @@ class _Elaborator(Calls):
             dims.append(ranges[name])
         letters = dict(zip([n for n in names if n is not None], free(dims), strict=True))
         value = self.in_letters(node.value, letters)
+        self.entry_letters = set()
         if value.orientation != "scalar":
             raise DimensionError(f"{value.says()}: in index notation each entry is a scalar", "x[i]", node.span)
         return Value(value.expr, tuple(dims), orientation_of(len(dims)))

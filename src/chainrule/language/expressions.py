@@ -21,13 +21,14 @@ from chainrule.dims import Dim, canonical_name
 from chainrule.errors import DimensionError, LanguageError, UnknownNameError, UnsupportedError
 from chainrule.language import ast
 from chainrule.language.printer import print_expression
-from chainrule.language.scope import Scope, is_numeric
+from chainrule.language.scope import is_numeric
+from chainrule.language.sequences import Sequences
 from chainrule.language.values import Value, add_values, broadcast, hadamard, matrix_product, transpose
 
 __all__ = ["Expressions", "summed_letter"]
 
 
-class Expressions(Scope):
+class Expressions(Sequences):
     """Reads every node but a call."""
 
     def index_ranges(self, node: ast.Expr, bound: str | None = None) -> dict[str, Dim]:
@@ -45,8 +46,17 @@ class Expressions(Scope):
 
     def find_ranges(self, node: ast.Expr, found: dict[str, Dim], equal: list[tuple[str, str]]) -> None:
         if isinstance(node, ast.Indexed):
-            name = self.resolve(node.base)
-            dims = self.program.variables[name].dims
+            name, var = self.known_variable(node.base)
+            dims = var.dims
+            if self.is_step(node, var):
+                (ref,) = node.indices
+                letter = ref.name if ref.name not in self.dims else None
+                if letter is not None and found.setdefault(letter, dims[0]) != dims[0]:
+                    raise DimensionError(
+                        f"sizes do not agree: index {letter} runs over {found[letter]} and over {dims[0]}",
+                        "another index name, or check the order of the indices", node.span,
+                    )  # fmt: skip
+                return
             if len(dims) != len(node.indices):
                 shape = self.variable_value(name).shape
                 raise DimensionError(
@@ -113,8 +123,9 @@ class Expressions(Scope):
         return replace(transpose(self.expr(node.operand)), text="")
 
     def on_indexed(self, node: ast.Indexed) -> Value:
-        name = self.resolve(node.base)
-        var = self.program.variables[name]
+        name, var = self.known_variable(node.base)
+        if self.is_step(node, var):
+            return self.step(node)
         if len(node.indices) != len(var.dims):
             letters = ",".join("ijklmnopq"[: len(var.dims)])
             hint = f"{name}[{letters}]" if letters else name

@@ -19,6 +19,7 @@ from chainrule.dims import canonical_name, display_name
 from chainrule.errors import ChainruleError, LanguageError, UnknownNameError
 from chainrule.language import ast
 from chainrule.language.elaborate import Elaborated, elaborate
+from chainrule.language.expressions import summed_letter
 from chainrule.language.parser import parse_program
 from chainrule.language.printer import print_program
 from chainrule.language.scope import known_functions
@@ -184,11 +185,37 @@ def _statement(
         inner = {old: new for old, new in keys.items() if old not in own}
         return replace(node, name=name, body=_expression(node.body, inner), span=None)
     loop = node.recurrence
-    if loop is not None and isinstance(loop.last, str):
-        loop = replace(loop, last=_name(loop.last, keys))
+    if loop is not None:
+        first, last = _dims((loop.first, loop.last), keys)
+        loop = replace(loop, first=first, last=last)
+    bound = {ref.name for ref in node.indices or () if loop is None and ref.name is not None and not ref.offset}
+    bound |= {loop.index} if loop is not None else set()
+    inner = {old: new for old, new in keys.items() if old not in bound}
+    indices = None if node.indices is None else tuple(_index(ref, inner) for ref in node.indices)
     return replace(
-        node, name=name, value=_expression(node.value, keys), recurrence=loop, span=None, name_span=None
+        node, name=name, indices=indices, value=_steps(_expression(node.value, keys), inner), recurrence=loop,
+        span=None, name_span=None,
     )  # fmt: skip
+
+
+def _index(ref: ast.IndexRef, keys: Mapping[str, str]) -> ast.IndexRef:
+    """An index; of h[T] the T is the name of a size."""
+    return ref if ref.name is None else replace(ref, name=_name(ref.name, keys), span=None)
+
+
+def _steps(node: ast.Expr, keys: Mapping[str, str]) -> ast.Expr:
+    """The expression with the sizes that stand as indices, h[T], in the new names; letters that are bound stay."""
+    if isinstance(node, ast.Negate | ast.Transpose):
+        return replace(node, operand=_steps(node.operand, keys))
+    if isinstance(node, ast.Binary):
+        return replace(node, left=_steps(node.left, keys), right=_steps(node.right, keys))
+    if isinstance(node, ast.Indexed):
+        return replace(node, indices=tuple(_index(ref, keys) for ref in node.indices))
+    if isinstance(node, ast.Call):
+        letter = summed_letter(node)
+        inner = {old: new for old, new in keys.items() if old != letter}
+        return replace(node, args=tuple(_steps(a, inner) for a in node.args))
+    return node
 
 
 def _expression(node: ast.Expr, keys: Mapping[str, str]) -> ast.Expr:

@@ -27,7 +27,7 @@ from chainrule.algebra.expr import (
     single,
     variable,
 )
-from chainrule.algebra.program import Operation, Program, Variable
+from chainrule.algebra.program import Operation, Program, Steps, Variable
 from chainrule.dims import Dim, canonical_name
 from chainrule.errors import ChainruleError, DimensionError, LanguageError, Span, UnknownNameError, UnsupportedError
 from chainrule.functions import FUNCTIONS
@@ -76,6 +76,7 @@ class Scope:
         self.known: dict[object, str] = {}  # equal right-hand sides get one name
         self.scopes: list[dict[str, Value]] = []
         self.index_scope: dict[str, Index] = {}
+        self.time: dict[Index, str] = {}  # markers that stand for the steps of a sequence, and their letters
         self.depth = 0
         self.repeats: list[str] = []  # what is repeated over rows or columns, in words
         self.later: set[str] = set()  # canonical spellings of all names that some equation defines
@@ -172,6 +173,7 @@ class Scope:
                 if head == "" and len(set(indices)) == len(indices):
                     return expr
         occurring = sorted({i for (f, _) in expr for (_, _, ix), _ in f for i in ix if i[0] < 0}, reverse=True)
+        occurring = self.in_time_order(occurring)
         own = free([i[1] for i in occurring])
         to_own = dict(zip(occurring, own, strict=True))
         inner = rename(expr, to_own)
@@ -189,13 +191,22 @@ class Scope:
             kind = orientation_of(len(own))
             if len(own) == 1 and (orientation == "row" or (orientation == "matrix" and occurring[0][0] == -2)):
                 kind = "row"
-            self.program.define(Variable(name, tuple(i[1] for i in own), kind), inner, source)
+            steps = self.steps_of(occurring, orientation)
+            self.program.define(Variable(name, tuple(i[1] for i in own), kind, steps=steps), inner, source)
             self.known[key] = name
             if self.scopes:
                 self.program.interior.add(name)
         if not self.scopes:  # what the user wrote as well is no inside of a definition
             self.program.interior.discard(name)
         return variable(name, tuple(occurring))
+
+    def in_time_order(self, indices: list[Index]) -> list[Index]:
+        """The free indices of a name in its own order; `Sequences` puts time first."""
+        return indices
+
+    def steps_of(self, indices: list[Index], orientation: str) -> Steps | None:
+        """What a name over these indices is a sequence of, if it is one."""
+        return None
 
     def force_name(self, expr: Expr, argument: Value) -> Expr:
         name = self.program.fresh_name()

@@ -6,12 +6,15 @@ from collections.abc import Iterable, Set
 from fractions import Fraction
 
 from chainrule.algebra.expr import Atom, Expr, Factor, Index, Monomial, rename
+from chainrule.algebra.loops import is_lag
 from chainrule.algebra.program import Operation, Program, is_anonymous
 from chainrule.dims import display_name
 from chainrule.functions.operations import defined_by
+from chainrule.functions.sequences import UNIT
 from chainrule.notation import tree
 from chainrule.notation.forms import applied
 from chainrule.notation.offsets import has_offsets, place_relations, relation_node
+from chainrule.notation.sequences import step_letter, time_index
 from chainrule.notation.text import number_text, to_text
 from chainrule.notation.tree import Node
 from chainrule.simplify.masks import extremum
@@ -56,6 +59,9 @@ def _term(program: Program, key: Monomial, coefficient: Fraction, names: dict[In
     factors, bound = key
     inner = dict(names)
     inner.update(zip(bound, summed_letters(taken, names.values()), strict=False))
+    found = time_index(program, key) if bound else None
+    if found is not None and found[1] not in taken | set(inner.values()):
+        inner[found[0]] = found[1]
     relations: list[Node] = []
     if has_offsets(factors) or any(_is_onehot(program, atom) for atom, _ in factors):
         places = place_relations(program, factors, bound)
@@ -168,6 +174,14 @@ def _variable(
         where = f"[{','.join(letters[:-1])}]" if letters[1:] else ""
         return tree.iverson(letters[-1], display_name(ids) + where), False
     operation = program.equations[name].value if name in program.equations else None
+    if isinstance(operation, Operation) and operation.op == UNIT:
+        step, dim = operation.attributes
+        return tree.iverson(letters[0], str(dim if step == -1 else step + 1)), False
+    if is_lag(program.equations.get(name)):
+        assert isinstance(operation, Operation)
+        offset, axis = operation.attributes
+        moved = {i: step_letter(names[i], offset) if k == axis else names[i] for k, i in enumerate(indices)}
+        return _variable(program, operation.args[0], indices, moved, taken)
     if isinstance(operation, Operation) and name.startswith("∂"):  # (∂g[i]/∂f[k])
         top, below = name[1:].split("/∂")
         split = len(letters) - len(program.variables[operation.args[0]].dims)

@@ -197,6 +197,12 @@ def _partial(node: Node) -> str:
     return rf"\frac{{\partial {top}}}{{\partial {bottom}}}"
 
 
+def _run(letter: str, first: str, last: str) -> str:
+    """t = 1, …, T."""
+    low, high = (x if x.isdigit() else name_to_latex(x) for x in (first, last))
+    return rf"{letter_to_latex(letter)} = {low}, \dots, {high}"
+
+
 def _second(node: Node) -> str:
     top, first, second = (to_latex(a, ATOM) for a in node.args)
     below = rf"\partial {first}^2" if first == second else rf"\partial {first}\,\partial {second}"
@@ -279,6 +285,7 @@ _WRITERS: dict[str, Callable[[Node], str]] = {
     "raw": _raw, "second": _second, "worded": lambda n: to_latex(n.args[0]),
     "foreign": lambda n: to_latex(n.args[0]),
     "bracketed": lambda n: rf"({to_latex(n.args[0])})",
+    "stepwise": lambda n: rf"{to_latex(n.args[0])} \qquad ({_run(*names_in(n))})",
     "range": lambda n: rf"{letter_to_latex(names_in(n)[0])} = 1, \dots, {letter_to_latex(names_in(n)[1])}",
     "at": lambda n: entry_to_latex(names_in(n)[0], names_in(n)[1:]),
     "^": lambda n: rf"{to_latex(n.args[0], ATOM)}^{{{_exponent(n)}}}",

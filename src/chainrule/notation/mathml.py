@@ -335,6 +335,14 @@ def _iverson(node: Node) -> str:
     return _row("<mn>𝟏</mn>" + _fenced(f"{_letter(first)}<mo>{sign}</mo>{_letter(second)}", False, "[", "]"))
 
 
+def _stepwise(node: Node) -> str:
+    """A right-hand side and its steps, (t = 1, …, T)."""
+    letter, *bounds = names_in(node)
+    low, high = (f"<mn>{x}</mn>" if x.isdigit() else name_to_mathml(x) for x in bounds)
+    run = f"{_letter(letter)}<mo>=</mo>{low}<mo>,</mo><mo>…</mo><mo>,</mo>{high}"
+    return _row(inner_mathml(node.args[0]) + '<mspace width="2em"></mspace>' + _fenced(run, False))
+
+
 def _range(node: Node) -> str:
     """k = 1, …, N."""
     assert isinstance(node.data, tuple)
@@ -369,6 +377,7 @@ _WRITERS: dict[str, Callable[[Node], str]] = {
     "foreign": lambda n: MARK.sub("", inner_mathml(n.args[0])),
     "bracketed": lambda n: _fenced(inner_mathml(n.args[0]), _is_tall(n)),
     "worded": lambda n: inner_mathml(n.args[0]), "range": _range,
+    "stepwise": _stepwise,
     "second": _second, "rel": _rel, "raised": _raised,
     "bracket": lambda n: _row("<mn>𝟏</mn>" + _fenced(inner_mathml(n.args[0]), _is_tall(n), "[", "]")),
     "group": lambda n: inner_mathml(n.args[0]),

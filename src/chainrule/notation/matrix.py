@@ -7,10 +7,11 @@ index notation, honestly.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from fractions import Fraction
 
 from chainrule.algebra.expr import Expr, Index, Monomial, Rational, free
-from chainrule.algebra.program import Program
+from chainrule.algebra.program import Program, Steps
 from chainrule.dims import Dim
 from chainrule.notation import tree
 from chainrule.notation.forms import Edge, Irreducible, Vec, applied, cheapest, kind, meet_early, scaled
@@ -18,10 +19,27 @@ from chainrule.notation.names import Names
 from chainrule.notation.order import Order
 from chainrule.notation.reduction import Reduction
 from chainrule.notation.scalars import with_scalars
+from chainrule.notation.sequences import Projection, letter_of, one_step_of, time_index
 from chainrule.notation.tree import Node
 from chainrule.simplify.masks import extremum
 
 __all__ = ["Irreducible", "MatrixNotation"]
+
+
+@dataclass(slots=True)
+class Step:
+    """One step of the sequences of a program: the projection, its notation, and how many names there were."""
+
+    projection: Projection
+    notation: MatrixNotation
+    count: int
+
+    def project(self, expression: Expr, time: Index, keep: bool = False) -> Expr:
+        """The expression at this step. Raises Irreducible."""
+        try:
+            return self.projection.expression(expression, time, keep)
+        except LookupError:
+            raise Irreducible from None
 
 
 class MatrixNotation(Names):
@@ -30,6 +48,8 @@ class MatrixNotation(Names):
     def __init__(self, program: Program) -> None:
         super().__init__(program)
         self.order = Order(program)
+        self._steps: dict[tuple[str, Dim], Step] = {}
+        self._letters: set[str] = set()  # of the steps that this is the notation of
 
     # -- whole expressions -----------------------------------------------------------------------------------------
 
@@ -81,9 +101,13 @@ class MatrixNotation(Names):
             return tree.product([node, tree.ones(1, n)])
         return tree.product([tree.ones(m, 1), node])
 
-    def write(self, expression: Expr, dims: tuple[Dim, ...], orientation: str) -> Node:
-        """In the layout that a variable of this orientation has. Raises Irreducible."""
+    def write(self, expression: Expr, dims: tuple[Dim, ...], orientation: str, steps: Steps | None = None) -> Node:
+        """In the layout that a variable of this orientation has; of a sequence, one step. Raises Irreducible."""
         indices = free(dims)
+        if steps is not None:
+            inner = self.at_step(steps.letter, dims[steps.axis])
+            rest = tuple(d for k, d in enumerate(dims) if k != steps.axis)
+            return inner.notation.write(inner.project(expression, indices[steps.axis]), rest, steps.orientation)
         if len(dims) == 0:
             return self.scalar(expression)
         if len(dims) == 1:
@@ -92,11 +116,62 @@ class MatrixNotation(Names):
             return self.matrix(expression, (indices[0], indices[1]))
         raise Irreducible
 
+    # -- sequences -------------------------------------------------------------------------------------------------
+
+    def at_step(self, letter: str, dim: Dim) -> Step:
+        """The notation of one step, whose index is `letter`."""
+        known = self._steps.get((letter, dim))
+        if known is None or known.count != len(self.program.variables):  # the program has grown
+            projection = Projection(self.program, letter, dim)
+            inner = MatrixNotation(projection.program)
+            inner._letters = self._letters | {letter}
+            known = self._steps[letter, dim] = Step(projection, inner, len(self.program.variables))
+        return known
+
+    def step_node(self, name: str, letter: str) -> Node:
+        """One step of a sequence, h[t], or what an unnamed one stands for there. Raises Irreducible."""
+        own = self.program.variables[name]
+        assert own.steps is not None
+        step = self.at_step(letter, own.dims[own.steps.axis])
+        try:
+            called = step.projection.step(name, (own.steps.axis,))
+        except LookupError:
+            raise Irreducible from None
+        return step.notation.whole(called)
+
+    def _summed_over_time(
+        self, key: Monomial, coefficient: Rational, free_: tuple[Index, ...], time: Index, wanted: str
+    ) -> tuple[int, Vec, bool]:
+        """Σₜ around what is left at one step; numbers and sizes stand before it. Σₜ 1[t = T] h[t] is h[T]."""
+        chosen = one_step_of(self.program, key, time)
+        factors, bound = key if chosen is None else chosen[0]
+        letter = letter_of(wanted, self._letters | {str(n) for n in self.program.variables})
+        letter = letter if chosen is None else chosen[1]
+        outside = [f for f in factors if f[0][0] in ("#", "n")]
+        inside = tuple(f for f in factors if f[0][0] not in ("#", "n"))
+        step = self.at_step(letter, time[1])
+        ((inner, number),) = step.project({(inside, bound): 1}, time, True).items()
+        _, body, full = step.notation.term(inner, number, free_)
+        col, row = body.col, body.row
+        if chosen is None:
+            col = tree.sigma(letter, body.col)
+            row = col if body.row is body.col else tree.sigma(letter, body.row)
+        scalars = [
+            (tree.sym(str(name)) if head == "#" else tree.num(Fraction(str(name))), Fraction(e))
+            for (head, name, _), e in outside
+        ]
+        sign, size = (1 if coefficient > 0 else -1), coefficient if coefficient > 0 else -coefficient
+        return sign, Vec(with_scalars(col, scalars, size), with_scalars(row, scalars, size)), full
+
     # -- one term --------------------------------------------------------------------------------------------------
 
     def term(self, key: Monomial, coefficient: Rational, free_: tuple[Index, ...]) -> tuple[int, Vec, bool]:
         """(sign, the formula without it, whether every free index occurs)."""
         factors, bound = key
+        if bound:
+            found = time_index(self.program, key)
+            if found is not None:
+                return self._summed_over_time(key, coefficient, free_, *found)
         work = Reduction(self.order, abs(Fraction(coefficient)))
         squares: dict[Index, Node] = {}
         for atom, exponent in factors:
@@ -122,8 +197,8 @@ class MatrixNotation(Names):
                 col, row = (tree.power(applied(head, v), e) for v in (vec.col, vec.row))
                 turned_col, turned_row = tree.transpose(col), tree.transpose(row)
                 vec = Vec(  # sgn(h)ᵀ rather than sgn(hᵀ), but sqrt(v + 1) of a row v
-                    col if tree.cost(col) < tree.cost(turned_row) else turned_row,
-                    row if tree.cost(row) < tree.cost(turned_col) else turned_col,
+                    col if tree.cost(col) < tree.cost(turned_row) - 1e-9 else turned_row,
+                    row if tree.cost(row) < tree.cost(turned_col) - 1e-9 else turned_col,
                 )
                 work.labels.setdefault(indices[0], []).append(vec)
             elif len(indices) == 2:

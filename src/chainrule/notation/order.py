@@ -24,16 +24,22 @@ class Order:
         core = node.args[0] if node.op in ("T", "pow") else node
         if core.op == "prod":
             return (0, 0)
-        if core.op == "sym":
-            variable = self.program.variables.get(str(core.data))
-            if variable is not None and variable.kind == "signal":
+        if core.op in ("sym", "at"):
+            if self._has_signal(core):
                 return (0, 0)
-            return (1, self.program.places().get(str(core.data), 0))
+            return (1, self.program.places().get(tree.name_of(core), 0))
         if core.op == "fn":
             return (2, 0)
         if core.op == "sum":
-            return (4, 0)
+            return (4, 0 if self._has_signal(core) else 1)
         return (3, 0)
+
+    def _has_signal(self, node: Node) -> bool:
+        """True where a signal stands in it: (δ₁ U + δ₂ A) ∘ (1 − h²)."""
+        if node.op in ("sym", "at"):
+            variable = self.program.variables.get(tree.name_of(node))
+            return variable is not None and variable.kind == "signal"
+        return any(map(self._has_signal, node.args))
 
     def joined(self, parts: list[Node]) -> Node:
         """An elementwise product; what has a negative power stands behind ./ where the rest can stand by itself."""

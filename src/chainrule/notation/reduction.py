@@ -106,7 +106,7 @@ class Reduction:
         dim, n = index[1], out[1]
         inner, turned = edge.leaving(out), edge.leaving(index)  # inner: rows are `out`
         mean = self._mean(dim)
-        if mean or (inner.op != "sym" and turned.op != "sym"):
+        if mean or (inner.op not in ("sym", "at") and turned.op not in ("sym", "at")):
             what = "mean" if mean else "sum"
             if tree.cost(inner) <= tree.cost(turned):
                 col = tree.call("row" + what, (inner,), n, 1)

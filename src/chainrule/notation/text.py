@@ -40,7 +40,7 @@ def _sym(node: Node) -> str:
 
 def _at(node: Node) -> str:
     name, *letters = names_in(node)
-    return f"{display_name(name)}[{','.join(letters)}]"
+    return f"{display_name(name)}[{','.join(letters).replace('-', '−')}]"
 
 
 def _num(node: Node) -> str:
@@ -183,5 +183,6 @@ _WRITERS: dict[str, Callable[[Node], str]] = {
     "bracketed": lambda n: f"({_write(n.args[0])})",
     "worded": lambda n: str(n.data),
     "range": lambda n: f"{names_in(n)[0]} = 1..{display_dim(names_in(n)[1])}",
+    "stepwise": lambda n: "{} for {} = {}..{}".format(_write(n.args[0]), *names_in(n)),
     "group": lambda n: f"({_write(n.args[0])})",
 }  # fmt: skip

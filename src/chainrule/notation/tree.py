@@ -36,6 +36,7 @@ __all__ = [
     "has_quotient",
     "inlined",
     "iverson",
+    "name_of",
     "names_in",
     "negated",
     "num",
@@ -47,6 +48,7 @@ __all__ = [
     "quotient",
     "run_over",
     "sigma",
+    "stepwise",
     "strength",
     "sum_of",
     "sym",
@@ -79,6 +81,7 @@ class Node:
     bracketed: brackets that stay, around a formula in a sentence.
     worded: a formula that text writes as it was written, which is `data`.
     range: k = 1..N; `data` is the letter and the size.
+    stepwise: a right-hand side for t = 1..T; `data` is the letter and the two bounds.
     group: brackets that only text has: LaTeX and MathML decide for themselves.
     """
 
@@ -90,8 +93,21 @@ class Node:
 
 
 def sym(name: str, rows: Dim = 1, cols: Dim = 1) -> Node:
-    """A name."""
+    """A name, or one step of a sequence: h[t]; 1[t = T]."""
+    if name.endswith("]"):
+        stem, _, inside = name[:-1].partition("[")
+        if stem == "1":
+            return Node("iverson", (), tuple(inside.split(" = ")), rows, cols)
+        return Node("at", (), (stem, *inside.split(",")), rows, cols)
     return Node("sym", (), name, rows, cols)
+
+
+def name_of(node: Node) -> str:
+    """The name that `sym` was given."""
+    if node.op == "at":
+        stem, *inside = names_in(node)
+        return f"{stem}[{','.join(inside)}]"
+    return str(node.data)
 
 
 def num(value: int | Fraction) -> Node:
@@ -110,8 +126,11 @@ def eye(dim: Dim) -> Node:
 
 
 def at(name: str, letters: Iterable[str]) -> Node:
-    """One entry of a name, W[i,j]; without letters the scalar itself."""
+    """One entry of a name, W[i,j], of one step of a sequence, h[t,i]; without letters the scalar itself."""
     letters = tuple(letters)
+    if letters and name.endswith("]") and not name.startswith("1["):
+        name, _, inside = name[:-1].partition("[")
+        letters = (*inside.split(","), *letters)
     return Node("at", (), (name, *letters)) if letters else sym(name)
 
 
@@ -129,7 +148,7 @@ def compared(node: Node) -> tuple[str, str, str]:
 
 def sigma(letter: str, body: Node) -> Node:
     """Σ over a letter."""
-    return Node("sigma", (body,), letter)
+    return Node("sigma", (body,), letter, body.rows, body.cols)
 
 
 def iverson(first: str, second: str, comparison: str = "=") -> Node:
@@ -174,6 +193,11 @@ def worded(node: Node, text: str) -> Node:
 def run_over(letter: str, size: Dim) -> Node:
     """letter = 1..size, what an index runs over."""
     return Node("range", (), (letter, str(size)))
+
+
+def stepwise(body: Node, letter: str, first: Dim, last: Dim) -> Node:
+    """body, for letter = first..last."""
+    return Node("stepwise", (body,), (letter, str(first), str(last)), body.rows, body.cols)
 
 
 def foreign(node: Node) -> Node:
@@ -330,7 +354,7 @@ def negated(node: Node) -> Node | None:
 
 def strength(node: Node) -> int:
     """How strongly the outermost operation of a node binds."""
-    if node.op in ("rel", "range"):
+    if node.op in ("rel", "range", "stepwise"):
         return SUM - 1
     if node.op in ("worded", "foreign"):
         return strength(node.args[0])

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from chainrule.algebra.expr import variable
+from chainrule.algebra.loops import is_lag, loop_members
 from chainrule.algebra.program import Program, is_anonymous
 from chainrule.calculus.reverse import Backward
 from chainrule.dims import format_shape
@@ -85,8 +86,10 @@ def network_graph(program: Program, backward: Backward, texts: Mapping[str, str]
 
 
 def _arguments(program: Program, name: str, visible: set[str]) -> Iterator[str]:
-    """What an equation uses, looking through anonymous parts."""
-    for argument in program.equations[name].arguments:
+    """What an equation uses, looking through anonymous parts. What it has of its own earlier steps is no line."""
+    equation = program.equations[name]
+    earlier = is_lag(equation) and name in loop_members(program)
+    for argument in equation.arguments[1:] if earlier else equation.arguments:
         if is_anonymous(argument) and argument not in visible:
             yield from _arguments(program, argument, visible)
         else:

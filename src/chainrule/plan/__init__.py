@@ -4,6 +4,7 @@ from chainrule.plan.build import Plan, build_plan
 from chainrule.plan.chunking import Chunks, Request, read_request
 from chainrule.plan.contraction import Form, contraction_form
 from chainrule.plan.graph import Node, Operand
+from chainrule.plan.loops import Lag, LoopPlan, Store, Taken
 from chainrule.plan.numbers import Coefficient
 from chainrule.plan.schedule import Block
 
@@ -12,10 +13,14 @@ __all__ = [
     "Chunks",
     "Coefficient",
     "Form",
+    "Lag",
+    "LoopPlan",
     "Node",
     "Operand",
     "Plan",
     "Request",
+    "Store",
+    "Taken",
     "build_plan",
     "contraction_form",
     "read_request",

@@ -10,11 +10,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import prod
 
+from chainrule.algebra.loops import Loop, has_loops, stages
 from chainrule.algebra.program import Program, is_anonymous
 from chainrule.dims import Dim
 from chainrule.errors import UnknownNameError, UnsupportedError
 from chainrule.plan.chunking import Chunks, Request, Split, candidates, split
-from chainrule.plan.graph import Node, Operand
+from chainrule.plan.graph import VIEWS, Node, Operand
+from chainrule.plan.loops import LoopPlan, define_loop, hoisted
 from chainrule.plan.lower import Lowering
 from chainrule.plan.relations import sizes_of
 from chainrule.plan.schedule import Block, assign_memory
@@ -61,24 +63,38 @@ class Plan:
 
 
 def build_plan(
-    program: Program, outputs: Sequence[str], *, reuse: bool = True, chunk: Request | None = None
+    program: Program, outputs: Sequence[str], *, reuse: bool = True, chunk: Request | None = None, loops: bool = False
 ) -> Plan:  # fmt: skip
     """The plan that computes `outputs` (names of equations) from the declared variables.
 
-    `reuse`: update in place and share memory. `chunk`: go through an index a few rows at a time. Raises
-    UnknownNameError for an output without an equation and UnsupportedError for what has no code, or no such index.
+    `reuse`: update in place and share memory. `chunk`: go through an index a few rows at a time. `loops`: the target
+    spells loops (see `chainrule.plan.loops`). Raises UnknownNameError for an output without an equation and
+    UnsupportedError for what has no code, or no such index.
     """
+    return _build(program, outputs, reuse, loops, True, chunk)
+
+
+def _build(
+    program: Program, outputs: Sequence[str], reuse: bool, loops: bool, own_sizes: bool, chunk: Request | None = None
+) -> Plan:  # fmt: skip
+    """`own_sizes`: False for one step of a loop, whose sizes the plan around it knows."""
     for name in outputs:
         if name not in program.equations:
             raise UnknownNameError(f"{name} has no equation", hint="outputs are " + ", ".join(program.equations))
+    program = hoisted(program) if has_loops(program) else program
     lowering = Lowering(program)
     needed = _needed(program, outputs)
     for name in program.variables:
         if name not in program.equations:
             lowering.declare(name)
-    for equation in program:
-        if equation.name in needed:
-            lowering.define(equation)
+    for stage in stages(program):
+        if isinstance(stage, Loop):
+            if any(e.name in needed for e in stage.equations):
+                if not loops:
+                    raise UnsupportedError("this target has no loops yet", 'target="numpy"')
+                _define_loop(lowering, stage, needed, outputs, reuse)
+        elif stage.name in needed:
+            lowering.define(stage)
     results = _own_outputs(lowering, outputs)
     live: set[Node] = set()
     stack = list(results.values())
@@ -90,14 +106,19 @@ def build_plan(
     steps = [node for node in lowering.graph.nodes if node in live and node.op not in ("input", "number")]
     chunks = None
     if chunk is not None:
+        if any(node.op == "loop" for node in steps):
+            raise UnsupportedError("chunks of a program with a loop over steps", "compile it without chunk and memory")
         best = _split(program, steps, results, chunk, reuse, lowering)
         steps, results, chunks = best.steps, best.outputs, best.chunks
         live.update(steps)
     sizes = _sizes_used(live) - ({chunks.symbol} if chunks is not None else set())
     arguments = [name for name in program.variables if name not in program.equations and _input(lowering, name) in live]
-    arguments, sources, derived = _size_sources(program, arguments, sizes)
-    loops = chunks.loops if chunks is not None else ()
-    block, overwrites, blocks = assign_memory(steps, [n for n in results.values() if n.rank], reuse, loops)
+    sources: dict[str, tuple[str, int]] = {}
+    derived: dict[str, tuple[str, Dim, Dim] | None] = {}
+    if own_sizes:
+        arguments, sources, derived = _size_sources(program, arguments, sizes)
+    chunk_loops = chunks.loops if chunks is not None else ()
+    block, overwrites, blocks = assign_memory(steps, [n for n in results.values() if n.rank], reuse, chunk_loops)
     return Plan(
         program, tuple(arguments), sources, tuple(steps), results, derived, block, overwrites, tuple(blocks), chunks
     )  # fmt: skip
@@ -120,6 +141,18 @@ def _split(
         options.append((option, memory(blocks, option.chunks.symbol)))
     without = [(block.dims, block.dtype) for block in plain if not block.fresh]
     return split(request, options, memory(plain), without)
+
+
+def _define_loop(lowering: Lowering, loop: Loop, needed: set[str], outputs: Sequence[str], reuse: bool) -> None:
+    """Lower a loop, and those of its lags that something outside of it uses."""
+    inside = {e.name for e in loop.equations}
+    users = [e for e in lowering.program if e.name in needed and e.name not in inside]
+    outside = {*outputs, *(a for e in users for a in e.arguments)}
+    lags = [lag for lag in loop.lags if lag.name in outside]
+    outside |= {lag.arguments[0] for lag in lags}
+    define_loop(lowering, loop, outside, lambda step, names: _build(step, names, False, False, False))
+    for lag in lags:
+        lowering.define(lag)
 
 
 def _needed(program: Program, outputs: Sequence[str]) -> set[str]:
@@ -146,7 +179,7 @@ def _own_outputs(lowering: Lowering, outputs: Sequence[str]) -> dict[str, Node]:
         operand = lowering.builder.real(lowering.operand(name))
         dims = lowering.program.variables[name].dims
         node = operand.node
-        own = operand.axes == tuple(range(len(dims))) and node.op not in ("input", "number", "diagonal")
+        own = operand.axes == tuple(range(len(dims))) and node.op not in ("input", "number", *VIEWS)
         if not dims:
             if node.op in ("input", "number"):
                 node = _copy(lowering, operand, dims, len(results))
@@ -173,6 +206,11 @@ def _sizes_used(live: set[Node]) -> set[str]:
         for attribute in node.attributes:
             for dim, _ in getattr(attribute, "sizes", ()):
                 sizes.add(dim)
+            if isinstance(attribute, LoopPlan):
+                sizes |= {d for d in (attribute.dim,) if isinstance(d, str)}
+                sizes |= {d for lag in attribute.lags.values() for d in lag.dims if isinstance(d, str)}
+                sizes |= _sizes_used(set(attribute.plan.steps))
+                sizes |= _sizes_used({o.node for n in attribute.plan.steps for o in n.operands})
     return sizes
 
 

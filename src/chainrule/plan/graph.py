@@ -22,6 +22,7 @@ Operations (dims: the sizes of the result):
     broadcast, copy                        a full array of its own
     opaque     template, operation,        an operation on whole arrays that a record spells; helpers: the text of
                attributes, helpers         functions that the template calls
+    sequence, loop, computed               a loop: see `chainrule.plan.loops`
 
 `node.dtype` is "float" (the step's) or "bool" (a mask, only ever an operand of `multiply`).
 """
@@ -33,15 +34,17 @@ from typing import Any, NamedTuple
 
 from chainrule.dims import Dim
 
-__all__ = ["ELEMENTWISE", "MAPS", "STEPS", "Graph", "Node", "Operand"]
+__all__ = ["ELEMENTWISE", "LOOP_STEPS", "MAPS", "STEPS", "VIEWS", "Graph", "Node", "Operand"]
 
+VIEWS = frozenset({"diagonal", "rows", "computed"})  # their value is the memory of their first operand
 ELEMENTWISE = frozenset({"map", "scale", "add", "subtract", "multiply", "divide", "apply"})
 # The operations above that a target has to spell, and the functions of `map` that are no records: complete, so that
 # what a target lacks can be listed. An operation that is not here is not made.
 STEPS = (
     "map", "scale", "add", "subtract", "multiply", "divide", "apply", "sum", "max", "contract", "diagonal", "embed",
-    "add_embed", "broadcast", "copy", "opaque",
+    "add_embed", "broadcast", "copy", "opaque", "sequence", "loop", "computed",
 )  # fmt: skip
+LOOP_STEPS = ("sequence", "loop", "computed")  # see `chainrule.plan.loops`
 MAPS = ("square", "sqrt", "reciprocal", "power", "positive", "below")
 _KNOWN = frozenset({"input", "number", *STEPS})
 

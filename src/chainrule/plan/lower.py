@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from chainrule.algebra.expr import Atom, Expr, Factor, Index
+from chainrule.algebra.loops import LAG
 from chainrule.algebra.program import Equation, Operation, Program, is_anonymous
 from chainrule.errors import UnsupportedError
 from chainrule.functions import FUNCTIONS
@@ -87,6 +88,10 @@ class Lowering:
                 made.node.name = name
         return value.whole
 
+    def give(self, name: str, operand: Operand) -> None:
+        """A variable's value, where a loop has computed it."""
+        self._values[name] = _Value(operand)
+
     def _operation(self, name: str, operation: Operation) -> Operand:
         record = OPERATIONS.get(operation.op)
         if record is None or record.numpy is None:
@@ -94,12 +99,15 @@ class Lowering:
                 f"{name} is computed by {operation.op}, for which there is no code",
                 hint="compile the parts of the program that do not use it",
             )
-        operands = tuple(self._array(argument) for argument in operation.args)
+        operands = tuple(self.array(argument) for argument in operation.args)
         dims = self.program.variables[name].dims
-        attributes = (record.numpy, operation.op, operation.attributes, record.helpers)
+        template = record.numpy
+        if operation.op == LAG and len(operands) > 1:
+            template = template[:-1] + ", {1})"  # the initial value
+        attributes = (template, operation.op, operation.attributes, record.helpers)
         return self.graph.make("opaque", operands, dims, attributes).whole
 
-    def _array(self, name: str) -> Operand:
+    def array(self, name: str) -> Operand:
         """A variable as an array of its own sizes, for those who need one."""
         operand = self.builder.real(self.operand(name))
         dims = self.program.variables[name].dims
@@ -237,7 +245,7 @@ class Lowering:
         relations = []
         for (head, name, indices), _ in related:
             operation = None if head == "rel" else defined_by(self.program, str(name))
-            ids = None if operation is None else self._array(operation.args[0])
+            ids = None if operation is None else self.array(operation.args[0])
             from_0 = operation is None or counts_from_0(operation)
             names = tuple(local[i] for i in indices)
             relations.append(Labels(str(name) if ids is None else "", names, tuple(i[1] for i in indices), ids, from_0))

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from chainrule.dims import Dim
-from chainrule.plan.graph import ELEMENTWISE, Node
+from chainrule.plan.graph import ELEMENTWISE, VIEWS, Node
 
 __all__ = ["Block", "assign_memory", "overwritten_operand"]
 
@@ -55,7 +55,7 @@ def overwritten_operand(node: Node, index: int, last_use: dict[Node, int], input
             and other.dtype == node.dtype
             and last_use[other] == index
             and other not in inputs_and_outputs
-            and other.op not in ("number", "diagonal", "rows")
+            and other.op not in ("number", *VIEWS)
             and not any(o.node is other and o.axes != everything for o in node.operands)
             and not (k and node.op == "apply")
         ):
@@ -81,7 +81,7 @@ def assign_memory(
     for index, node in enumerate(order):
         if node.op == "accumulate" and not node.rank:
             overwrites[node] = 0
-        if not node.rank or node.op in _VIEWS:
+        if not node.rank or node.op in VIEWS:
             continue
         chains[node] = [node]
         always = node.op in ("accumulate", "put")
@@ -121,12 +121,9 @@ def assign_memory(
     return by_node, overwrites, blocks
 
 
-_VIEWS = ("diagonal", "rows")
-
-
 def _owners(node: Node) -> list[Node]:
     """The node and, where it is a view, what it looks at."""
-    return [node, *_owners(node.operands[0].node)] if node.op in _VIEWS else [node]
+    return [node, *_owners(node.operands[0].node)] if node.op in VIEWS else [node]
 
 
 def _last_uses(order: list[Node], loops: Sequence[tuple[int, int]]) -> dict[Node, int]:
@@ -146,4 +143,4 @@ def _last_uses(order: list[Node], loops: Sequence[tuple[int, int]]) -> dict[Node
 
 def _fills_rows(node: Node) -> bool:
     """True for a `put` whose value may be computed where it goes: rows along the first axis lie together."""
-    return node.op == "put" and node.attributes == (0,) and node.operands[1].node.op not in _VIEWS
+    return node.op == "put" and node.attributes == (0,) and node.operands[1].node.op not in VIEWS

@@ -7,6 +7,7 @@ its place and code computes once. Compared are weighted symbols, not lengths of 
 from __future__ import annotations
 
 from fractions import Fraction
+from itertools import islice
 from math import gcd
 
 from chainrule.algebra.expr import (
@@ -24,12 +25,14 @@ from chainrule.algebra.expr import (
     rename,
     single,
 )
-from chainrule.algebra.program import Program, Variable
+from chainrule.algebra.program import Program, Variable, is_anonymous
 from chainrule.algebra.relations import CONSTANTS, INDICATORS
 from chainrule.simplify.knowledge import Knowledge
 from chainrule.simplify.masks import complement_of, seen
 
 __all__ = ["factored"]
+
+RECENT = 6  # brackets that are looked back at
 
 
 def factored(
@@ -103,6 +106,12 @@ def _by_group(
     chosen_ = _by_mask(expression, indices, knowledge, program, orientation) if knowledge.masks else None
     if chosen_ is not None:
         return chosen_
+    binomial = _binomial(expression)
+    if binomial is not None:
+        whole, inside = binomial
+        first = _bracket(factored(whole, indices, knowledge, program, orientation), indices, program, orientation)
+        second = _bracket(inside, indices, program, orientation)
+        return monomial(1, [*_only(first), *_only(second)], ())
     done_ = _by_chunk(expression, indices, knowledge, program, orientation)
     if done_ is not None or len(expression) < 3:
         return done_ if done_ is not None else expression
@@ -182,6 +191,34 @@ def _branch(
     return str(name), places
 
 
+def _binomial(expression: Expr) -> tuple[Expr, Expr] | None:
+    """S + c aᵉ S = S ∘ (1 + c aᵉ), where S has several terms: S, and the second factor. None: it is no such sum."""
+    if len(expression) < 4 or len(expression) % 2 or any(a[0] in INDICATORS for fs, _ in expression for a, _ in fs):
+        return None
+    counts: dict[Factor, int] = {}
+    for factors, _ in expression:
+        for factor in factors:
+            if factor[0][0] not in CONSTANTS and factor[0][2] and all(i[0] < 0 for i in factor[0][2]):
+                counts[factor] = counts.get(factor, 0) + 1
+    for (atom, exponent), count in counts.items():
+        if 2 * count != len(expression):
+            continue
+        plain: Expr = {}
+        with_it: Expr = {}
+        for (factors, bound), value in expression.items():
+            if (atom, exponent) in factors:
+                rest = [f for f in factors if f != (atom, exponent)]
+                with_it = add(with_it, monomial(value, rest, bound))
+            else:
+                plain[factors, bound] = value
+        if with_it.keys() != plain.keys() or not any(bound for _, bound in plain):
+            continue  # without products of matrices there is nothing to take apart
+        ratios = {number(Fraction(with_it[key]) / Fraction(plain[key])) for key in plain}
+        if len(ratios) == 1:
+            return plain, add({((), ()): 1}, {((((atom, exponent),)), ()): ratios.pop()})
+    return None
+
+
 def _by_chunk(
     expression: Expr, indices: tuple[Index, ...], knowledge: Knowledge, program: Program, orientation: str
 ) -> Expr | None:
@@ -235,7 +272,12 @@ def _by_chunk(
     summed = {i for (_, _, ix), _ in whole for i in ix if i[0] >= 0}
     result = monomial(outside, whole, summed)
     rest = {key: v for key, v in expression.items() if all(key != m for m, _, _ in members)}
-    return add(result, factored(rest, indices, knowledge, program, orientation)) if rest else result
+    if not rest:
+        return result
+    whole_sum = add(result, factored(rest, indices, knowledge, program, orientation))
+    if len(whole_sum) > 1 and any(is_anonymous(str(atom[1])) for atom in _common(whole_sum)):
+        return factored(whole_sum, indices, knowledge, program, orientation)  # a ∘ (1 − h²) + b ∘ (1 − h²)
+    return whole_sum
 
 
 def _shared(first: Monomial, other: Monomial) -> list[tuple[frozenset[int], frozenset[int], dict[Index, Index]]]:
@@ -313,13 +355,16 @@ def _bracket(inside: Expr, indices: tuple[Index, ...], program: Program, orienta
         i for i in sorted({i for (fs, _) in inside for (_, _, ix), _ in fs for i in ix if i[0] < 0}, reverse=True)
     )
     own = free([i[1] for i in occurring])
+    here = rename(inside, dict(zip(occurring, own, strict=True)))
+    for equation in islice(reversed(program.equations.values()), RECENT):  # the same bracket once
+        same = is_anonymous(equation.name) and equation.value == here
+        if same and program.variables[equation.name].indices == own:
+            return {((((("", equation.name, occurring)), 1),), ()): 1}
     name = program.fresh_name()
     kind = ("scalar", "column", "matrix")[len(own)] if len(own) < 3 else "tensor"
     if len(own) == 1 and (orientation == "row" or (orientation == "matrix" and occurring[0][0] == -2)):
         kind = "row"
-    program.define(
-        Variable(name, tuple(i[1] for i in own), kind), rename(inside, dict(zip(occurring, own, strict=True)))
-    )
+    program.define(Variable(name, tuple(i[1] for i in own), kind), here)
     return {((((("", name, occurring)), 1),), ()): 1}
 
 

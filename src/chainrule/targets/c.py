@@ -16,6 +16,7 @@ import numpy as np
 from chainrule.algebra.program import Program
 from chainrule.dims import canonical_name, format_shape
 from chainrule.errors import ArrayError, ChainruleError, UnsupportedError
+from chainrule.plan.graph import LOOP_STEPS
 from chainrule.targets.arrays import ArrayChecker
 from chainrule.targets.c_blas import Blas, choose_blas
 from chainrule.targets.c_build import build
@@ -312,7 +313,7 @@ def compile_c(
 def _spells(kind: str, name: str) -> bool:
     """True where there is C code for a step, an elementwise function or an operation."""
     if kind == "step":
-        return True
+        return name not in LOOP_STEPS
     return has_function(name) if kind == "function" else has_operation(name)
 
 

@@ -21,6 +21,7 @@ def identifier(name: str) -> str:
     """
     gradient = re.fullmatch(r"∂[^∂/]+/∂([^∂/]+)", name)
     text = "d" + gradient.group(1) if gradient else name.replace("∂", "d")
+    text = re.sub(r"\[(.*?)\]", r"_\1", text)  # one step, h[t]: h_t
     # NFKC is what Python itself does to identifiers; it also puts subscript digits on the line.
     text = unicodedata.normalize("NFKC", text).replace("′", "_prime").replace("'", "_prime")
     text = "".join(char if ("_" + char).isidentifier() else "_" for char in text).lstrip("_") or "t"
@@ -35,6 +36,7 @@ class Names:
     def __init__(self, reserved: Iterable[str] = ()) -> None:
         self._taken = {"np", "self", *reserved, *dir(builtins)}
         self._temporaries = 0
+        self._letters: dict[str, str] = {}
 
     def reserve(self, names: Iterable[str]) -> None:
         """Names that nothing may have."""
@@ -46,6 +48,12 @@ class Names:
             return self.take(hint.replace("|", "_"))
         self._temporaries += 1
         return self.take(f"t{self._temporaries}")
+
+    def again(self, letter: str) -> str:
+        """The name of a loop's index: the same in every loop."""
+        if letter not in self._letters:
+            self._letters[letter] = self.take(letter)
+        return self._letters[letter]
 
     def take(self, wanted: str) -> str:
         """`wanted` as an identifier, with a number or an underscore behind it where it is taken."""

@@ -64,7 +64,7 @@ def numpy_source(
     if dtype not in _DTYPES:
         raise UnsupportedError(f"no NumPy code for dtype {dtype!r}", hint=" or ".join(_DTYPES))
     everything = ([loss] if loss is not None and loss not in outputs else []) + list(outputs)
-    plan = build_plan(program, everything, reuse=not plain, chunk=read_request(chunk, memory))
+    plan = build_plan(program, everything, reuse=not plain, chunk=read_request(chunk, memory), loops=True)
     keys = _keys(plan, loss, gradients)
     names = Names({"step", "predict", "sizes", "threading", "_allocate", "_memory", "_Memory"})
     if plan.chunks is not None:
@@ -79,7 +79,8 @@ def numpy_source(
         writer = PlainWriter(plan, names, inputs, f"np.{dtype}", sizes)
     else:
         writer = BufferWriter(plan, names, inputs, f"np.{dtype}", sizes, reuse_outputs)
-    body = _body(plan, writer, comments or {})
+    writer.comments = comments or {}
+    body = _body(plan, writer, writer.comments)
     results = _returned(plan, writer, loss, keys)
     function = name or ("step" if loss is not None else "predict")
     text = _assemble(plan, writer, function, arguments, body, results, loss, dtype, reuse_outputs, keys)

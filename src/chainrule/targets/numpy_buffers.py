@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from itertools import pairwise
 
 from chainrule.functions import FUNCTIONS
@@ -9,6 +10,8 @@ from chainrule.plan import Block, Node, Plan, contraction_form
 from chainrule.targets.names import Names, name_nodes
 from chainrule.targets.numpy_chunks import by_rows, loop_head, rows_at_hand
 from chainrule.targets.numpy_expressions import ATOM, Spelling, Text, bracket
+from chainrule.targets.numpy_loops import loop_lines, needs_name
+from chainrule.targets.numpy_plain import PlainWriter
 from chainrule.targets.numpy_reading import expression, tensordot
 from chainrule.targets.numpy_relations import is_structural, structural_text
 
@@ -31,7 +34,9 @@ class BufferWriter:
         self.plan = plan
         self.spelling = Spelling(self.value, dtype, sizes)
         self._inputs = inputs
-        self.names = name_nodes(plan, names)
+        self.local_names = names
+        self.comments: Mapping[str, str] = {}
+        self.names = name_nodes(plan, names, {node for node in plan.steps if needs_name(node)})
         self.workspace: dict[str, Block] = {}
         self._memory: dict[int, str] = {}
         self._flat: dict[int, str] = {}  # memory of a chunk's rows, seen with its sizes in each round of a loop
@@ -90,6 +95,8 @@ class BufferWriter:
             return self.spelling.coefficient(node.attributes[0])
         if node in self._inline:
             return self._texts[node]
+        if node.op == "computed":
+            return self.value(node.operands[0].node)
         return self.names[node], ATOM
 
     def statements(self, node: Node) -> list[str]:
@@ -98,6 +105,13 @@ class BufferWriter:
             return self._zeros(node)
         if node.op == "accumulate":
             return [f"{self.value(node.operands[0].node)[0]} += {self.value(node.operands[1].node)[0]}"]
+        if node.op == "loop":
+            return loop_lines(self.spelling, self.local_names, node, self.spelling.dtype, self.comments, PlainWriter)
+        if node.op == "computed":
+            return []
+        if node.op == "sequence":  # memory that the loop fills
+            memory, name = self._out(node), self.names[node]
+            return [f"{name} = {memory}"] if memory != name else []
         if not node.rank:
             text = self._scalar(node)
             if node in self._inline:

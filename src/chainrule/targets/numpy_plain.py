@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from chainrule.plan import Node, Plan
 from chainrule.targets.names import Names, name_nodes
 from chainrule.targets.numpy_chunks import loop_head, rows_at_hand
 from chainrule.targets.numpy_expressions import ATOM, Spelling, Text, bracket
+from chainrule.targets.numpy_loops import loop_lines, needs_name
 from chainrule.targets.numpy_reading import expression
 
 __all__ = ["PlainWriter"]
@@ -16,6 +19,8 @@ class PlainWriter:
 
     def __init__(self, plan: Plan, names: Names, inputs: dict[Node, str], dtype: str, sizes: dict[str, str]) -> None:
         self.plan = plan
+        self.local_names = names
+        self.comments: Mapping[str, str] = {}
         self.spelling = Spelling(self.value, dtype, sizes)
         self._inputs = inputs
         self._texts: dict[Node, Text] = {}
@@ -29,12 +34,12 @@ class PlainWriter:
         self._inline = {
             node
             for node in plan.steps
-            if node.op not in ("zeros", "empty", "accumulate", "put")
+            if node.op not in ("zeros", "empty", "accumulate", "put", "sequence", "loop", "computed")
             and all(place[user] == place[node] for user in users.get(node, []))
             and uses[node] == 1 and not node.name and node not in outputs and node.op not in ("add_embed", "embed")
-            and not any(user.op in ("opaque", "apply") for user in users.get(node, []))
+            and not any(user.op in ("opaque", "apply", "loop") for user in users.get(node, []))
         }  # fmt: skip
-        named = {node for node in plan.steps if node not in self._inline}
+        named = {node for node in plan.steps if node not in self._inline and needs_name(node)}
         self.names = name_nodes(plan, names, named)
         self._depth: dict[Node, int] = {}
 
@@ -46,6 +51,8 @@ class PlainWriter:
             return self.spelling.coefficient(node.attributes[0])
         if node in self._inline:
             return self._texts[node]
+        if node.op == "computed":
+            return self.value(node.operands[0].node)
         return self.names[node], ATOM
 
     def loop_start(self, number: int) -> list[str]:
@@ -69,6 +76,12 @@ class PlainWriter:
             if node.op == "put":
                 return [f"{rows_at_hand(base, node.attributes[0])[0]} = {value[0]}"]
             return [f"{base[0]} += {value[0]}"]
+        if node.op == "loop":
+            return loop_lines(self.spelling, self.local_names, node, self.spelling.dtype, self.comments, PlainWriter)
+        if node.op == "sequence":
+            return [f"{self.names[node]} = np.empty({self.spelling.shape(node.dims)}, {self.spelling.dtype})"]
+        if node.op == "computed":
+            return []
         if node.op == "add_embed" or (node.op == "embed" and not self._simple_diagonal(node)):
             return self._diagonal(node)
         text = expression(self.spelling, node)

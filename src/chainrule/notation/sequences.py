@@ -1,0 +1,174 @@
+"""Sequences in matrix notation: one step at a time, h[t] = tanh(A h[t-1] + …), and sums over time.
+
+For the algebra time is an axis. To be read, an expression is projected: the time index is gone from every factor, and
+what had it is called h[t], or h[t-1] where it is a lag. What is left has the axes of one step, and is written as
+matrices are. A summed time index becomes Σₜ around it.
+"""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+from chainrule.algebra.expr import Expr, Index, Monomial, add, monomial
+from chainrule.algebra.loops import is_lag
+from chainrule.algebra.program import Equation, Operation, Program, Variable, is_anonymous
+from chainrule.algebra.relations import CONSTANTS, INDICATORS
+from chainrule.dims import Dim
+from chainrule.functions.sequences import UNIT
+
+Name = str | int | Fraction | tuple[tuple[str, int], ...]  # of an atom
+
+__all__ = ["Projection", "letter_of", "one_step_of", "step_letter", "time_index"]
+
+SPARE = "tsuvw"  # letters of time indices
+
+
+def time_index(program: Program, key: Monomial) -> tuple[Index, str] | None:
+    """A summed index that runs over the steps of a sequence, and its letter."""
+    factors, bound = key
+    for (head, name, indices), _ in factors:
+        if head in CONSTANTS:
+            continue
+        start = 0
+        for argument, arity in name if isinstance(name, tuple) else ((str(name), len(indices)),):
+            variable = program.variables.get(argument)
+            if variable is not None and variable.steps is not None and arity:
+                index = indices[start + variable.steps.axis]
+                if index in bound:
+                    return index, variable.steps.letter
+            start += arity
+    return None
+
+
+def letter_of(wanted: str, taken: set[str]) -> str:
+    """The wanted letter, or another where a formula has it already."""
+    letters: list[str] = [wanted, *SPARE, *(f"t{k}" for k in range(1, 99))]
+    return next(letter for letter in letters if letter not in taken)
+
+
+def one_step_of(program: Program, key: Monomial, time: Index) -> tuple[Monomial, str] | None:
+    """The key without a factor 1[t = T] at the index `time`, and the step it is: T. None: it has no such factor."""
+    factors, bound = key
+    for position, ((head, name, indices), exponent) in enumerate(factors):
+        equation = program.equations.get(str(name)) if head == "" and time in indices and exponent == 1 else None
+        if equation is not None and isinstance(equation.value, Operation) and equation.value.op == UNIT:
+            step, dim = equation.value.attributes
+            return ((*factors[:position], *factors[position + 1 :]), bound), str(dim if step == -1 else step + 1)
+    return None
+
+
+def step_letter(letter: str, offset: int) -> str:
+    """t − 1 for t, t for t + 1, 0 for 1."""
+    stem, sign, number = letter.partition("+") if "+" in letter else letter.partition("-")
+    at = offset + (int(sign + number) if sign else int(stem) if stem.isdigit() else 0)
+    if stem.isdigit():
+        return str(at)
+    return f"{stem}{at:+d}" if at else stem
+
+
+class Projection:
+    """A program that is written at one step, whose index has a letter: `program` holds the names of that step."""
+
+    def __init__(self, program: Program, letter: str, dim: Dim) -> None:
+        self.source = program
+        self.letter = letter
+        self.dim = dim
+        self.program = program.copy()
+        self.program.functions = program.functions
+
+    def expression(self, expression: Expr, time: Index, keep: bool = False) -> Expr:
+        """Without the index `time`; free indices behind it move up, unless it is summed (`keep`)."""
+        result: Expr = {}
+        for (factors, bound), coefficient in expression.items():
+            moved = []
+            for (head, name, indices), exponent in factors:
+                if head not in CONSTANTS and time in indices:
+                    name = self._names(name, indices, time)
+                elif head in INDICATORS and time in indices:
+                    raise LookupError("a step that uses its own number")
+                kept = tuple(i if keep else _closer(i, time) for i in indices if i != time)
+                moved.append(((head, name, kept), exponent))
+            left = [i for i in bound if i != time]
+            result = add(result, monomial(coefficient, moved, left))
+        return result
+
+    def _names(self, name: Name, indices: tuple[Index, ...], time: Index) -> Name:
+        if not isinstance(name, tuple):
+            return self.step(str(name), tuple(k for k, i in enumerate(indices) if i == time))
+        out, start = [], 0
+        for argument, arity in name:
+            places = tuple(k for k, i in enumerate(indices[start : start + arity]) if i == time)
+            out.append((self.step(argument, places) if places else argument, arity - len(places)))
+            start += arity
+        return tuple(out)
+
+    def step(self, name: str, places: tuple[int, ...]) -> str:
+        """The name of what a sequence is at this step; what has no name of its own is written out."""
+        if len(places) != 1:
+            raise LookupError("a diagonal over time")
+        (axis,) = places
+        own = self.source.variables[name]
+        called, shown = self._called(name)
+        if axis != (own.steps.axis if own.steps is not None else 0):  # O[:,t] of an array with another first axis
+            called = f"{called[: called.rindex('[')]}[{':,' * axis}{self.letter}]"
+        if called in self.program.variables:
+            return called
+        dims = tuple(d for k, d in enumerate(own.dims) if k != axis)
+        orientation = own.steps.orientation if own.steps is not None else ""
+        if not orientation:
+            row = "row" if own.kind == "signal" else "column"
+            orientation = ("scalar", row, "matrix")[len(dims)] if len(dims) < 3 else "tensor"
+        facts = tuple(f for f in own.facts if f in ("one-hot", "positive", "nonnegative"))
+        self.program.declare(Variable(called, dims, orientation, own.kind, facts))
+        equation = self.source.equations.get(name)
+        if shown or equation is None:
+            return called
+        value = equation.value
+        if not isinstance(value, dict):
+            raise LookupError(f"a step of {name}")
+        source = equation.source
+        if hasattr(source, "function"):
+            try:
+                source = type(source)(source.function, tuple(self._argument(a) for a in source.args))
+            except LookupError:
+                source = None
+        # While it is being written it is there under its name: an adjoint may hold itself at another step.
+        projected = self.expression(value, own.indices[axis])
+        self.program.equations[called] = Equation(called, projected, source)
+        return called
+
+    def _argument(self, name: str) -> str:
+        own = self.source.variables.get(name)
+        if own is None:
+            raise LookupError(name)
+        return self.step(name, (own.steps.axis,)) if own.steps is not None else name
+
+    def _called(self, name: str) -> tuple[str, bool]:
+        """What a sequence is called at this step, and whether that is a name that people see."""
+        equation = self.source.equations.get(name)
+        if equation is not None and isinstance(equation.value, Operation):
+            operation = equation.value
+            if is_lag(equation):
+                offset, inner = 0, name
+                while is_lag(self.source.equations.get(inner)):
+                    value = self.source.equations[inner].value
+                    assert isinstance(value, Operation)
+                    offset, inner = offset + value.attributes[0], value.args[0]
+                if self.source.equations.get(inner) is not None and self._is_unit(inner):
+                    raise LookupError("another step of an indicator")
+                if not is_anonymous(inner):
+                    return f"{inner}[{step_letter(self.letter, offset)}]", True
+                raise LookupError("another step of what has no name")
+            if operation.op == UNIT:
+                step = operation.attributes[0]
+                return f"1[{self.letter} = {operation.attributes[1] if step == -1 else step + 1}]", True
+        return f"{name}[{self.letter}]", not is_anonymous(name)
+
+    def _is_unit(self, name: str) -> bool:
+        value = self.source.equations[name].value
+        return isinstance(value, Operation) and value.op == UNIT
+
+
+def _closer(index: Index, time: Index) -> Index:
+    """A free index when the time index in front of it is gone."""
+    return (index[0] + 1, index[1]) if time[0] < 0 and index[0] < time[0] else index

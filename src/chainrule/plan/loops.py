@@ -1,0 +1,212 @@
+"""Loops in a plan: arrays for the sequences, and a plan of their own for one step.
+
+    sequence    name                  memory for a sequence that a loop fills
+    loop        LoopPlan              runs it; operands: the sequences, then what it reads
+    computed    name                  a sequence once its loop has run (a view of it: the operands are the two)
+
+A target that can spell these says so to `build_plan(…, loops=True)`; for others a program with a loop is refused.
+The terms that do not change while a loop runs, B x[t] + b, are taken out and computed for all steps at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from chainrule.algebra.expr import Expr, free_indices, variable
+from chainrule.algebra.loops import Loop, is_lag, one_step, stages
+from chainrule.algebra.program import Operation, Program, Variable, is_anonymous
+from chainrule.algebra.relations import CONSTANTS
+from chainrule.dims import Dim
+from chainrule.plan.graph import Node, Operand
+
+if TYPE_CHECKING:
+    from chainrule.plan.build import Plan
+    from chainrule.plan.lower import Lowering
+
+__all__ = ["Lag", "LoopPlan", "Store", "Taken", "define_loop", "hoisted"]
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What a step reads: operand `number` of the loop, whole, or at this step along the axes `places`."""
+
+    number: int
+    places: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Lag:
+    """What a step takes from an earlier one: operand `number` at t + offset; without such a step `first`, or zeros.
+
+    first: the operand with the initial value, or None.  dims: the sizes of one step.
+    """
+
+    number: int
+    axis: int
+    offset: int
+    first: int | None
+    dims: tuple[Dim, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """An output of the step, by name, and the sequence (operand `number`) that it goes into at t along `axis`."""
+
+    output: str
+    number: int
+    axis: int
+
+
+@dataclass(eq=False, slots=True)
+class LoopPlan:
+    """One loop: `plan` computes one step; its arguments are the keys of `taken` and `lags`.
+
+    names: the equations that it computes, as the program calls them.
+    """
+
+    letter: str
+    dim: Dim
+    backwards: bool
+    plan: Plan
+    taken: dict[str, Taken]
+    lags: dict[str, Lag]
+    stores: tuple[Store, ...]
+    names: tuple[str, ...]
+
+
+def hoisted(program: Program) -> Program:
+    """The program with what does not change in a loop in front of it, where that is any work."""
+    parts = stages(program)
+    if not any(isinstance(part, Loop) for part in parts):
+        return program
+    out = program.copy()
+    out.equations = {}
+    for part in parts:
+        if not isinstance(part, Loop):
+            out.equations[part.name] = part
+            continue
+        inside = {e.name for e in part.equations}
+        bodies = []
+        for equation in part.body:
+            assert isinstance(equation.value, dict)
+            steady = {k: c for k, c in equation.value.items() if not _names(k) & inside}
+            time = out.variables[equation.name].indices[part.axes[equation.name]]
+            work = any(bound or len(factors) > 1 for factors, bound in steady)
+            own = out.variables[equation.name]
+            whole = free_indices(steady) == set(own.indices)
+            if not work or not whole or len(steady) == len(equation.value) or time not in free_indices(steady):
+                bodies.append((equation.name, equation.value))
+                continue
+            name = out.fresh_name()
+            out.define(Variable(name, own.dims, own.orientation, steps=own.steps), steady)
+            moving: Expr = {k: c for k, c in equation.value.items() if k not in steady}
+            bodies.append((equation.name, {**moving, **variable(name, own.indices)}))
+        for lag in part.lags:
+            out.equations[lag.name] = lag
+        for name, value in bodies:
+            out.define(out.variables[name], value, program.equations[name].source)
+    return out
+
+
+def _names(key: tuple[tuple[tuple[tuple[str, object, object], object], ...], object]) -> set[str]:
+    found: set[str] = set()
+    for (head, name, _), _ in key[0]:
+        if isinstance(name, tuple):
+            found |= {str(n) for n, _ in name}
+        elif head not in CONSTANTS:
+            found.add(str(name))
+    return found
+
+
+def define_loop(
+    lowering: Lowering, loop: Loop, outside: Collection[str], plan_step: Callable[[Program, list[str]], Plan]
+) -> None:  # fmt: skip
+    """Lower a loop; `outside`: names that something outside of it uses."""
+    program, graph = lowering.program, lowering.graph
+    letter = next((s.letter for e in loop.equations if (s := program.variables[e.name].steps) is not None), "t")
+    sources = {e.arguments[0] for e in loop.lags}
+    kept = [e.name for e in loop.body if e.name in outside or e.name in sources]
+    graph.equation = next((e.name for e in loop.body if not is_anonymous(e.name)), loop.body[0].name)
+    operands: list[Operand] = []
+    number: dict[str, int] = {}
+    sequences: dict[str, Node] = {}
+    for name in kept:
+        node = graph.make("sequence", (), program.variables[name].dims, (name,))
+        node.name = "" if is_anonymous(name) else name
+        node.hint = node.hint or "steps"
+        sequences[name] = node
+        number[name] = len(operands)
+        operands.append(node.whole)
+
+    def operand(name: str) -> int:
+        if name not in number:
+            number[name] = len(operands)
+            operands.append(lowering.array(name))
+        return number[name]
+
+    step, taken = _step_program(program, loop, letter, operand)
+    lags: dict[str, Lag] = {}
+    for equation in loop.lags:
+        assert isinstance(equation.value, Operation)
+        source, *first = equation.value.args
+        offset, axis = equation.value.attributes
+        dims = tuple(d for k, d in enumerate(program.variables[source].dims) if k != axis)
+        called = f"{equation.name}[{letter}]"
+        if called in step.variables:
+            lags[called] = Lag(number[source], axis, offset, operand(first[0]) if first else None, dims)
+    plan = plan_step(step, [f"{name}[{letter}]" for name in kept])
+    stores = tuple(Store(f"{name}[{letter}]", number[name], loop.axes[name]) for name in kept)
+    taken = {name: found for name, found in taken.items() if name in plan.arguments}
+    names = tuple(e.name for e in loop.body)
+    run = graph.make(
+        "loop", tuple(operands), (), (LoopPlan(letter, loop.dim, loop.backwards, plan, taken, lags, stores, names),)
+    )
+    for name, node in sequences.items():
+        made = graph.make("computed", (node.whole, Operand(run, ())), node.dims, (name,))
+        made.name = node.name
+        lowering.give(name, made.whole)
+
+
+def _step_program(
+    program: Program, loop: Loop, letter: str, operand: Callable[[str], int]
+) -> tuple[Program, dict[str, Taken]]:
+    """One step as a program: h[t] = tanh(A h[t-1] + …), with what it reads declared."""
+    step = Program()
+    step.functions = dict(program.functions)
+    inside = {e.name for e in loop.equations}
+    taken: dict[str, Taken] = {}
+    bodies: list[tuple[str, str, Expr]] = []
+
+    def step_name(name: str, places: tuple[int, ...]) -> str:
+        plain = places == (loop.axes.get(name, places[0]),)
+        called = f"{name}[{letter}]" if plain else f"{name}[{letter}:{','.join(map(str, places))}]"
+        if called not in step.variables:
+            own = program.variables[name]
+            dims = tuple(d for k, d in enumerate(own.dims) if k not in places)
+            orientation = own.steps.orientation if own.steps is not None and plain else ""
+            kind = "value" if name in inside and not is_lag(program.equations[name]) else "input"
+            kinds = ("scalar", "column", "matrix", "tensor")
+            facts = own.facts
+            step.declare(Variable(called, dims, orientation or kinds[min(len(dims), 3)], kind, facts))
+            if name not in inside:
+                taken[called] = Taken(operand(name), places)
+        return called
+
+    for equation in loop.body:
+        assert isinstance(equation.value, dict)
+        own = program.variables[equation.name]
+        axis = loop.axes[equation.name]
+        value = one_step(equation.value, own.indices, axis, step_name)
+        bodies.append((equation.name, step_name(equation.name, (axis,)), value))
+    for _, called, value in bodies:
+        for factors, _ in value:
+            for (head, name, _), _ in factors:
+                plain = () if head in CONSTANTS else name if isinstance(name, tuple) else ((str(name), 0),)
+                for argument, _ in plain:
+                    if argument not in step.variables:
+                        step.declare(program.variables[argument])
+                        taken[argument] = Taken(operand(argument), ())
+        step.define(step.variables[called], value)
+    return step, taken
