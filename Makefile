@@ -37,8 +37,10 @@ test: lint types imports ## lint, types, import contract, then all but the long 
 test-long: $(SETUP_STAMP) ## the long tests
 	$(PYTEST) -m long
 
-bench: $(SETUP_STAMP) ## time the generated code against torch
-	$(BIN)/python benchmarks/run.py
+# about ten minutes on two quiet cores; BENCH="--only a,b --quick" for less, and no page
+BENCH ?= --json build/benchmarks.json --write docs/benchmarks.md
+bench: $(SETUP_STAMP) ## time the generated code against every other library, and write docs/benchmarks.md
+	$(BIN)/chainrule bench $(BENCH)
 
 docs: $(SETUP_STAMP) ## write the pages that are made from commands (docs/*.md.in)
 	$(BIN)/python docs/make_pages.py

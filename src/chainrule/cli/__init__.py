@@ -29,6 +29,7 @@ COMMANDS = {  # name -> module and attribute, in the order of the help page
     "check": ("chainrule.cli.check", "check"),
     "library": ("chainrule.cli.library", "library"),
     "conformance": ("chainrule.cli.conformance", "conformance"),
+    "bench": ("chainrule.cli.bench", "bench"),
     "train": ("chainrule.cli.train", "train"),
     "demo": ("chainrule.cli.train", "demo"),
 }

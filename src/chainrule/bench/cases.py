@@ -1,0 +1,170 @@
+"""The rows of the table: layers of the note at six sizes, second order, attention, norms, an LSTM, a block of GPT-2,
+and a training of twenty epochs. The first are those of `examples/one_layer_rows.net`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from chainrule.bench.case import Case, Contender
+from chainrule.bench.ours import contenders
+from chainrule.bench.peers import every_peer, peers
+from chainrule.errors import UnsupportedError
+
+__all__ = ["CASES", "choose", "everyone"]
+
+ONE_LAYER = """
+input X  : N × D_x
+label Y  : N × N_c, one-hot
+param W  : D_x × D_h
+param b1 : 1 × D_h
+param U  : D_h × N_c
+param b2 : 1 × N_c
+Z = X W + b1
+H = relu(Z)
+Θ = H U + b2
+Ŷ = softmax(Θ)
+J = mean(CE(Y, Ŷ))
+"""
+ONE_SAMPLE = """
+input x  : D_x
+label y  : N_c, one-hot
+param W  : D_h × D_x
+param b1 : D_h
+param U  : N_c × D_h
+param b2 : N_c
+h = relu(W x + b1)
+J = CE(y, softmax(U h + b2))
+"""
+MLP = """
+input X : N × D
+label Y : N × K, one-hot
+param W : D × H
+param U : H × K
+Z = tanh(X W)
+Θ = Z U
+J = mean(CE(Y, softmax(Θ)))
+"""
+LOGISTIC = """
+input X : N × D
+label y : N, nonnegative
+param w : D
+param b : scalar
+z = X w + b
+p = sigmoid(z)
+J = BCE(y, p)/N
+"""
+ATTENTION = """
+param Q : B × H × T × d
+param K : B × H × T × d
+param V : B × H × T × d
+const G : B × H × T × d
+S[b,h,i,j] = sum(e, Q[b,h,i,e] K[b,h,j,e])/sqrt(d)
+P[b,h,i,j] = exp(S[b,h,i,j])/sum(j, exp(S[b,h,i,j]))
+O[b,h,i,e] = sum(j, P[b,h,i,j] V[b,h,j,e])
+J = sum(b, sum(h, sum(i, sum(e, G[b,h,i,e] O[b,h,i,e]))))
+"""
+LAYER_NORM = """
+param X : N × D
+param γ : 1 × D
+param β : 1 × D
+const G : N × D
+Y = layer_norm(X, γ, β, 1e-5)
+J = sum(G ∘ Y)
+"""
+GPT2_BLOCK = """
+input X : T × D
+const M : T × T
+const G : T × D
+param g : 1 × D
+param b : 1 × D
+param Wq : H × D × d
+param Wk : H × D × d
+param Wv : H × D × d
+param cq : H × d
+param ck : H × d
+param cv : H × d
+param Wo : H × d × D
+param c : 1 × D
+param r : 1 × D
+param s : 1 × D
+param W : D × K
+param w : 1 × K
+param V : K × D
+param v : 1 × D
+N = layer_norm(X, g, b, 1e-5)
+q[h,i,e] = sum(f, N[i,f] Wq[h,f,e]) + cq[h,e]
+k[h,i,e] = sum(f, N[i,f] Wk[h,f,e]) + ck[h,e]
+z[h,i,e] = sum(f, N[i,f] Wv[h,f,e]) + cv[h,e]
+S[h,i,j] = sum(e, q[h,i,e] k[h,j,e])/sqrt(d) + M[i,j]
+A[h,i,j] = exp(S[h,i,j])/sum(j, exp(S[h,i,j]))
+o[h,i,e] = sum(j, A[h,i,j] z[h,j,e])
+t[i,f] = sum(h, sum(e, o[h,i,e] Wo[h,e,f]))
+R = X + t + c
+L = layer_norm(R, r, s, 1e-5)
+Y = R + gelu(L W + w) V + v
+J = sum(G ∘ Y)
+"""
+LAYERS = ("W", "b1", "U", "b2")
+BLOCK = ("X", "g", "b", "Wq", "Wk", "Wv", "cq", "ck", "cv", "Wo", "c", "r", "s", "W", "w", "V", "v")
+
+
+def _layer(key: str, N: int, D_x: int, D_h: int, N_c: int, **more: object) -> Case:
+    title = f"batch {N}, {D_x}-{D_h}-{N_c}"
+    sizes = {"N": N, "D_x": D_x, "D_h": D_h, "N_c": N_c}
+    return Case(key, title, "one_layer", ONE_LAYER, sizes, LAYERS, **more)  # type: ignore[arg-type]
+
+
+CASES: tuple[Case, ...] = (
+    _layer("a", 1, 64, 32, 10, seconds=3.0),
+    _layer("b", 1, 784, 128, 10, seconds=3.0),
+    _layer("c", 64, 784, 128, 10, threads=(1, 2)),
+    _layer("d", 1024, 784, 512, 10, threads=(1, 2), seconds=6.0),
+    _layer("e", 4096, 1024, 1024, 1000, threads=(1, 2), seconds=20.0, turns=7, tolerance=1e-4),
+    _layer("f", 2048, 512, 512, 50257, threads=(1, 2), seconds=60.0, turns=3, tolerance=2e-4, chunk=512),
+    Case("logistic_hessian", "Hessian of logistic regression, 4096 × 128", "hessian", LOGISTIC,
+         {"N": 4096, "D": 128}, what="value:hessian:w", tolerance=1e-4),
+    Case("mlp_hessian", "Hessian of an MLP at W, batch 256, 16-16-4", "hessian", MLP,
+         {"N": 256, "D": 16, "H": 16, "K": 4}, what="value:hessian:W", tolerance=2e-4),
+    Case("hessian_product", "Hessian times a direction, MLP at W, batch 256, 256-256-10", "hessian_product", MLP,
+         {"N": 256, "D": 256, "H": 256, "K": 10}, what="value:hessian_product:W", tolerance=2e-4,
+         options={"direction": "W"}),
+    Case("newton", "Newton step of logistic regression, 4096 × 128", "newton", LOGISTIC,
+         {"N": 4096, "D": 128}, what="newton:w", tolerance=2e-3),
+    Case("sample_norms", "norms of every sample's gradient at W, batch 256, 784-128-10", "sample_norms", ONE_SAMPLE,
+         {"N": 256, "D_x": 784, "D_h": 128, "N_c": 10}, what="value:sample_norms:W", tolerance=1e-4,
+         options={"lift": "N"}),
+    Case("attention", "attention, batch 8, 4 heads, 256 × 64", "attention", ATTENTION,
+         {"B": 8, "H": 4, "T": 256, "d": 64}, ("Q", "K", "V"), tolerance=1e-4),
+    Case("layer_norm", "layer norm, 4096 × 768", "layer_norm", LAYER_NORM, {"N": 4096, "D": 768}, ("X", "γ", "β"),
+         tolerance=1e-4),
+    Case("gpt2_block", "a block of GPT-2 small, 256 tokens", "gpt2_block", GPT2_BLOCK,
+         {"T": 256, "D": 768, "H": 12, "d": 64, "K": 3072}, BLOCK, tolerance=5e-4, seconds=8.0, turns=7,
+         options={"causal": ("M",), "zero": ("ck",)}),  # softmax does not see what all keys share
+    Case("training", "20 epochs on 8,000 pictures of 784, batch 64, 784-128-10", "training", ONE_LAYER,
+         {"N": 8000, "D_x": 784, "D_h": 128, "N_c": 10}, LAYERS, what="training", tolerance=1e-2, seconds=15.0, turns=3,
+         options={"rate": 0.1, "batch": 64, "epochs": 20, "clusters": "X"}),
+)  # fmt: skip
+
+
+def choose(keys: Iterable[str]) -> list[Case]:
+    """The cases of these keys, in the order of the table. Raises UnsupportedError for a key that there is not."""
+    wanted = list(keys)
+    known = {case.key: case for case in CASES}
+    for key in wanted:
+        if key not in known:
+            raise UnsupportedError(f"there is no row {key}", "one of: " + ", ".join(known))
+    return [case for key, case in known.items() if not wanted or key in wanted]
+
+
+def everyone(case: Case, targets: tuple[str, ...] = (), against: tuple[str, ...] = ()) -> list[Contender]:
+    """Generated code and all that know the case's model, installed or not; only those named, where any are.
+
+    Raises UnsupportedError for a target or a peer that there is not.
+    """
+    known = peers(case.model)
+    chosen = [c for c in known if not against or any(c.name.lower().startswith(a.lower()) for a in against)]
+    unknown = [a for a in against if not any(c.name.lower().startswith(a.lower()) for c in every_peer())]
+    if unknown:
+        raise UnsupportedError(f"there is no peer {unknown[0]}", "one of: " + ", ".join(c.name for c in known))
+    return [*contenders(case, targets), *chosen]

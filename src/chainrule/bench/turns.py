@@ -1,0 +1,158 @@
+"""Contenders take turns, so that a busy moment of the machine meets all of them.
+
+Each lives in a process of its own, because two pools of threads in one process (OpenBLAS's and OpenMP's) get in each
+other's way. They are started one after the other, compared, and timed in rounds; in each round another one begins.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from multiprocessing import get_context
+from multiprocessing.connection import Connection
+from time import perf_counter, sleep
+from typing import Any
+
+import numpy as np
+
+from chainrule.bench.case import Case, Contender
+from chainrule.bench.record import Line, Run
+from chainrule.bench.worker import Prepared, work
+
+__all__ = ["judge", "measure"]
+
+THREAD_VARIABLES = (
+    "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS", "VECLIB_MAXIMUM_THREADS",
+    "NUMBA_NUM_THREADS", "GOTO_NUM_THREADS",
+)  # fmt: skip
+PAUSE = 60e-3  # seconds between turns with several threads: an idle pool spins for a while before it sleeps
+MOST = 4.0  # a run may take this many times the seconds of its case before it ends with fewer turns
+
+Say = Callable[[str], None]
+
+
+def measure(
+    case: Case, contenders: Sequence[Contender], threads: int, *, quick: bool = False, say: Say = lambda _: None
+) -> Run:
+    """One run of a case: every contender that can run here, found equal or excluded, then timed in turns."""
+    lines = {c.name: Line(c.name, c.kind) for c in contenders}
+    with _processes(case, contenders, threads, lines, say) as pipes:
+        _compare(case, pipes, lines)
+        racing = [name for name in pipes if not lines[name].excluded]
+        times: dict[str, list[float]] = {name: [] for name in racing}
+        seconds, least = (case.seconds / 8, 3) if quick else (case.seconds, case.turns)
+        start = perf_counter()
+        turn = 0
+        while racing and (perf_counter() - start < seconds or turn < least):
+            if turn >= 3 and perf_counter() - start > MOST * seconds:
+                break
+            first = turn % len(racing)
+            for name in racing[first:] + racing[:first]:
+                if threads > 1:
+                    sleep(PAUSE)
+                times[name].append(_ask(pipes[name], "turn"))
+            turn += 1
+    for name, values in times.items():
+        lines[name].set_times(values)
+    return Run(case.key, case.title, threads, case.dtype, dict(case.sizes), list(lines.values()))
+
+
+def _ask(pipe: Connection, what: str) -> Any:
+    pipe.send(what)
+    answer = pipe.recv()
+    if isinstance(answer, Exception):
+        raise answer
+    return answer
+
+
+@contextmanager
+def _processes(
+    case: Case, contenders: Sequence[Contender], threads: int, lines: Mapping[str, Line], say: Say
+) -> Iterator[dict[str, Connection]]:
+    """A pipe to the process of each contender that can run here, by name. What cannot is excluded, with the reason."""
+    before = {name: os.environ.get(name) for name in THREAD_VARIABLES}
+    os.environ.update(dict.fromkeys(THREAD_VARIABLES, str(threads)))  # pools read it when they start
+    context = get_context("spawn")
+    pipes: dict[str, Connection] = {}
+    processes = []
+    try:
+        for contender in contenders:
+            line = lines[contender.name]
+            if contender.missing:
+                line.excluded = f"{' and '.join(contender.missing)} is not installed"
+                continue
+            say(f"{case.key}, {threads} thread{'s' if threads > 1 else ''}: starting {contender.name}")
+            ours, theirs = context.Pipe()
+            process = context.Process(target=work, args=(theirs, case, contender, threads), daemon=True)
+            process.start()
+            theirs.close()
+            processes.append(process)
+            try:
+                about: Prepared | Exception = ours.recv()
+            except EOFError:
+                process.join(5)
+                about = RuntimeError(f"its process ended with status {process.exitcode}")
+            if isinstance(about, Exception):
+                line.excluded = str(about)
+                ours.close()
+                continue
+            line.first_call, line.peak, line.note = about["first_call"], about["peak"], about["note"]
+            pipes[contender.name] = ours
+        yield pipes
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+        for pipe in pipes.values():
+            pipe.close()
+        for process in processes:
+            process.join(5)
+            if process.is_alive():
+                process.terminate()
+
+
+def _compare(case: Case, pipes: Mapping[str, Connection], lines: Mapping[str, Line]) -> None:
+    """Everything against the judge, one result at a time: results may be large."""
+    order = sorted(pipes, key=lambda name: lines[name].kind != "peer")  # an independent library judges
+    want: Mapping[str, Any] | None = None
+    judging = ""
+    for name in order:
+        try:
+            got = _ask(pipes[name], "values")
+        except (RuntimeError, ImportError, EOFError) as error:
+            lines[name].excluded = str(error) or "its process ended"
+            continue
+        if got is None:
+            continue
+        if want is None:
+            want, judging = got, name
+            lines[name].difference = 0.0
+            continue
+        difference, where = judge(want, got, case.options.get("zero", ()))
+        lines[name].difference = difference
+        if not difference <= case.tolerance:
+            lines[name].excluded = f"{where} differs from {judging}'s: relative difference {difference:.1e}"
+
+
+def judge(want: Mapping[str, Any], got: Mapping[str, Any], zero: Collection[str] = ()) -> tuple[float, str]:
+    """The largest difference relative to the largest entry, and where; infinite where something is missing.
+
+    zero: names whose values are exactly 0 but for rounding; they are compared to the largest entry of all.
+    """
+    worst, where = 0.0, ""
+    arrays = {name: np.asarray(value, np.float64) for name, value in want.items()}
+    largest = max((float(np.abs(a).max(initial=0.0)) for n, a in arrays.items() if n != "loss"), default=0.0)
+    for name, left in arrays.items():
+        if name not in got:
+            return float("inf"), name
+        right = np.asarray(got[name], np.float64)
+        if left.size != right.size or not (np.isfinite(left).all() and np.isfinite(right).all()):
+            return float("inf"), name
+        scale = largest if name in zero else float(np.abs(left).max(initial=0.0))
+        difference = float(np.abs(right.reshape(left.shape) - left).max(initial=0.0)) / (scale or 1.0)
+        if not difference <= worst:
+            worst, where = difference, name
+    return worst, where
