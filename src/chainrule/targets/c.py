@@ -17,6 +17,7 @@ from chainrule.algebra.program import Program
 from chainrule.dims import canonical_name, format_shape
 from chainrule.errors import ArrayError, ChainruleError, UnsupportedError
 from chainrule.plan.graph import LOOP_STEPS
+from chainrule.sizes import is_derived, settle, value_of
 from chainrule.targets.arrays import ArrayChecker
 from chainrule.targets.c_blas import Blas, choose_blas
 from chainrule.targets.c_build import build
@@ -144,7 +145,14 @@ class CStep:
                             f"{name} has {dim} = {n}, but the step was compiled for {dim} = {known}",
                             f"compile without sizes, or with {dim}={n}",
                         )
-        self._shapes = tuple(tuple(sizes[d] if isinstance(d, str) else d for d in dims) for dims in self._result_dims)
+        for dim, n in self._made.known.items():
+            sizes.setdefault(dim, n)
+        plain = {dim: n for dim, n in sizes.items() if not is_derived(dim)}
+        clash = settle([(dim, n) for dim, n in sizes.items() if is_derived(dim)], plain)
+        sizes |= plain
+        if clash is not None:
+            raise ArrayError(f"sizes do not fit each other: {clash[0]} is {clash[1]}", "arrays of one set of sizes")
+        self._shapes = tuple(tuple(value_of(d, sizes) for d in dims) for dims in self._result_dims)
         return used, checked.shapes, sizes
 
     def _adapted(self, arrays: list[Any]) -> Any:

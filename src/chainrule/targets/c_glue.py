@@ -12,7 +12,8 @@ each running call has a workspace of its own, kept for the next one.
 
 from __future__ import annotations
 
-from chainrule.targets.c_source import CSource
+from chainrule.sizes import is_derived, spoken, symbols_of
+from chainrule.targets.c_source import CSource, derived_size
 
 __all__ = ["glue_text"]
 
@@ -44,7 +45,7 @@ void Py_DecRef(PyObject *);
 void *PyEval_SaveThread(void);
 void PyEval_RestoreThread(void *);
 
-enum { INPUTS = @inputs@, RESULTS = @results@, ARRAYS = INPUTS + RESULTS, SIZES = @sizes@ };
+enum { INPUTS = @inputs@, RESULTS = @results@, ARRAYS = INPUTS + RESULTS, SIZES = @sizes@, COMPUTED = @computed@ };
 /* of each array: its rank, and for each axis −1 − (the number of a size), or the size itself */
 static const int rank_of[ARRAYS + 1] = {@ranks@};
 static const ptrdiff_t axes_of[ARRAYS + 1][@most@] = {@axes@};
@@ -105,6 +106,13 @@ static void workspace_give(void *memory, size_t wanted)
     idle[place].numbers = wanted;
 }
 
+/* Works out the sizes that no argument has; 1 where sizes do not fit each other. */
+static int sizes_fail(size_t *s)
+{
+    (void)s;
+@derive@    return 0;
+}
+
 /* 0 where the rows of argument k (n numbers, rows of `length`) sum to 1 as declared */
 static int rows_fail(const @real@ *rows, size_t n, size_t length)
 {
@@ -144,18 +152,22 @@ PyObject *chainrule_call(PyObject *self, PyObject *const *given, ptrdiff_t count
 {
     Buffer views[ARRAYS + 1];
     void *arrays[ARRAYS + 1];
-    size_t sizes[SIZES + 1];
+    size_t sizes[SIZES + COMPUTED + 1];
     int have = 0;
     long wrong = 0; /* 1 + the number of the array; -1: rows that do not sum to 1; -2: no memory */
     size_t total = 0;
     double loss = 0.0;
     (void)self;
-    for (int k = 0; k < SIZES; k++)
+    for (int k = 0; k < SIZES + COMPUTED; k++)
         sizes[k] = (size_t)-1;
     if (count != ARRAYS)
         return PyLong_FromLong(1);
     for (int k = 0; k < ARRAYS; k++) {
         Buffer *view = &views[k];
+        if (k == INPUTS && sizes_fail(sizes)) {
+            wrong = 1;
+            break;
+        }
         if (PyObject_GetBuffer(given[k], view, k < INPUTS ? 0x1C : 0x1D)) { /* FORMAT, ND, STRIDES; WRITABLE */
             PyErr_Clear();
             wrong = k + 1;
@@ -232,10 +244,26 @@ int64_t chainrule_workspace(const size_t *sizes) { return (int64_t)numbers(sizes
 """
 
 
+def _derivation(source: CSource, number: dict[str, int]) -> str:
+    """Lines that compute sizes, and compare those of arrays with what they are worked out from."""
+
+    def name(dim: str) -> str:
+        return str(source.known[dim]) if dim in source.known else f"(ptrdiff_t)s[{number[dim]}]"
+
+    lines = []
+    for dim in source.computed:
+        lines.append(f"const ptrdiff_t d{number[dim]} = {derived_size(source.plan, dim, name)};")
+        lines += [f"if (d{number[dim]} < 1)", "    return 1;", f"s[{number[dim]}] = (size_t)d{number[dim]};"]
+    for dim in source.sizes:
+        if is_derived(dim) and all(s in number or s in source.known for s in symbols_of(dim)):
+            lines += [f"if ({name(dim)} != {spoken(dim, name).replace('//', '/')})", "    return 1;"]
+    return "".join(f"    {line}\n" for line in lines)
+
+
 def glue_text(source: CSource) -> str:
     """The functions for a source."""
     program = source.plan.program
-    number = {dim: k for k, dim in enumerate(source.sizes)}
+    number = {dim: k for k, dim in enumerate((*source.sizes, *source.computed))}
     inputs, results = source.plan.arguments, source.results
     shapes = [program.variables[name].dims for name in (*inputs, *results)]
 
@@ -269,6 +297,7 @@ def glue_text(source: CSource) -> str:
         )
     parts = {
         "inputs": str(len(inputs)), "results": str(len(results)), "sizes": str(len(source.sizes)),
+        "computed": str(len(source.computed)), "derive": _derivation(source, number),
         "ranks": ", ".join(str(len(s)) for s in shapes) or "0",
         "most": str(max([1, *map(len, shapes)])),
         "axes": ", ".join("{" + (", ".join(map(axis, s)) or "0") + "}" for s in shapes) or "{0}",

@@ -91,6 +91,17 @@ _HELPERS: dict[str, tuple[str, tuple[str, ...]]] = {
         "static inline {r} normal_pdf({r} x) {{ return 0.3989422804014327{f} * exponential(-0.5{f} * x * x); }}\n",
         ("exponential",),
     ),
+    "label": (
+        """\
+/* The class that a label names, -1 where it names none; negative ones count from the end unless from_0. */
+static ptrdiff_t label({r} x, size_t classes, int from_0)
+{{
+    const {r} at = !from_0 && x < 0.0{f} ? x + ({r})classes : x;
+    return at >= 0.0{f} && at < ({r})classes && at == floor{f}(at) ? (ptrdiff_t)at : -1;
+}}
+""",
+        (),
+    ),
     "pivot": (
         """\
 /* Makes the largest entry of column p, from row p on, the pivot; B (n x m) follows. 1 where rows changed places. */

@@ -10,10 +10,12 @@ from chainrule.dims import Dim
 from chainrule.errors import UnsupportedError
 from chainrule.plan import Node
 from chainrule.plan.fusion import Axis, Call, Item, Kernel, Loop, Region, Statement, Tree
+from chainrule.plan.relations import STRUCTURAL
 from chainrule.plan.sharing import Arena, share_memory
 from chainrule.targets.c_expressions import ATOM, SUM, CSpelling, Text, bracket
 from chainrule.targets.c_names import CNames
 from chainrule.targets.c_operations import Site, has_operation, operation_lines
+from chainrule.targets.c_relations import relation_lines
 from chainrule.targets.names import name_nodes
 
 __all__ = ["LoopWriter"]
@@ -332,7 +334,8 @@ class LoopWriter:
 
     def _opaque(self, node: Node) -> list[str]:
         name = node.attributes[1]
-        if not has_operation(name):
+        structural = name in STRUCTURAL
+        if not structural and not has_operation(name):
             raise UnsupportedError(
                 f"{node.name or 'a value'} is computed by {name}, for which there is no C code",
                 hint='compile it with target "numpy"',
@@ -352,7 +355,7 @@ class LoopWriter:
             lambda indices: self._flat(node, [indices[axis] for axis in range(node.rank)]),
             self.size, scratch, self._needs,
         )  # fmt: skip
-        lines = operation_lines(site)
+        lines = relation_lines(site) if structural else operation_lines(site)
         if not node.rank:
             lines.insert(0, f"{self.real} {self.names[node]};")
         return lines

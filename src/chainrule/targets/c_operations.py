@@ -15,7 +15,7 @@ from fractions import Fraction
 from chainrule.dims import Dim
 from chainrule.plan import Node
 
-__all__ = ["Site", "has_operation", "operation_lines"]
+__all__ = ["Indices", "Site", "has_operation", "indent", "letter", "nested", "operation_lines"]
 
 Indices = dict[int, str]
 
@@ -59,29 +59,31 @@ def operation_lines(site: Site) -> list[str]:
     return _OPERATIONS[site.node.attributes[1]](site)
 
 
-def _indent(lines: list[str]) -> list[str]:
+def indent(lines: list[str]) -> list[str]:
+    """Four columns to the right."""
     return ["    " + line for line in lines]
 
 
-def _loops(site: Site, dims: dict[int, Dim], body: list[str], back: bool = False) -> list[str]:
+def nested(site: Site, dims: dict[int, Dim], body: list[str], back: bool = False) -> list[str]:
     """Nested loops over axes; loop variables are a0, a1, … by axis. `back`: from the last entry to the first."""
     for axis, dim in reversed(dims.items()):
-        letter = _letter(axis)
+        name = letter(axis)
         if back:
-            head = f"for (size_t {letter} = {site.size(dim)}; {letter}-- > 0;)"
+            head = f"for (size_t {name} = {site.size(dim)}; {name}-- > 0;)"
         else:
-            head = f"for (size_t {letter} = 0; {letter} < {site.size(dim)}; {letter}++)"
+            head = f"for (size_t {name} = 0; {name} < {site.size(dim)}; {name}++)"
         single = len(body) == 1
-        body = [head, *_indent(body)] if single else [head + " {", *_indent(body), "}"]
+        body = [head, *indent(body)] if single else [head + " {", *indent(body), "}"]
     return body
 
 
-def _letter(axis: int) -> str:
+def letter(axis: int) -> str:
+    """The loop variable of an axis."""
     return f"a{axis}"
 
 
 def _all(count: int) -> Indices:
-    return {axis: _letter(axis) for axis in range(count)}
+    return {axis: letter(axis) for axis in range(count)}
 
 
 def _split(site: Site) -> tuple[dict[int, Dim], dict[int, Dim]]:
@@ -97,21 +99,21 @@ def _split(site: Site) -> tuple[dict[int, Dim], dict[int, Dim]]:
 def _reduction(start: str, update: str) -> Callable[[Site], list[str]]:
     def lines(site: Site) -> list[str]:
         kept, along = _split(site)
-        out = site.result({k: _letter(axis) for k, axis in enumerate(kept)})
+        out = site.result({k: letter(axis) for k, axis in enumerate(kept)})
         x = site.entry(0, _all(len(site.dims(0))))
         body = [
             f"{site.real} best = {start.format(one=site.number(1))};",
-            *_loops(site, along, [update.format(x=x)]),
+            *nested(site, along, [update.format(x=x)]),
             f"{out} = best;",
         ]
-        return _block(_loops(site, kept, body))
+        return _block(nested(site, kept, body))
 
     return lines
 
 
 def _block(lines: list[str]) -> list[str]:
     """Lines whose variables are their own."""
-    return lines if lines[0].startswith("for") else ["{", *_indent(lines), "}"]
+    return lines if lines[0].startswith("for") else ["{", *indent(lines), "}"]
 
 
 _LARGEST = _reduction("-INFINITY", "best = {x} > best || {x} != {x} ? {x} : best;")
@@ -129,11 +131,11 @@ def _extreme(start: str, sign: str) -> Callable[[Site], list[str]]:
         zero, one = site.number(0), site.number(1)
         body = [
             f"{site.real} best = {start}, count = {zero};",
-            *_loops(site, along, [f"best = {x} {sign} best ? {x} : best;"]),
-            *_loops(site, along, [f"count += {x} == best ? {one} : {zero};"]),
-            *_loops(site, along, [f"{out} = {x} == best ? {one} / count : {zero};"]),
+            *nested(site, along, [f"best = {x} {sign} best ? {x} : best;"]),
+            *nested(site, along, [f"count += {x} == best ? {one} : {zero};"]),
+            *nested(site, along, [f"{out} = {x} == best ? {one} / count : {zero};"]),
         ]
-        return _block(_loops(site, kept, body))
+        return _block(nested(site, kept, body))
 
     return lines
 
@@ -145,11 +147,11 @@ def _others(site: Site) -> list[str]:
     x, out = site.entry(0, every), site.result(every)
     body = [
         f"{site.real} product = {site.number(1)};",
-        *_loops(site, along, [f"{out} = product;", f"product *= {x};"]),
+        *nested(site, along, [f"{out} = product;", f"product *= {x};"]),
         f"product = {site.number(1)};",
-        *_loops(site, along, [f"{out} *= product;", f"product *= {x};"], back=True),
+        *nested(site, along, [f"{out} *= product;", f"product *= {x};"], back=True),
     ]
-    return _block(_loops(site, kept, body))
+    return _block(nested(site, kept, body))
 
 
 def _running(site: Site) -> list[str]:
@@ -157,9 +159,9 @@ def _running(site: Site) -> list[str]:
     every = _all(len(site.dims(0)))
     body = [
         f"{site.real} product = {site.number(1)};",
-        *_loops(site, along, [f"product *= {site.entry(0, every)};", f"{site.result(every)} = product;"]),
+        *nested(site, along, [f"product *= {site.entry(0, every)};", f"{site.result(every)} = product;"]),
     ]
-    return _block(_loops(site, kept, body))
+    return _block(nested(site, kept, body))
 
 
 def _running_others(site: Site) -> list[str]:
@@ -167,11 +169,11 @@ def _running_others(site: Site) -> list[str]:
     kept, along = _split(site)
     (axis,) = along
     rank = len(site.dims(0))
-    i, j = _letter(axis), _letter(rank)
+    i, j = letter(axis), letter(rank)
     out = site.result({**_all(rank), rank: j})
     body = [
         f"{site.real} product = {site.number(1)};",
-        *_loops(
+        *nested(
             site,
             along,
             [
@@ -180,7 +182,7 @@ def _running_others(site: Site) -> list[str]:
             ],
         ),
     ]
-    return _loops(site, {**kept, rank: along[axis]}, body)
+    return nested(site, {**kept, rank: along[axis]}, body)
 
 
 # -- matrices --------------------------------------------------------------------------------------------------------
@@ -197,8 +199,8 @@ def _copied(site: Site) -> tuple[str, list[str]]:
     _, rows, dim = _matrix(site)
     name, n = site.scratch((dim, dim)), site.size(dim)
     indices = _all(rows + 2)
-    line = f"{name}[{_letter(rows)} * {n} + {_letter(rows + 1)}] = {site.entry(0, indices)};"
-    return name, _loops(site, {rows: dim, rows + 1: dim}, [line])
+    line = f"{name}[{letter(rows)} * {n} + {letter(rows + 1)}] = {site.entry(0, indices)};"
+    return name, nested(site, {rows: dim, rows + 1: dim}, [line])
 
 
 def _inv(site: Site) -> list[str]:
@@ -206,16 +208,16 @@ def _inv(site: Site) -> list[str]:
     name, copy = _copied(site)
     site.need("eliminate")
     indices = _all(rows + 2)
-    i, j = _letter(rows), _letter(rows + 1)
+    i, j = letter(rows), letter(rows + 1)
     unit = f"{site.result(indices)} = {i} == {j} ? {site.number(1)} : {site.number(0)};"
-    start = site.result({**{a: _letter(a) for a in front}, rows: "0", rows + 1: "0"})
+    start = site.result({**{a: letter(a) for a in front}, rows: "0", rows + 1: "0"})
     n = site.size(dim)
     body = [
         *copy,
-        *_loops(site, {rows: dim, rows + 1: dim}, [unit]),
+        *nested(site, {rows: dim, rows + 1: dim}, [unit]),
         f"eliminate({n}, {n}, {name}, &{start});",
     ]
-    return _loops(site, front, body)
+    return nested(site, front, body)
 
 
 def _solve(site: Site) -> list[str]:
@@ -228,7 +230,7 @@ def _solve(site: Site) -> list[str]:
     columns = site.size(right[1]) if len(right) > 1 else "1"
     return [
         *copy,
-        *_loops(site, dict(enumerate(right)), [f"{site.result(indices)} = {site.entry(1, indices)};"]),
+        *nested(site, dict(enumerate(right)), [f"{site.result(indices)} = {site.entry(1, indices)};"]),
         f"eliminate({site.size(dim)}, {columns}, {name}, &{start});",
     ]
 
@@ -238,8 +240,8 @@ def _determinant(helper: str) -> Callable[[Site], list[str]]:
         front, _, dim = _matrix(site)
         name, copy = _copied(site)
         site.need(helper)
-        out = site.result({a: _letter(a) for a in front})
-        return _loops(site, front, [*copy, f"{out} = {helper}({site.size(dim)}, {name});"])
+        out = site.result({a: letter(a) for a in front})
+        return nested(site, front, [*copy, f"{out} = {helper}({site.size(dim)}, {name});"])
 
     return lines
 
@@ -249,9 +251,9 @@ def _pinv(site: Site) -> list[str]:
     copy, turns = site.scratch((rows, columns)), site.scratch((columns, columns))
     site.need("pseudoinverse")
     m, n = site.size(rows), site.size(columns)
-    line = f"{copy}[{_letter(0)} * {n} + {_letter(1)}] = {site.entry(0, _all(2))};"
+    line = f"{copy}[{letter(0)} * {n} + {letter(1)}] = {site.entry(0, _all(2))};"
     return [
-        *_loops(site, {0: rows, 1: columns}, [line]),
+        *nested(site, {0: rows, 1: columns}, [line]),
         f"pseudoinverse({m}, {n}, {copy}, {turns}, &{site.result({0: '0', 1: '0'})});",
     ]
 
@@ -263,35 +265,35 @@ def _cholesky(site: Site) -> list[str]:
     here, turned = _all(rows + 2), _all(rows + 2)
     turned[rows], turned[rows + 1] = here[rows + 1], here[rows]
     half = f"{site.number(0.5)} * ({site.entry(0, here)} + {site.entry(0, turned)})"
-    start = site.result({**{a: _letter(a) for a in front}, rows: "0", rows + 1: "0"})
+    start = site.result({**{a: letter(a) for a in front}, rows: "0", rows + 1: "0"})
     body = [
-        *_loops(site, {rows: dim, rows + 1: dim}, [f"{site.result(here)} = {half};"]),
+        *nested(site, {rows: dim, rows + 1: dim}, [f"{site.result(here)} = {half};"]),
         f"cholesky({site.size(dim)}, &{start});",
     ]
-    return _loops(site, front, body)
+    return nested(site, front, body)
 
 
 def _half_triangle(site: Site) -> list[str]:
     dims = dict(enumerate(site.node.dims))
-    i, j = _letter(0), _letter(1)
+    i, j = letter(0), letter(1)
     value = f"{j} < {i} ? {site.number(1)} : {j} == {i} ? {site.number(0.5)} : {site.number(0)}"
-    return _loops(site, dims, [f"{site.result(_all(2))} = {value};"])
+    return nested(site, dims, [f"{site.result(_all(2))} = {value};"])
 
 
 def _onehot(site: Site) -> list[str]:
     """1 at the label, counted from the end where it is negative. What is no label gives no number: it is reported."""
     dims = site.dims(0)
     rank, count = len(dims), site.size(site.node.dims[-1])
-    k = _letter(rank)
+    k = letter(rank)
     at = f"label < {site.number(0)} ? label + ({site.real}){count} : label"
     inside = f"at >= {site.number(0)} && at < ({site.real}){count} && at == floor{site.suffix}(at)"
     body = [
         f"const {site.real} label = {site.entry(0, _all(rank))}, at = {at};",
         f"const {site.real} other = {inside} ? {site.number(0)} : NAN;",
-        *_loops(site, {rank: site.node.dims[-1]},
+        *nested(site, {rank: site.node.dims[-1]},
                 [f"{site.result(_all(rank + 1))} = at == ({site.real}){k} ? {site.number(1)} : other;"]),
     ]  # fmt: skip
-    return _block(_loops(site, dict(enumerate(dims)), body))
+    return _block(nested(site, dict(enumerate(dims)), body))
 
 
 # -- constants -------------------------------------------------------------------------------------------------------
@@ -307,13 +309,13 @@ def _constant(site: Site) -> list[str]:
             line = ""
         line += number + ", "
     lines.append(line.rstrip(", "))
-    flat = " + ".join(" * ".join([_letter(axis), *map(str, array.shape[axis + 1 :])]) for axis in range(array.ndim))
+    flat = " + ".join(" * ".join([letter(axis), *map(str, array.shape[axis + 1 :])]) for axis in range(array.ndim))
     return [
         "{",
         f"    static const {site.real} numbers[] = {{",
         *("        " + text for text in lines),
         "    };",
-        *_indent(_loops(site, dict(enumerate(site.node.dims)),
+        *indent(nested(site, dict(enumerate(site.node.dims)),
                         [f"{site.result(_all(array.ndim))} = numbers[{flat or '0'}];"])),
         "}",
     ]  # fmt: skip

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
 
@@ -17,18 +17,20 @@ from chainrule.dims import Dim, format_shape
 from chainrule.errors import UnknownNameError, UnsupportedError
 from chainrule.plan import Node, Plan, build_plan, read_request
 from chainrule.plan.fusion import fuse
+from chainrule.sizes import spoken, symbols_of, value_of
 from chainrule.targets.c_helpers import helper_text
 from chainrule.targets.c_loops import LoopWriter
 from chainrule.targets.c_names import CNames
 
-__all__ = ["CSource", "c_source"]
+__all__ = ["CSource", "c_source", "derived_size"]
 
 
 @dataclass(frozen=True, slots=True)
 class CSource:
     """The text, and what calls it: `function(sizes, arguments, results, workspace)`.
 
-    sizes: symbolic sizes that are arguments, in order.  known: those that are numbers.  results: outputs that are
+    sizes: symbolic sizes that are arguments, in order.  known: those that are numbers.  computed: those that no array
+    has, in an order in which they can be worked out.  results: outputs that are
     arrays or scalars behind a pointer; the loss is what the function returns.  keys: what each is called.
     report: bytes of workspace, parameters and the like (embedded).
     """
@@ -39,6 +41,7 @@ class CSource:
     dtype: str
     sizes: tuple[str, ...]
     known: dict[str, int]
+    computed: tuple[str, ...]
     loss: str | None
     results: tuple[str, ...]
     keys: dict[str, str]
@@ -72,7 +75,7 @@ def c_source(
 
     function = name or ("step" if loss is not None else "predict")
     names = CNames((function, "workspace", "real", "LANES", "PAD", "start", "chunk", f"{function}_workspace"))
-    size_names = {dim: names.take(dim) for dim in symbols}
+    size_names = {dim: names.take(re.sub(r"\W+", "_", dim)) for dim in [*symbols, *plan.derived]}
     if plan.chunks is not None:
         size_names[plan.chunks.symbol] = names.take(plan.chunks.symbol)
     inputs = {argument: names.take(argument) for argument in plan.arguments}
@@ -83,15 +86,29 @@ def c_source(
     pointers = {n: names.take(f"{writer.names[plan.outputs[n]]}_out") if not plan.outputs[n].rank
                 else writer.names[plan.outputs[n]] for n in results}  # fmt: skip
     dynamic = tuple(d for d in symbols if d not in known)
+    computed = tuple(d for d in plan.derived if d not in known)
     stripped = {n: n.split("/∂", 1)[1] if loss is not None and n.startswith("∂") and "/∂" in n else n for n in results}
     given = {output: key for key, output in (gradients or {}).items()}
     keys = {n: given.get(n, stripped[n]) for n in results}
     parts = _Parts(
-        plan, writer, function, inputs, size_names, known, dynamic, loss, results, pointers, body, embedded, title
+        plan,
+        writer,
+        function,
+        inputs,
+        size_names,
+        known,
+        dynamic,
+        computed,
+        loss,
+        results,
+        pointers,
+        body,
+        embedded,
+        title,
     )
     text = _assemble(parts)
     report = _report(plan, writer, known, text) if embedded else {}
-    return CSource(text, function, plan, dtype, dynamic, known, loss, results, keys, report)
+    return CSource(text, function, plan, dtype, dynamic, known, computed, loss, results, keys, report)
 
 
 def _symbols(plan: Plan) -> list[str]:
@@ -102,19 +119,31 @@ def _symbols(plan: Plan) -> list[str]:
 
 def _known(plan: Plan, symbols: list[str], sizes: Mapping[str, int], embedded: bool) -> dict[str, int]:
     """The sizes that are numbers in the code."""
-    declared = {d for v in plan.program.variables.values() for d in v.dims if isinstance(d, str)}
+    declared = {s for v in plan.program.variables.values() for d in v.dims for s in symbols_of(d)}
     for dim, number in sizes.items():
         if dim not in declared:
             known = ", ".join(sorted(declared))
             raise UnknownNameError(f"{dim} is not a size of this program", hint=f"its sizes: {known}")
         if type(number) is not int or number < 1:
             raise UnsupportedError(f"the size {dim} = {number!r} must be a whole number from 1 on")
-    missing = [d for d in symbols if d not in sizes]
+    missing = sorted({s for d in [*symbols, *plan.derived] for s in symbols_of(d)} - set(sizes))
     if embedded and missing:
         raise UnsupportedError(
             f"embedded code needs a number for {', '.join(missing)}", hint=f"--sizes {missing[0]}=16, or sizes={{…}}"
         )
-    return {d: sizes[d] for d in symbols if d in sizes}
+    return {d: value_of(d, sizes) for d in [*symbols, *plan.derived] if all(s in sizes for s in symbols_of(d))}
+
+
+def derived_size(plan: Plan, dim: str, name: Callable[[str], str]) -> str:
+    """C for a size that no array has, of those that are known by `name`."""
+    found = plan.derived[dim]
+    if found is None:
+        text = spoken(dim, name)[1:-1]
+    else:
+        whole, rest, slope = found
+        above = name(whole) if rest == 0 else f"({name(whole)} - {spoken(rest, name)})"
+        text = above if slope == 1 else f"{above} / {spoken(slope, name)}"
+    return text.replace("//", "/")
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +155,7 @@ class _Parts:
     size_names: dict[str, str]
     known: dict[str, int]
     dynamic: tuple[str, ...]
+    computed: tuple[str, ...]
     loss: str | None
     results: tuple[str, ...]
     pointers: dict[str, str]
@@ -210,6 +240,11 @@ def _extent(p: _Parts, dims: tuple[Dim, ...]) -> str:
     return " * ".join(factors) or "1"
 
 
+def _computed(p: _Parts) -> list[str]:
+    """The sizes that are worked out from the arguments."""
+    return [f"const size_t {p.size_names[d]} = {derived_size(p.plan, d, p.writer.size)};" for d in p.computed]
+
+
 def _rows(p: _Parts) -> str:
     """How many rows at a time: a number where it is known, or the name of what holds it."""
     chunks = p.plan.chunks
@@ -240,8 +275,9 @@ def _workspace(p: _Parts) -> list[str]:
                   for name, arena in blocks.items()), ""]  # fmt: skip
     parameters = ", ".join(f"size_t {p.size_names[d]}" for d in p.dynamic) or "void"
     terms = " + ".join(f"PAD({_extent(p, arena.dims)})" for arena in blocks.values())
-    head = [*_chunk(p), f"return {terms};"]
-    unused = [p.size_names[d] for d in p.dynamic if not _occurs(p.size_names[d], "\n".join(head))]
+    head = [*_computed(p), *_chunk(p), f"return {terms};"]
+    unused = [p.size_names[d] for d in p.computed if not _occurs(p.size_names[d], terms)]
+    unused += [p.size_names[d] for d in p.dynamic if not _occurs(p.size_names[d], "\n".join(head))]
     if p.plan.chunks is not None and not _occurs("chunk", terms):
         unused.append("chunk")
     return [
@@ -273,7 +309,8 @@ def _signature(p: _Parts) -> list[str]:
 
 def _opening(p: _Parts) -> list[str]:
     """Pointers into the workspace."""
-    lines = _chunk(p)
+    lines = [*_computed(p), *_chunk(p)]
+    lines += [f"(void){p.size_names[d]};" for d in p.computed if not _occurs(p.size_names[d], "\n".join(p.body))]
     used = "\n".join([*lines, *p.body])
     for dim in p.dynamic:
         name = p.size_names[dim]
