@@ -79,9 +79,14 @@ def differentiate(
     signal_names: what the signal at a variable is called, where it is not to be numbered; free in the program.
     An adjoint that goes on in two ways from a station of its own (X̂ in a layer norm) gets a name where the whole is
     shorter with it: both are worked out and compared, for the simplifier may need to see what the name would hide.
+    Where one gradient alone is asked for, an adjoint at a place without a name is written out if that is shorter.
     """
     given = signal_names or {}
     plain = _backward(program, loss, wrt, frozenset(), given)
+    if len(wrt) == 1 and any(is_anonymous(of) and of not in given for of in plain.signals.values()):
+        written_out = _backward(program, loss, wrt, frozenset(), given, in_place=True)
+        if _length(program, written_out) < _length(program, plain) - 1e-9:
+            return written_out
     leaves = [v.name for v in program.variables.values() if v.kind in ("param", "input")]
     forks = _forks(program, relevant_equations(program, loss, {*leaves, *wrt}), plain)
     if not forks:
@@ -159,17 +164,19 @@ def _length(program: Program, found: Backward) -> float:
     return sum(written_cost(found.program, knowledge, v) if isinstance(v, dict) else 1.0 for v in values)
 
 
-def _backward(program: Program, loss: str, wrt: list[str], forks: frozenset[str], given: Mapping[str, str]) -> Backward:
-    """One backward pass, in which the adjoints of `forks` have names too.
+def _backward(
+    program: Program, loss: str, wrt: list[str], forks: frozenset[str], given: Mapping[str, str], in_place: bool = False
+) -> Backward:
+    """One backward pass, in which the adjoints of `forks` have names too; in_place: those at unnamed places none.
 
     In a loop the adjoint of an earlier step is needed before it is known. So the pass is made again with what came out,
     until the same comes out; an adjoint that cannot be written for the next step, or holds itself, gets a name.
     """
     if not has_loops(program):
-        return _pass(program, loss, wrt, forks, given, _Carried())
+        return _pass(program, loss, wrt, forks, given, _Carried(), in_place)
     carried = _Carried()
     for _ in range(ROUNDS):
-        found = _pass(program, loss, wrt, forks | carried.named, given, carried)
+        found = _pass(program, loss, wrt, forks | carried.named, given, carried, in_place)
         if carried.settled():
             arrange(found.program)
             return found
@@ -244,8 +251,9 @@ def _row_steps(own: Variable) -> Steps | None:
 
 
 def _pass(
-    program: Program, loss: str, wrt: list[str], forks: frozenset[str], given: Mapping[str, str], carried: _Carried
-) -> Backward:
+    program: Program, loss: str, wrt: list[str], forks: frozenset[str], given: Mapping[str, str], carried: _Carried,
+    in_place: bool,
+) -> Backward:  # fmt: skip
     """One pass from the loss to the leaves."""
     loops = loop_members(program)
     lags: dict[str, list[Equation]] = {}  # of what a loop computes, by its name
@@ -276,10 +284,13 @@ def _pass(
         raw = pending.pop(name)
         adjoint = simplify(raw, knowledge) if name != loss else raw
         result.raw[name] = raw
+        shared, uses = named.get(name, (False, 1))
+        if in_place and is_anonymous(name) and name not in given:
+            shared, uses = False, 1
         backward_lag = is_lag(equation) and name not in loops
         if adjoint and (
             name in forks
-            or _deserves_name(adjoint, *named.get(name, (False, 1)))
+            or _deserves_name(adjoint, shared, uses)
             or (backward_lag and _behind(out, equation, adjoint, carried) is None)
         ):
             counter += 1

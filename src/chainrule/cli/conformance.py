@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["conformance"]
 
-STYLES = {"ok": "green", "wrong": "bold red", "refused": "yellow"}
+STYLES = {"ok": "green", "wrong": "bold red", "refused": "yellow", "unusable": "magenta"}
 
 
 @click.command()
@@ -26,11 +26,14 @@ STYLES = {"ok": "green", "wrong": "bold red", "refused": "yellow"}
 @click.option(
     "--format", "form", default="text", show_default=True, type=click.Choice(["text", "json"]), help="How to write it."
 )
+@click.option("--json", "form", flag_value="json", help="The same as --format json.")
 @seed_option
 def conformance(file: Path, points: int, form: str, seed: int) -> None:
     """Check chainrule against published derivatives: cases of NumPy functions, one JSON object a line.
 
-    Exit status: 0 all are right; 1 one is wrong or refused; 2 the file cannot be used.
+    A line that is no case, or whose own code fails, is said by its number and the rest is run.
+
+    Exit status: 0 all are right; 1 one is wrong, refused or unusable; 2 the file cannot be used.
 
     \b
     Example:
@@ -50,8 +53,8 @@ def conformance(file: Path, points: int, form: str, seed: int) -> None:
 
 def _lines(outcome: Outcome) -> list[Line]:
     first, *more = (outcome.formula or outcome.reason).split("\n")
-    lines: list[Line] = [[(f"{outcome.status:8}", STYLES[outcome.status]), (f"{outcome.id}  ", "cyan"), (first, "")]]
-    lines += [[(" " * 8 + line, "dim")] for line in more]
+    lines: list[Line] = [[(f"{outcome.status:9}", STYLES[outcome.status]), (f"{outcome.id}  ", "cyan"), (first, "")]]
+    lines += [[(" " * 9 + line, "dim")] for line in more]
     if outcome.status == "wrong":
         lines.append([(f"         {outcome.reason}", "red")])
     text = outcome.text

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import keyword
 import linecache
+import math
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -14,13 +16,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.errors import LanguageError
+from chainrule.tracing.array import Traced
+from chainrule.tracing.ufuncs import apply
 
-__all__ = ["KINDS", "Case", "draw", "read_cases"]
+__all__ = ["KINDS", "Case", "Unusable", "draw", "read_cases"]
 
 KINDS = ("gradient", "jacobian", "hessian")
 # What `init` says of an argument -> what is declared of it. Only facts that change no derivative by convention.
 FACTS = {"onehot": "one-hot", "onehot_rows": "one-hot", "prob": "rows sum to 1", "pos": "positive",
          "mask": "nonnegative", "sym": "symmetric", "spd": "symmetric"}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Unusable:
+    """A line of a file that is no case, and why."""
+
+    line: int
+    reason: str
 
 
 @dataclass(frozen=True)
@@ -67,14 +79,19 @@ class Case:
 
 
 def namespace() -> dict[str, Any]:
-    """What the code of a case may use. erf is there where SciPy is."""
+    """What the code of a case may use."""
     space: dict[str, Any] = {"np": np, "det": np.linalg.det, "inv": np.linalg.inv, "__name__": "conformance_case"}
     exec(HELPERS, space)
     try:
         from scipy.special import erf
     except ImportError:
-        return space
+        return {**space, "erf": _erf}
     return {**space, "erf": erf}
+
+
+def _erf(x: Any) -> Any:
+    """The error function where there is no SciPy."""
+    return apply("erf", x) if isinstance(x, Traced) else np.vectorize(math.erf, otypes=[float])(x)
 
 
 HELPERS = """
@@ -90,8 +107,8 @@ def softmax(x):
 """
 
 
-def read_cases(path: str | os.PathLike[str]) -> list[Case]:
-    """The cases of a file. Raises LanguageError for a file that holds something else."""
+def read_cases(path: str | os.PathLike[str]) -> list[Case | Unusable]:
+    """The cases of a file, in order, and the lines that are none. Raises LanguageError where there is no case."""
     try:
         text = Path(path).read_text(encoding="utf-8")
     except OSError as error:
@@ -100,14 +117,15 @@ def read_cases(path: str | os.PathLike[str]) -> list[Case]:
         ) from None
     except UnicodeDecodeError:
         raise LanguageError(f"{path} is not a text file (UTF-8)", "a file of cases, one JSON object a line") from None
-    cases = [_case(line, number, str(path)) for number, line in enumerate(text.splitlines(), 1) if line.strip()]
-    if not cases:
-        raise LanguageError(f"{path} holds no case", "one JSON object a line")
-    return cases
+    found = [_case(line, number) for number, line in enumerate(text.split("\n"), 1) if line.strip()]
+    bad = [f for f in found if isinstance(f, Unusable)]
+    if len(bad) == len(found):
+        first = f": line {bad[0].line}: {bad[0].reason}" if bad else ""
+        raise LanguageError(f"{path} holds no case{first}", "the fields of a conformance case, one JSON object a line")
+    return found
 
 
-def _case(line: str, number: int, path: str) -> Case:
-    where = f"{path}, line {number}"
+def _case(line: str, number: int) -> Case | Unusable:
     try:
         data = json.loads(line)
         case = Case(
@@ -120,16 +138,47 @@ def _case(line: str, number: int, path: str) -> Case:
             numpy_forward=str(data["numpy_forward"]),
             numpy_expected=str(data["numpy_expected"]),
             init={str(k): str(v) for k, v in data.get("init", {}).items()},
-            tolerance=float(data.get("tolerance", data.get("tol", 1e-9))),
+            tolerance=float(next((data[k] for k in ("tolerance", "tol", "rtol", "atol") if k in data), 1e-9)),
             source=str(data.get("source", "")),
         )
     except KeyError as error:
-        raise LanguageError(f"{where}: the case has no {error}", "the fields of a conformance case") from None
+        return Unusable(number, f"the case has no {error}")
     except (ValueError, TypeError, AttributeError) as error:
-        raise LanguageError(f"{where}: no conformance case: {error}", "one JSON object a line") from None
-    if case.kind not in KINDS or case.wrt not in case.shapes or set(case.init) - set(case.shapes):
-        raise LanguageError(f"{where}: kind, wrt or init do not fit", f"kind is one of {', '.join(KINDS)}")
-    return case
+        return Unusable(number, f"no conformance case: {error}")
+    problem = _problem(case)
+    return case if problem is None else Unusable(number, f"{case.id}: {problem}")
+
+
+def _problem(case: Case) -> str | None:
+    """What makes a case unusable, or None."""
+    if case.kind not in KINDS:
+        return f"the kind {case.kind} is not known: it is one of {', '.join(KINDS)}"
+    if case.wrt not in case.shapes:
+        return f"wrt is {case.wrt}, which has no shape"
+    if not 0 < case.tolerance < 1:
+        return f"the tolerance {case.tolerance}"
+    for name, shape in case.shapes.items():
+        if not name.isidentifier() or keyword.iskeyword(name):
+            return f"{name} is no name of an argument"
+        if any(d < 1 for d in shape):
+            return f"the shape {list(shape)} of {name}"
+    for name, how in case.init.items():
+        if name not in case.shapes:
+            return f"init of {name}, which has no shape"
+        if how not in MAKERS and not _is_integer(how):
+            return f"init {how} of {name} is not known: it is one of {', '.join(MAKERS)}, intK"
+        shape = case.shapes[name]
+        if how in SQUARE and (len(shape) != 2 or shape[0] != shape[1]):
+            return f"init {how} of {name}, which is no square matrix"
+        if how in ROWS and not shape:
+            return f"init {how} of {name}, which is a number"
+    if _is_integer(case.init.get(case.wrt, "")):
+        return f"wrt is {case.wrt}, which holds whole numbers"
+    return None
+
+
+SQUARE = {"sym", "spd", "well", "pdns"}
+ROWS = {"onehot", "onehot_rows", "prob"}
 
 
 def draw(case: Case, rng: np.random.Generator) -> dict[str, NDArray[Any]]:

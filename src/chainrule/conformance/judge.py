@@ -20,15 +20,16 @@ from chainrule.errors import ChainruleError, ChainruleWarning
 from chainrule.network import Network
 from chainrule.reference import evaluate_program
 
-__all__ = ["Outcome", "differentiated", "judge", "largest_error"]
+__all__ = ["Outcome", "differentiated", "judge", "largest_errors"]
 
 POINTS = 6
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a case: `status` is ok, wrong or refused. `error` is relative, the largest over all points.
+    """What became of a case: `status` is ok, wrong, refused or unusable (its own code fails, or the line is no case).
 
+    error: relative, the largest over all points.
     text: the same through the matlab dialect, where the case is also written so.
     """
 
@@ -47,21 +48,38 @@ class Outcome:
 
 def judge(case: Case, seed: int = 0, points: int = POINTS) -> Outcome:
     """Trace the case's function, derive, and compare at random points: the formula's value and the compiled code's."""
+    problem = broken(case, seed)
+    if problem is not None:
+        return Outcome(case.id, "unusable", problem)
     text = through_text(case, seed, points)
     try:
         shapes: dict[str, Any] = dict(case.shapes)
         net = api.trace(case.forward(), wrt=case.wrt, facts=case.facts(), **shapes)
         formula, values = differentiated(net, case)
-        error = largest_error(net, case, values, seed, points)
+        own, error = largest_errors(net, case, values, seed, points)
+        error = max(own, error)
     except ChainruleError as refusal:
         return Outcome(case.id, "refused", str(refusal), text=text)
     except RecursionError:
         return Outcome(case.id, "refused", "nested too deeply", text=text)
-    except Exception as mistake:  # a case of a file that the user gave: its own code may be wrong in any way
+    except Exception as mistake:  # code that a trace cannot run, such as a TypeError about an array without values
         return Outcome(case.id, "refused", f"{type(mistake).__name__}: {mistake}", text=text)
     if not error <= case.tolerance:
         return Outcome(case.id, "wrong", f"off by {error:.1e}", formula, error, text)
     return Outcome(case.id, "ok", "", formula, error, text)
+
+
+def broken(case: Case, seed: int) -> str | None:
+    """What is wrong with a case's own code, which must run on arrays and give numbers; None where nothing is."""
+    arrays = draw(case, np.random.default_rng(seed))
+    for field_name, made in (("numpy_forward", case.forward), ("numpy_expected", case.answer)):
+        try:
+            value = np.asarray(made()(**copied(arrays)), dtype=np.float64)
+        except Exception as mistake:  # any code may stand there
+            return f"{field_name} fails: {type(mistake).__name__}: {mistake}"
+        if not np.isfinite(value).all():
+            return f"{field_name} gives numbers that are not finite"
+    return None
 
 
 def differentiated(net: Network, case: Case) -> tuple[str, list[Callable[..., Any]]]:
@@ -98,21 +116,23 @@ def written(derivation: Derivation, formula: str) -> str:
     return "; ".join([formula, *(f"{name} = {text}" for name, text in used.items())])
 
 
-def largest_error(net: Network, case: Case, values: list[Callable[..., Any]], seed: int, points: int) -> float:
-    """How far the values are from the published answer, and the network from the function, at random points."""
+def largest_errors(
+    net: Network, case: Case, values: list[Callable[..., Any]], seed: int, points: int
+) -> tuple[float, float]:
+    """How far the network is from the function, and the values from the published answer, at random points."""
     rng = np.random.default_rng(seed)
     forward, answer = case.forward(), case.answer()
-    worst = 0.0
+    worst = worst_own = 0.0
     for _ in range(points):
         arrays = draw(case, rng)
         result = net.evaluate(**arrays)
         own = result[net.loss or next(reversed(result))]
-        worst = max(worst, distance(own, forward(**copied(arrays))))  # the network is the function
+        worst_own = max(worst_own, distance(own, forward(**copied(arrays))))
         expected = answer(**copied(arrays))
         for value in values:
             got = np.asarray(value(**copied(arrays)))
             worst = max(worst, distance(got, expected))
-    return worst
+    return worst_own, worst
 
 
 def copied(arrays: dict[str, NDArray[Any]]) -> dict[str, Any]:

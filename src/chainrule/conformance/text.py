@@ -24,7 +24,10 @@ _SUPERSCRIPTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻", "0123456789-")
 
 @dataclass(frozen=True)
 class Text:
-    """`status`: ok, wrong, refused, or "" where the case is not written in plain text. Lengths in symbols."""
+    """`status`: ok, wrong, refused, unread (no text of the dialect) or other (it says another function than the code).
+
+    Lengths in symbols.
+    """
 
     status: str = ""
     reason: str = ""
@@ -58,7 +61,7 @@ def symbols(formula: str) -> int:
 
 def through_text(case: Case, seed: int, points: int) -> Text:
     """Read `expr` in the matlab dialect and differentiate it. A case in prose, or of several equations, has no text."""
-    from chainrule.conformance.judge import differentiated, largest_error
+    from chainrule.conformance.judge import differentiated, largest_errors
 
     lines = [_declaration(case, name) for name in case.shapes]
     try:
@@ -69,9 +72,11 @@ def through_text(case: Case, seed: int, points: int) -> Text:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ChainruleWarning)
             formula, values = differentiated(net, case)
-            error = largest_error(net, case, values, seed, points)
+            own, error = largest_errors(net, case, values, seed, points)
     except ChainruleError as refusal:
         return Text("refused", refusal.message)
+    if not own <= case.tolerance:
+        return Text("other", "the text says another function than the code")
     status = "ok" if error <= case.tolerance else "wrong"
     reason = "" if status == "ok" else f"off by {error:.1e}"
     readable = _readable(case)

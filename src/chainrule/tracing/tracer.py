@@ -273,6 +273,97 @@ class Tracer:
         self._taint(out, expr)
         return out
 
+    def log_of_sigmoid(self, expr: Expr) -> Expr | None:
+        """log σ(t) = t − softplus(t), or −softplus(−t) where t is −x; log(1 − σ(t)) = −softplus(t)."""
+        rest = {k: v for k, v in expr.items() if k != ((), ())}
+        term = single(rest)
+        if term is None or (term[1], expr.get(((), ()), 0)) not in ((1, 0), (-1, 1)):
+            return None
+        sign = term[1]
+        if self.is_held(expr) or term[0][1] or len(term[0][0]) != 1:
+            return None
+        (head, name, indices), exponent = term[0][0][0]
+        if exponent != 1 or head not in ("", "sigmoid"):
+            return None
+        if head == "":
+            value = single(self.program.expression(str(name)) or {})
+            if value is None or value[1] != 1 or value[0][1] or len(value[0][0]) != 1:
+                return None
+            (head, inner, at), exponent = value[0][0][0]
+            if head != "sigmoid" or exponent != 1:
+                return None
+            outer = dict(zip(self.program.variables[str(name)].indices, indices, strict=True))
+            name, indices = inner, tuple(outer[i] for i in at)
+        t = self.unwrapped(str(name), indices)
+        if sign < 0:
+            return scale(self.apply("softplus", t), -1)
+        turned = single(t)
+        if turned is not None and turned[1] < 0:
+            return scale(self.apply("softplus", scale(t, -1)), -1)
+        return add(t, scale(self.apply("softplus", t), -1))
+
+    def unwrapped(self, name: str, indices: tuple[Index, ...]) -> Expr:
+        """A variable; where it has no name and is one term, that term."""
+        below = self.program.expression(name)
+        if is_anonymous(name) and below is not None and len(below) == 1:
+            return rename(below, dict(zip(self.program.variables[name].indices, indices, strict=True)))
+        return variable(name, indices)
+
+    def log_of_abs_det(self, expr: Expr) -> Expr | None:
+        """log |det A| is logdet(A)."""
+        if self.is_held(expr) or not is_bare(expr):
+            return None
+        ((((_, name, _), _),), _) = next(iter(expr))
+        inside = single(self.program.expression(str(name)) or {})
+        if inside is None or inside[1] != 1 or len(inside[0][0]) != 1 or inside[0][0][0][0][0] != "abs":
+            return None
+        equation = self.program.equations.get(str(inside[0][0][0][0][1]))
+        if equation is None or not isinstance(equation.value, Operation) or equation.value.op != "det":
+            return None
+        matrix = equation.value.args[0]
+        known = self.program.variables[matrix]
+        value = Value(variable(matrix, known.indices), known.dims, known.orientation, matrix)
+        source = Call("logdet", (matrix,)) if not is_anonymous(matrix) else None
+        return self.scope.operation("logdet", (value,), (), "scalar", source=source).expr
+
+    def softplus_joined(self, expr: Expr) -> Expr:
+        """relu(t) + softplus(−|t|), as people write softplus(t) for stability, is softplus(t)."""
+        for key, value in list(expr.items()):
+            for position, (atom, exponent) in enumerate(key[0]):
+                t = self._absolute_inside(atom) if exponent == 1 else None
+                if t is None:
+                    continue
+                for sign in (1, -1):
+                    other = rename(self.apply("relu", scale(t, sign)), {})
+                    rest = (*key[0][:position], *key[0][position + 1 :])
+                    partner = multiply({(rest, key[1]): value}, other) if not key[1] else None
+                    if partner and all(expr.get(k) == v for k, v in partner.items()):
+                        whole = multiply({(rest, key[1]): value}, self.apply("softplus", scale(t, sign)))
+                        left = add(expr, {key: -value}, scale(partner, -1))
+                        return self.softplus_joined(add(left, whole))
+        return expr
+
+    def _definition(self, name: str, indices: tuple[Index, ...], head: str, factor: int) -> tuple[str, Any] | None:
+        """(t, its indices) where a variable is factor · head(t)."""
+        value = single(self.program.expression(name) or {})
+        if value is None or value[1] != factor or value[0][1] or len(value[0][0]) != 1:
+            return None
+        (found, inner, at), exponent = value[0][0][0]
+        if found != head or exponent != 1 or not isinstance(inner, str):
+            return None
+        outer = dict(zip(self.program.variables[name].indices, indices, strict=True))
+        return inner, tuple(outer[i] for i in at)
+
+    def _absolute_inside(self, atom: Any) -> Expr | None:
+        """t where a factor is softplus(−|t|)."""
+        head, name, indices = atom
+        if head != "" or not isinstance(name, str):
+            return None
+        found = self._definition(name, indices, "softplus", 1)
+        found = self._definition(*found, "", -1) if found is not None else None
+        found = self._definition(*found, "abs", 1) if found is not None else None
+        return self.unwrapped(*found) if found is not None else None
+
     def log_of_choice(self, expr: Expr) -> Expr | None:
         """log Σₖ H[…, k] a[…, k] = Σₖ H log a, where each row of H has a single 1 and a is positive everywhere."""
         term = single(expr)
@@ -281,7 +372,7 @@ class Tracer:
         factors, (chosen,) = term[0]
         hot = [f for f in factors if self._is_one_hot(f, chosen)]
         rest = [f for f in factors if f not in hot]
-        if len(hot) != 1 or not rest or not all(chosen in a[2] for a, _ in rest):
+        if len(hot) != 1 or not any(chosen in a[2] for a, _ in rest):
             return None
         marker: Index = (-800_000, chosen[1])
         inside = rename({(tuple(rest), ()): 1}, {chosen: marker})

@@ -80,7 +80,7 @@ def plus(a: Traced, b: Traced) -> Traced:
     if a.flag and b.flag:
         a.refuse("a sum of two truth values, which NumPy takes as “or”", "a.astype(float) + b")
     (x, y), axes, row = aligned(a, b)
-    return make(a, add(x, y), axes, row=row)
+    return make(a, a.tracer.softplus_joined(add(x, y)), axes, row=row)
 
 
 @register("subtract")
@@ -164,6 +164,10 @@ def reciprocal(a: Traced) -> Traced:
 def log(a: Traced) -> Traced:
     """log a; log(1 + exp(t)) is softplus(t)."""
     chosen_one = a.tracer.log_of_choice(a.expr)
+    if chosen_one is None:
+        chosen_one = a.tracer.log_of_sigmoid(a.expr)
+    if chosen_one is None:
+        chosen_one = a.tracer.log_of_abs_det(a.expr)
     if chosen_one is not None:
         return make(a, chosen_one, a.axes, row=a.row)
     inner = a.tracer.one_plus_exp(a.expr)
