@@ -69,7 +69,8 @@ def _ids(ids, least, classes):
 '''
 _PUT = '''\
 def _put(x, ids, size):
-    """out[ids] += x over the first axes of x."""
+    """out[ids] += x over the first axes of x; a number goes to all of them."""
+    x = np.asarray(x)
     out = np.zeros((size, *x.shape[ids.ndim :]), x.dtype)
     np.add.at(out, ids, x)
     return out
