@@ -303,6 +303,13 @@ def _derivative(head: str, x: Array) -> Array:
     return np.asarray(total)
 
 
+# What the records call by name, from the standard library, number by number: not the code that steps are made of.
+_SPACE = {
+    "np": np,
+    "_erf": lambda x, complement=False: np.vectorize(math.erfc if complement else math.erf, otypes=[float])(x),
+    "_exp_minus_square": lambda x, scale=1: np.exp(-scale * x * x),
+    "_normal_cdf": lambda x: 0.5 * np.vectorize(math.erfc, otypes=[float])(-x / math.sqrt(2)),
+}
 _values: dict[str, Any] = {}
 
 
@@ -311,7 +318,7 @@ def _value(head: str) -> Any:
         record = FUNCTIONS[head]
         letters = ["x", "x2", "x3"][: record.arity]
         body = record.numpy.format(**{letter: letter for letter in letters})
-        _values[head] = eval(f"lambda {', '.join(letters)}: {body}", {"np": np, "erf": math.erf, "erfc": math.erfc})
+        _values[head] = eval(f"lambda {', '.join(letters)}: {body}", _SPACE)
     return _values[head]
 
 

@@ -2,6 +2,7 @@
 
 from chainrule.functions import constant as _constant  # noqa: F401
 from chainrule.functions import elementwise as _elementwise  # noqa: F401  (registers its records)
+from chainrule.functions import error_function as _error_function  # noqa: F401
 from chainrule.functions import matrices as _matrices  # noqa: F401
 from chainrule.functions import onehot as _onehot  # noqa: F401
 from chainrule.functions import reductions as _reductions  # noqa: F401

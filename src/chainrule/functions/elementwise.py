@@ -81,27 +81,6 @@ register(
         nonnegative=True, positive=True, source="arctan′(x) = 1/(1 + x²)",
     )
 )  # fmt: skip
-_ERF = "np.vectorize(erf, otypes=[float])({x}).astype({x}.dtype)"  # NumPy has none; the standard library's, one by one
-register(Function("erf", ("erf_slope(x)",), _ERF, latex=r"\operatorname{erf}", source="erf′(x) = 2/√π exp(−x²)"))
-register(
-    Function(
-        "erf_slope", ("- 2 x y",), "1.1283791670955126 * np.exp(-{x} * {x})", latex=r"\operatorname{erf}'", text="erf′",
-        nonnegative=True, positive=True, source="erf′(x) = 2/√π exp(−x²)",
-    )
-)  # fmt: skip
-_CDF = "0.5 * np.vectorize(erfc, otypes=[float])(-0.7071067811865476 * {x}).astype({x}.dtype)"
-register(
-    Function(
-        "normal_cdf", ("normal_pdf(x)",), _CDF, latex=r"\Phi", nonnegative=True,
-        source="Φ, the distribution of a standard normal variable: Φ(x) = (1 + erf(x/√2))/2, Φ′ = φ",
-    )
-)  # fmt: skip
-register(
-    Function(
-        "normal_pdf", ("- x y",), "0.3989422804014327 * np.exp(-0.5 * {x} * {x})", latex=r"\varphi",
-        nonnegative=True, source="φ, the density of a standard normal variable: φ(x) = exp(−x²/2)/√(2π), φ′ = −x φ",
-    )
-)  # fmt: skip
 register(Function("sinh", ("cosh(x)",), "np.sinh({x})", latex=r"\sinh", ufunc="np.sinh"))
 register(
     Function("cosh", ("sinh(x)",), "np.cosh({x})", latex=r"\cosh", ufunc="np.cosh", nonnegative=True, positive=True)

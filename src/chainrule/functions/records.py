@@ -25,6 +25,7 @@ class Function:
     name: as in the language.  derivative: one text per argument, a sum of products of x, x2, x3, y and functions of
     them, such as "y - y^2".  numpy: the expression in NumPy with {x} (and {x2}, {x3}) for the arguments.
     ufunc: the NumPy ufunc that computes it in one call with `out=`, where there is one.
+    helpers: Python functions that `numpy` calls, as text.
     kinks: arguments at which the derivative jumps; `at_kink` says what is taken there.
     domain: the open interval on which it is defined.  nonnegative / positive: of its values.
     idempotent_on_nonnegative: f² = f for x ≥ 0 (sgn); idempotent: f² = f always (step).
@@ -45,6 +46,7 @@ class Function:
     idempotent: bool = False
     idempotent_on_nonnegative: bool = False
     source: str = ""
+    helpers: tuple[str, ...] = ()
 
     @property
     def arity(self) -> int:

@@ -10,7 +10,8 @@ Operations (dims: the sizes of the result):
     number     coefficient                 a scalar known once sizes are
     map        function, attributes…       an elementwise function (a record's name, or square, sqrt, reciprocal, power,
                                            positive: a mask x > 0 of dtype bool; below: the smaller
-                                           of x and the largest number with a finite exponential)
+                                           of x and the largest number with a finite exponential; expm1: exp(x) − 1;
+                                           log1p: log(1 + x); tanh_slope: 1 − tanh(x)²)
     scale      coefficient                 coefficient · operand
     add, subtract, multiply, divide        two operands, broadcast
     apply      function                    an elementwise function of several operands
@@ -45,7 +46,7 @@ STEPS = (
     "add_embed", "broadcast", "copy", "opaque", "sequence", "loop", "computed",
 )  # fmt: skip
 LOOP_STEPS = ("sequence", "loop", "computed")  # see `chainrule.plan.loops`
-MAPS = ("square", "sqrt", "reciprocal", "power", "positive", "below")
+MAPS = ("square", "sqrt", "reciprocal", "power", "positive", "below", "expm1", "log1p", "tanh_slope")
 _KNOWN = frozenset({"input", "number", *STEPS})
 
 

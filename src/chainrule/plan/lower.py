@@ -18,6 +18,7 @@ from chainrule.errors import UnsupportedError
 from chainrule.functions import FUNCTIONS
 from chainrule.functions.onehot import counts_from_0
 from chainrule.functions.operations import OPERATIONS, defined_by
+from chainrule.plan.complements import BUILD, complemented
 from chainrule.plan.contraction import Part, SizeGuess, product, reduce_labels
 from chainrule.plan.deltas import embed
 from chainrule.plan.factoring import Term, common_scalar, take_out
@@ -144,6 +145,7 @@ class Lowering:
 
     def _sum(self, terms: list[Term], labels: dict[Index, int]) -> Part:
         """Σ terms over the free labels; a label that is missing from the result means: constant along it."""
+        terms = complemented(self.program, terms, self._has_scale)
         if len(terms) == 1:
             return self._term(terms[0], labels)
         common, terms = take_out(terms, lambda f: self._is_related(f) or self._has_scale(f))
@@ -303,10 +305,10 @@ class Lowering:
                 operand = self._at(self._log_scaled(value), indices, local)
             else:
                 operand = self._at(self.operand(str(name)), indices, local)
-                if head == "exp" and name in self._guarded:
+                if head in ("exp", "expm1") and name in self._guarded:
                     operand = self.builder.below_limit(operand)
                 if head:
-                    operand = self.builder.map(head, operand)
+                    operand = BUILD[head](self.builder, operand) if head in BUILD else self.builder.map(head, operand)
         return Part(*self.builder.power(operand, exponent))
 
     def _scale_of(self, name: str) -> Scale | None:
@@ -357,16 +359,18 @@ class Lowering:
         return Operand(made, order)
 
     def _cancel(self, parts: list[Part]) -> list[Part]:
-        """exp(x) σ(−x) = σ(x) wherever two factors are such a pair."""
+        """exp(x) σ(−x) = σ(x) wherever two factors are such a pair; exp(x) σ(−x)² = σ(x) σ(−x)."""
         for i, first in enumerate(parts):
             for j, second in enumerate(parts):
                 if i != j and first.labels == second.labels and first.node.is_map("exp"):
-                    if not second.node.is_map("sigmoid"):
+                    squared = second.node.is_map("square")
+                    inner = Part(second.node.operands[0].node, second.labels) if squared else second
+                    if not inner.node.is_map("sigmoid"):
                         continue
-                    made = self.builder.multiply(Operand(*first), Operand(*second))
+                    made = self.builder.multiply(Operand(*first), Operand(*inner))
                     if made.node.is_map("sigmoid"):
                         rest = [part for k, part in enumerate(parts) if k not in (i, j)]
-                        return self._cancel([*rest, Part(*made)])
+                        return self._cancel([*rest, Part(*made), *([inner] if squared else [])])
         return parts
 
     # -- shifted exponentials -----------------------------------------------------------------------------------

@@ -5,6 +5,7 @@ Each rule looks at what a node *is*, never at what it is called:
     log(exp x) = x                          log(a / b), log(a b) = log a ∓ log b   where one of them is an exponential
     1 / (1 + exp x) = σ(−x)                 exp x · σ(−x) = σ(x)
     log(1 + exp x) = softplus(x)            log σ(x) = −softplus(−x)     log(1 − σ(x)) = −softplus(x)
+    log(1 ± x) = log1p(±x)                  (1 + exp x)⁻ⁿ = σ(−x)ⁿ
     sgn(relu x) = (relu x > 0)              step(x) = (x > 0)            as masks
 
 To add one: extend the constructor of its outermost operation.
@@ -18,7 +19,7 @@ from chainrule.algebra.expr import Rational
 from chainrule.dims import Dim
 from chainrule.errors import UnsupportedError
 from chainrule.functions import FUNCTIONS
-from chainrule.plan.graph import Graph, Node, Operand
+from chainrule.plan.graph import MAPS, Graph, Node, Operand
 from chainrule.plan.numbers import MINUS_ONE, ONE, Coefficient
 
 __all__ = ["Builder", "hint"]
@@ -71,7 +72,7 @@ class Builder:
 
     def map(self, function: str, operand: Operand) -> Operand:
         """An elementwise function by the name of its record. Raises UnsupportedError where there is none."""
-        if function not in FUNCTIONS:
+        if function not in FUNCTIONS and function not in MAPS:
             raise UnsupportedError(
                 f"{function} is an unknown function: it has no code",
                 hint=f"define it in the program: def {function}(u) = …",
@@ -117,6 +118,9 @@ class Builder:
                 made = self._sum(join, self.log(left), self.log(right), node.dims).node
                 made.hint = made.hint or hint(node, "log")
                 return Operand(made, operand.axes)
+        small = self._one_plus(node)
+        if small is not None:
+            return Operand(self._map("log1p", small, called=hint(node, "log")).node, operand.axes)
         return self._map("log", operand, called=hint(node, "log"))
 
     def power(self, operand: Operand, exponent: Rational) -> Operand:
@@ -135,6 +139,8 @@ class Builder:
             return self.number(total)
         if node.is_map("exp"):
             return self.map("exp", self.scale(Coefficient(exponent), Operand(node.operands[0].node, operand.axes)))
+        if exponent < 0 and self._one_plus_exp(node) is not None:
+            return self.power(self._reciprocal(operand), -exponent)
         if exponent < 0:
             positive = self.power(operand, -exponent)
             return self._reciprocal(positive)
@@ -268,6 +274,16 @@ class Builder:
 
     def _is_one(self, node: Node) -> bool:
         return node.op == "number" and node.attributes[0] == ONE
+
+    def _one_plus(self, node: Node) -> Operand | None:
+        """x (or −x) where the node is 1 + x (or 1 − x)."""
+        if node.op == "subtract" and self._is_one(node.operands[0].node):
+            return self.negative(node.operands[1])
+        if node.op == "add":
+            for one, other in (node.operands, node.operands[::-1]):
+                if self._is_one(one.node):
+                    return other
+        return None
 
     def _one_plus_exp(self, node: Node) -> Operand | None:
         """x where the node is 1 + exp(x)."""

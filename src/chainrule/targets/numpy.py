@@ -29,8 +29,8 @@ from chainrule.targets.names import Names
 from chainrule.targets.numpy_buffers import BufferWriter
 from chainrule.targets.numpy_chunks import LOCALS, by_rows, chunk_lines, what_it_saves
 from chainrule.targets.numpy_expressions import Spelling
+from chainrule.targets.numpy_helpers import helpers_of
 from chainrule.targets.numpy_plain import PlainWriter
-from chainrule.targets.numpy_relations import helper_of
 from chainrule.targets.registry import Target, register
 
 __all__ = ["Step", "compile_numpy", "numpy_source"]
@@ -182,10 +182,6 @@ def _assemble(
     sizes = ", ".join(order)
     rows = chunk_lines(plan, spelling)
     lines = ["import numpy as np"]
-    helpers = dict.fromkeys(text for node in plan.steps if node.op == "opaque" for text in helper_of(node))
-    scalar = [name for name in ("erf", "erfc") if any(f"({name}," in line for line in body)]
-    if scalar:
-        lines.insert(0, f"from math import {', '.join(scalar)}\n")
     if workspace:
         lines.insert(0, "import threading\n")
         trailing = "," if len(order) == 1 else ""
@@ -201,7 +197,7 @@ def _assemble(
             *("        " + line for line in allocation),
             "    )", "    return arrays",
         ]  # fmt: skip
-    for text in helpers:
+    for text in helpers_of(plan):
         lines += ["", "", *text.rstrip("\n").split("\n")]
     lines += ["", "", f"def {function}({', '.join(arguments.values())}):"]
     lines += ["    " + line if line else "" for line in _docstring(plan, arguments, loss, dtype, reuse_outputs, keys)]

@@ -61,7 +61,7 @@ class BufferWriter:
         for place, (node, after) in enumerate(pairwise(self.plan.steps), start=1):
             used = any(operand.node is node for operand in after.operands)
             scalar = not node.rank and not node.name and node.op not in ("zeros", "accumulate")
-            fits = after.op in ("scale", *_SIGNS, "map", "accumulate") and not after.is_map("sigmoid")
+            fits = after.op in ("scale", *_SIGNS, "map", "accumulate")
             if used and uses[node] == 1 and scalar and fits and place not in edges:
                 found.add(node)
         return found
@@ -175,26 +175,12 @@ class BufferWriter:
 
     def _map(self, node: Node) -> list[str]:
         x = self.value(node.operands[0].node)[0]
-        if node.attributes[0] == "sigmoid":
-            return self._sigmoid(node, x)
         call = self.spelling.map_call(node, x)
         if call is not None:
             if node.attributes[0] == "step" and self._out(node) is None:
                 return self._assign(node, self.spelling.map_text(node, (x, ATOM))[0])
             return self._call(node, *call)
         return self._assign(node, self.spelling.map_text(node, (x, ATOM))[0])
-
-    def _sigmoid(self, node: Node, x: str) -> list[str]:
-        lines = self._call(node, "np.negative", [x])
-        name = self.names[node]
-        limit = self.spelling.exponent_limit
-        return [
-            *lines,
-            f"np.minimum({name}, {limit}, out={name})  # exp must not overflow",
-            f"np.exp({name}, out={name})",
-            f"{name} += 1",
-            f"np.divide(1, {name}, out={name})",
-        ]
 
     def _apply(self, node: Node) -> list[str]:
         texts = [bracket(self.spelling.operand(operand, node.rank), ATOM) for operand in node.operands]

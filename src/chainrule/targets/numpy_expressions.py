@@ -27,6 +27,10 @@ _UFUNCS = {
     "positive": ("np.greater", "{x}, 0"),
     "step": ("np.greater", "{x}, 0"),
     "softplus": ("np.logaddexp", "{x}, 0"),
+    "expm1": ("np.expm1", "{x}"),
+    "log1p": ("np.log1p", "{x}"),
+    "sigmoid": ("_sigmoid", "{x}"),
+    "tanh_slope": ("_tanh_slope", "{x}"),
 }
 _LETTERS = "ijklmnopqrstuvwxyzabcdefgh"
 
@@ -164,8 +168,6 @@ class Spelling:
             return f"{bracket(x, SUM)} > 0", COMPARE
         if function == "step":
             return f"np.greater({x[0]}, 0).astype({self.dtype})", ATOM
-        if function == "sigmoid":
-            return f"1 / (1 + np.exp(np.minimum(-{bracket(x, UNARY)}, {self.exponent_limit})))", PRODUCT
         call = self.map_call(node, x[0])
         if call is not None:
             return f"{call[0]}({', '.join(call[1])})", ATOM

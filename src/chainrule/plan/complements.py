@@ -1,0 +1,140 @@
+"""Sums that cancel, spelled as one function that does not: exp(t) − 1 is expm1(t), 1 − tanh(t)² is a slope of tanh.
+
+Two terms of a sum that differ by a factor g(t) alone are one term with another function of t, where g comes close to
+±1 and the sum would lose its digits:
+
+    f exp(t) − f = f expm1(t)
+    f − f tanh(t)² = f tanh_slope(t)          f ± f tanh(t) = 2 f σ(±2t)
+    f ± f erf(t) = f erfc(∓t)                 f − f σ(t) = f σ(−t)
+
+f is whatever else the terms have; g may have a name (h = tanh(z)). In the derivative of σ itself, σ − σ², f holds σ:
+there nothing is spelled anew, for 1 − σ costs less. To add one: a line in `COMPLEMENTS`, with what builds it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from fractions import Fraction
+
+from chainrule.algebra.expr import Factor, Index
+from chainrule.algebra.program import Program
+from chainrule.plan.factoring import Term
+from chainrule.plan.graph import Operand
+from chainrule.plan.numbers import Coefficient
+from chainrule.plan.rules import Builder
+
+__all__ = ["BUILD", "complemented", "function_of"]
+
+TWO = Coefficient(Fraction(2))
+
+
+@dataclass(frozen=True, slots=True)
+class Complement:
+    """f · g(t)^exponent and sign · f together are ± f · head(t), where `leads` says whose coefficient it has."""
+
+    function: str
+    exponent: int
+    sign: int  # of the term without g, relative to the one with it
+    head: str
+    leads: str  # "with" or "without" g
+
+
+COMPLEMENTS = (
+    Complement("exp", 1, -1, "expm1", "with"),
+    Complement("tanh", 2, -1, "tanh_slope", "without"),
+    Complement("tanh", 1, 1, "1 + tanh", "without"),
+    Complement("tanh", 1, -1, "1 - tanh", "without"),
+    Complement("erf", 1, 1, "1 + erf", "without"),
+    Complement("erf", 1, -1, "1 - erf", "without"),
+    Complement("sigmoid", 1, -1, "1 - sigmoid", "without"),
+)
+_FUNCTIONS = frozenset(c.function for c in COMPLEMENTS)
+
+
+def _doubled_sigmoid(builder: Builder, operand: Operand) -> Operand:
+    return builder.scale(TWO, builder.map("sigmoid", builder.scale(TWO, builder.real(operand))))
+
+
+# How each head is built from t.
+BUILD: dict[str, Callable[[Builder, Operand], Operand]] = {
+    "expm1": lambda builder, t: builder.map("expm1", t),
+    "tanh_slope": lambda builder, t: builder.map("tanh_slope", t),
+    "1 + tanh": _doubled_sigmoid,
+    "1 - tanh": lambda builder, t: _doubled_sigmoid(builder, builder.negative(t)),
+    "1 + erf": lambda builder, t: builder.map("erfc", builder.negative(t)),
+    "1 - erf": lambda builder, t: builder.map("erfc", t),
+    "1 - sigmoid": lambda builder, t: builder.map("sigmoid", builder.negative(t)),
+}
+
+
+def function_of(program: Program, factor: Factor) -> tuple[str, str, tuple[Index, ...]] | None:
+    """(g, t, indices) where the factor's base is g(t[indices]), g of one variable: written so, or a name defined so."""
+    (head, name, indices), _ = factor
+    if not isinstance(name, str):
+        return None
+    if head != "":
+        return head, name, indices
+    expression = program.expression(name)
+    if expression is None or len(expression) != 1:
+        return None
+    (((factors, bound), coefficient),) = expression.items()
+    if coefficient != 1 or bound or len(factors) != 1:
+        return None
+    (inner_head, t, inner), exponent = factors[0]
+    if inner_head in ("", "δ", "#", "n") or exponent != 1 or not isinstance(t, str):
+        return None
+    if len(set(inner)) != len(inner) or len(inner) != len(indices):
+        return None
+    return inner_head, t, tuple(indices[-i[0] - 1] for i in inner)
+
+
+def complemented(program: Program, terms: list[Term], keep: Callable[[Factor], bool]) -> list[Term]:
+    """The terms, each pair that cancels as one. `keep`: factors that must stay as they are."""
+    found = True
+    while found and len(terms) > 1:
+        found = False
+        for position, term in enumerate(terms):
+            for factor in term[0]:
+                made = _partner(program, terms, position, factor, keep)
+                if made is not None:
+                    other, joined = made
+                    lead = min(position, other)
+                    terms = [joined if k == lead else t for k, t in enumerate(terms) if k != max(position, other)]
+                    found = True
+                    break
+            if found:
+                break
+    return terms
+
+
+def _partner(
+    program: Program, terms: list[Term], position: int, factor: Factor, keep: Callable[[Factor], bool]
+) -> tuple[int, Term] | None:
+    """The position of the term without the factor, and the two as one."""
+    atom, exponent = factor
+    if exponent not in (1, 2, 3):
+        return None
+    seen = function_of(program, factor)
+    if seen is None or seen[0] not in _FUNCTIONS or keep(factor):
+        return None
+    function, t, indices = seen
+    factors, bound, coefficient = terms[position]
+    for rule in COMPLEMENTS:
+        if rule.function != function or exponent < rule.exponent:
+            continue
+        rest = [(a, e - rule.exponent if a == atom else e) for a, e in factors]
+        rest = [(a, e) for a, e in rest if e]
+        if function == "sigmoid" and any(_is(program, r, seen) for r in rest):
+            continue
+        for other, (others, summed, scalar) in enumerate(terms):
+            if other == position or summed != bound or scalar != (coefficient if rule.sign > 0 else -coefficient):
+                continue
+            if dict(others) == dict(rest):
+                lead = coefficient if rule.leads == "with" else scalar
+                return other, ([*rest, ((rule.head, t, indices), 1)], bound, lead)
+    return None
+
+
+def _is(program: Program, factor: Factor, seen: tuple[str, str, tuple[Index, ...]]) -> bool:
+    return function_of(program, factor) == seen
