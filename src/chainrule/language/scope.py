@@ -216,6 +216,8 @@ class Scope:
         return variable(name)
 
     def to_power(self, value: Value, exponent: Fraction) -> Expr:
+        if not value.expr and exponent > 0:
+            return {}
         if is_numeric(value) and value.expr:
             check_number_power(value, exponent)
         elif exponent > EXPANDED and any(bound for _, bound in value.expr):

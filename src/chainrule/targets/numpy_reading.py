@@ -64,8 +64,8 @@ def _diagonal(spelling: Spelling, node: Node) -> Text:
 def _full(spelling: Spelling, node: Node) -> Text:
     """A copy, or a value repeated."""
     operand = node.operands[0]
-    if not node.rank:
-        return spelling.value(operand.node)
+    if not node.rank:  # a number alone: of the step's type, as every other result
+        return f"{spelling.dtype}({spelling.value(operand.node)[0]})", ATOM
     seen = spelling.operand(operand, node.rank)
     if node.op == "copy":
         return f"{bracket(seen, ATOM)}.copy()", ATOM
