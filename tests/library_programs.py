@@ -299,8 +299,13 @@ class _Writer:
         return Made(f"{inner.inside}.^{power}", lambda env: inner.value(env) ** power)
 
     def e_extreme(self, shape: Shape, depth: int) -> Made:
-        name, f = self.pick((("maximum", torch.maximum), ("minimum", torch.minimum)))
-        return self.call(name, [self.sub(shape, depth), self.sub(shape, depth)], f)
+        if self.choose(2):  # where both are equal (zeros of two diagonal matrices), the second counts
+            return self.call(
+                "maximum", [self.sub(shape, depth), self.sub(shape, depth)], lambda a, b: torch.where(a > b, a, b)
+            )
+        return self.call(
+            "minimum", [self.sub(shape, depth), self.sub(shape, depth)], lambda a, b: torch.where(a < b, a, b)
+        )
 
     def e_where(self, shape: Shape, depth: int) -> Made:
         left, right, inner = self.sub(shape, depth), self.name(shape), self.sub(shape, depth)

@@ -128,6 +128,18 @@ def test_values_and_gradients_are_torchs(name: str, sizes: dict[str, int]) -> No
         np.testing.assert_allclose(gradient, tensors[wrt].grad.numpy(), rtol=1e-8, atol=1e-11, err_msg=wrt)
 
 
+@pytest.mark.parametrize(
+    "text", ["elu(u, 1)", "elu(u, 0.5)", "selu(u)", "leaky_relu(u, 0.25)", "relu(u)", "softsign(u)", "silu(u)"]
+)
+def test_derivatives_at_zero_are_torchs(text: str) -> None:
+    """elu(u, 1) is smooth at 0, with slope 1; it was 0, for it was written with relu(u) and relu(−u)."""
+    u = torch.tensor([-1.0, 0.0, 2.0], dtype=torch.float64, requires_grad=True)
+    name, number = text.partition("(")[0], {"elu(u, 1)": [1.0], "elu(u, 0.5)": [0.5], "leaky_relu(u, 0.25)": [0.25]}
+    getattr(F, name)(u, *number.get(text, [])).sum().backward()
+    _, gradients = cr.parse(f"input u : n\nJ = sum({text})").derive().compile()(u=u.detach().numpy())
+    np.testing.assert_allclose(gradients["u"], u.grad.numpy(), rtol=1e-12)
+
+
 @pytest.mark.parametrize("name", SHOWN)
 def test_the_derivation_of_a_library_function_holds(name: str) -> None:
     report = SHOWN[name].derivation.check_steps()

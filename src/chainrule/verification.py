@@ -28,6 +28,9 @@ INVERTS = frozenset({"inv", "det", "logdet", "solve", "cholesky"})
 MOST_ORDERS = 24  # of sizes, tried where a matrix must be invertible
 TOLERANCE = 1e-6
 STEPS = (1e-3, 1e-5, 1e-4, 1e-2, 1e-6, 1e-7)
+STEEP = (
+    1e-10  # a loss that rounding its inputs moves by more of its size varies within the shortest step: see `_tremor`
+)
 ATTEMPTS = 5  # points tried where differences are not accurate enough
 LARGEST = 2_000_000  # numbers in the moved copies of one variable that are evaluated at once
 ENTRIES = 48  # entries tried one by one for each variable; the rest is covered by random directions
@@ -234,7 +237,40 @@ def _verify_at_a_point(
             False, largest, sizes, errors, skipped,
             f"the differences are not accurate enough ({', '.join(blurred)}): the loss is too large or too steep",
         )  # fmt: skip
+    if largest > TOLERANCE:
+        share = _tremor(forward, loss, base, sizes, rng)
+        if share > STEEP:
+            return Report(
+                False, largest, sizes, errors, skipped,
+                f"too steep for differences: rounding the inputs alone changes {loss} by {share:.0e} of its size",
+            )  # fmt: skip
     return Report(bool(largest <= TOLERANCE), largest, sizes, errors, skipped)
+
+
+def _tremor(
+    forward: Program, loss: str, base: dict[str, Array], sizes: Mapping[str, int], rng: np.random.Generator
+) -> float:
+    """How much the loss changes when each input moves by a rounding, as a share of its size and of how far it varies.
+
+    A loss such as sin(exp(x)) with exp(x) = 1e12 goes up and down many times within the shortest step: differences over
+    steps of all lengths are then small, agree with each other, and say nothing. What they cannot know shows in this
+    share: a loss that varies k times faster than its inputs has k · 1e-16. A gradient that does not fit is called wrong
+    only where it is small; elsewhere a calmer point is tried.
+    """
+
+    def moved(size: float) -> list[float]:
+        values = []
+        for _ in range(6):
+            point = {name: a * (1 + size * rng.choice([-1.0, 1.0], a.shape)) for name, a in base.items()}
+            values.append(float(evaluate_program(forward, point, sizes, [loss])[loss]))
+        return values
+
+    here = float(evaluate_program(forward, base, sizes, [loss])[loss])
+    near = np.abs(np.array(moved(2.0**-52)) - here)
+    far = np.array(moved(1e-2))
+    if not np.isfinite([*near, *far]).all():
+        return float("inf")
+    return float(near.max() / max(abs(here), float(np.abs(far - here).max()), 1e-300))
 
 
 def _without(program: Program, name: str) -> Program:
