@@ -83,6 +83,13 @@ _HELPERS: dict[str, tuple[str, tuple[str, ...]]] = {
         "static inline {r} erf_slope({r} x) {{ return 1.1283791670955126{f} * exponential(-x * x); }}\n",
         ("exponential",),
     ),
+    "tanh_slope": (
+        "/* 1 - tanh(x)^2, which keeps its digits where tanh(x) is almost 1 */\n"
+        "static inline {r} tanh_slope({r} x)\n{{\n"
+        "    const {r} e = exponential(-2.0{f} * fabs{f}(x));\n"
+        "    return 4.0{f} * e / ((1.0{f} + e) * (1.0{f} + e));\n}}\n",
+        ("exponential",),
+    ),
     "normal_cdf": (
         "static inline {r} normal_cdf({r} x) {{ return 0.5{f} * erfc{f}(-0.7071067811865476{f} * x); }}\n",
         (),
