@@ -13,7 +13,7 @@ there nothing is spelled anew, for 1 − σ costs less. To add one: a line in `C
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -89,14 +89,19 @@ def function_of(program: Program, factor: Factor) -> tuple[str, str, tuple[Index
     return inner_head, t, tuple(indices[-i[0] - 1] for i in inner)
 
 
-def complemented(program: Program, terms: list[Term], keep: Callable[[Factor], bool]) -> list[Term]:
-    """The terms, each pair that cancels as one. `keep`: factors that must stay as they are."""
+def complemented(
+    program: Program, terms: list[Term], keep: Callable[[Factor], bool], known: Container[str]
+) -> list[Term]:
+    """The terms, each pair that cancels as one. `keep`: factors that must stay as they are.
+
+    `known`: names that have a value. What goes into h[t] = tanh(…) in a loop has none outside of it.
+    """
     found = True
     while found and len(terms) > 1:
         found = False
         for position, term in enumerate(terms):
             for factor in term[0]:
-                made = _partner(program, terms, position, factor, keep)
+                made = _partner(program, terms, position, factor, keep, known)
                 if made is not None:
                     other, joined = made
                     lead = min(position, other)
@@ -109,14 +114,19 @@ def complemented(program: Program, terms: list[Term], keep: Callable[[Factor], b
 
 
 def _partner(
-    program: Program, terms: list[Term], position: int, factor: Factor, keep: Callable[[Factor], bool]
+    program: Program,
+    terms: list[Term],
+    position: int,
+    factor: Factor,
+    keep: Callable[[Factor], bool],
+    known: Container[str],
 ) -> tuple[int, Term] | None:
     """The position of the term without the factor, and the two as one."""
     atom, exponent = factor
     if exponent not in (1, 2, 3):
         return None
     seen = function_of(program, factor)
-    if seen is None or seen[0] not in _FUNCTIONS or keep(factor):
+    if seen is None or seen[0] not in _FUNCTIONS or seen[1] not in known or keep(factor):
         return None
     function, t, indices = seen
     factors, bound, coefficient = terms[position]

@@ -145,7 +145,7 @@ class Lowering:
 
     def _sum(self, terms: list[Term], labels: dict[Index, int]) -> Part:
         """Σ terms over the free labels; a label that is missing from the result means: constant along it."""
-        terms = complemented(self.program, terms, self._has_scale)
+        terms = complemented(self.program, terms, self._has_scale, self._values)
         if len(terms) == 1:
             return self._term(terms[0], labels)
         common, terms = take_out(terms, lambda f: self._is_related(f) or self._has_scale(f))

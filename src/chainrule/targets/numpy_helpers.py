@@ -34,6 +34,8 @@ def helpers_of(plan: Plan) -> list[str]:
     for node in plan.steps:
         if node.op == "opaque":
             found.update(dict.fromkeys(helper_of(node)))
+        elif node.op == "loop":
+            found.update(dict.fromkeys(helpers_of(node.attributes[0].plan)))
         elif node.op in ("map", "apply"):
             function = node.attributes[0]
             texts = FUNCTIONS[function].helpers if function in FUNCTIONS else ()
