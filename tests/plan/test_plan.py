@@ -63,6 +63,17 @@ def test_a_diagonal_scales_a_matrix_and_is_never_formed() -> None:
     assert [node.op for node in plan.steps] == ["multiply", "contract"]
 
 
+def test_a_diagonal_covers_only_its_own_indices() -> None:
+    """x[n,d] (A[n,i,j] + δ_ij b[n,i]): the sum is formed before it is repeated along d."""
+    b = Builder(n="N", d="D", i="H", j="H")
+    b.declare("x", "nd")
+    b.declare("A", "nij")
+    b.declare("b", "ni")
+    b.define("O", "nidj", "x[n,d] A[n,i,j]", "x[n,d] δ[i,j] b[n,i]")
+    plan = build_plan(b.program, ["O"])
+    assert [(node.op, node.rank) for node in plan.steps] == [("add_embed", 3), ("multiply", 4)]
+
+
 def test_scalars_are_applied_to_the_smallest_array() -> None:
     b = Builder(n="N", d="D", h="H")
     b.declare("X", "nd")

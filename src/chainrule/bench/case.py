@@ -64,6 +64,8 @@ class Case:
         lift: the size of a batch that the network is lifted to.  causal: names of masks, −1e9 above the diagonal.
         direction: a name v; d{v} is an array of its shape.  clusters: a name whose rows lie around a centre of their
         class, as pictures do.  zero: names of gradients that are 0 but for rounding.
+
+        Elsewhere: without, contenders that would take the time of all others; rows, the size that is chunked (N).
         """
         network = api.parse(self.text, str(self.options.get("dialect", "whiteboard")))
         if "lift" in self.options:

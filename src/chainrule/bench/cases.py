@@ -72,6 +72,19 @@ const G : N × D
 Y = layer_norm(X, γ, β, 1e-5)
 J = sum(G ∘ Y)
 """
+GATES = "".join(f"param W{gate} : D × D\nparam U{gate} : D × D\n" for gate in "ifgo")
+LSTM = f"""
+input X : T × N × D
+const G : T × N × D
+{GATES}
+in_[t] = sigmoid(X[t] Wi + h[t-1] Ui) for t = 1..T
+fo[t] = sigmoid(X[t] Wf + h[t-1] Uf) for t = 1..T
+ou[t] = sigmoid(X[t] Wo + h[t-1] Uo) for t = 1..T
+ne[t] = tanh(X[t] Wg + h[t-1] Ug) for t = 1..T
+c[t] = fo[t] ∘ c[t-1] + in_[t] ∘ ne[t] for t = 1..T
+h[t] = ou[t] ∘ tanh(c[t]) for t = 1..T
+J = sum(t, sum(n, sum(k, G[t,n,k] h[t,n,k])))
+"""
 GPT2_BLOCK = """
 input X : T × D
 const M : T × T
@@ -121,7 +134,8 @@ CASES: tuple[Case, ...] = (
     _layer("c", 64, 784, 128, 10, threads=(1, 2)),
     _layer("d", 1024, 784, 512, 10, threads=(1, 2), seconds=6.0),
     _layer("e", 4096, 1024, 1024, 1000, threads=(1, 2), seconds=20.0, turns=7, tolerance=1e-4),
-    _layer("f", 2048, 512, 512, 50257, threads=(1, 2), seconds=60.0, turns=3, tolerance=2e-4, chunk=512),
+    _layer("f", 2048, 512, 512, 50257, threads=(1, 2), seconds=60.0, turns=3, tolerance=2e-4, chunk=512,
+           options={"without": ("autograd", "PyTensor", "Numba by hand", "products (numpy)")}),
     Case("logistic_hessian", "Hessian of logistic regression, 4096 × 128", "hessian", LOGISTIC,
          {"N": 4096, "D": 128}, what="value:hessian:w", tolerance=1e-4),
     Case("mlp_hessian", "Hessian of an MLP at W, batch 256, 16-16-4", "hessian", MLP,
@@ -138,6 +152,8 @@ CASES: tuple[Case, ...] = (
          {"B": 8, "H": 4, "T": 256, "d": 64}, ("Q", "K", "V"), tolerance=1e-4),
     Case("layer_norm", "layer norm, 4096 × 768", "layer_norm", LAYER_NORM, {"N": 4096, "D": 768}, ("X", "γ", "β"),
          tolerance=1e-4),
+    Case("lstm", "an LSTM, batch 32, 64 steps, width 128", "lstm", LSTM, {"T": 64, "N": 32, "D": 128},
+         tuple(f"{z}{gate}" for z in "WU" for gate in "ifgo"), tolerance=1e-4),
     Case("gpt2_block", "a block of GPT-2 small, 256 tokens", "gpt2_block", GPT2_BLOCK,
          {"T": 256, "D": 768, "H": 12, "d": 64, "K": 3072}, BLOCK, tolerance=5e-4, seconds=8.0, turns=7,
          options={"causal": ("M",), "zero": ("ck",)}),  # softmax does not see what all keys share
@@ -163,8 +179,9 @@ def everyone(case: Case, targets: tuple[str, ...] = (), against: tuple[str, ...]
     Raises UnsupportedError for a target or a peer that there is not.
     """
     known = peers(case.model)
+    left_out = case.options.get("without", ())
     chosen = [c for c in known if not against or any(c.name.lower().startswith(a.lower()) for a in against)]
     unknown = [a for a in against if not any(c.name.lower().startswith(a.lower()) for c in every_peer())]
     if unknown:
         raise UnsupportedError(f"there is no peer {unknown[0]}", "one of: " + ", ".join(c.name for c in known))
-    return [*contenders(case, targets), *chosen]
+    return [c for c in (*contenders(case, targets), *chosen) if c.name not in left_out]

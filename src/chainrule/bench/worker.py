@@ -31,11 +31,12 @@ def work(pipe: Connection, case: Case, contender: Contender, threads: int) -> No
     """The process: what it sends is an answer, or the exception that kept it from one."""
     try:
         _pin(threads)
-        ready, about, repeats = _prepare(case, contender, threads)
+        ready, about, repeats, result = _prepare(case, contender, threads)
         pipe.send(about)
         while True:
             if pipe.recv() == "values":
-                pipe.send(_numbers(ready))
+                pipe.send(None if ready.values is None else _numbers(ready.values(result)))
+                result = None
             else:
                 if about["first_step"] < LONG:
                     ready.run()
@@ -61,7 +62,8 @@ def _pin(threads: int) -> None:
         os.sched_setaffinity(0, allowed[:threads])
 
 
-def _prepare(case: Case, contender: Contender, threads: int) -> tuple[Ready, Prepared, int]:
+def _prepare(case: Case, contender: Contender, threads: int) -> tuple[Ready, Prepared, int, Any]:
+    """The contender, what is known of it, how often a turn repeats a step, and the result of the last step."""
     for package in contender.needs:
         __import__(package)
     arrays = case.arrays()
@@ -74,28 +76,21 @@ def _prepare(case: Case, contender: Contender, threads: int) -> tuple[Ready, Pre
     began = perf_counter()
     ready.run()
     first = perf_counter() - began
-    again = [_seconds(ready.run, 1)]
-    while len(again) < 5 and sum(again) < 0.2:
+    again: list[float] = []
+    while len(again) < 5 and sum(again) < 0.2 and first < LONG:
         again.append(_seconds(ready.run, 1))
-    about = {
-        "first_call": prepared - start + first, "first_step": min(again), "peak": _peak(ready, before),
-        "note": ready.note,
-    }  # fmt: skip
-    return ready, about, max(1, round(TURN / max(min(again), 1e-7)))
-
-
-def _peak(ready: Ready, before: int | None) -> int | None:
-    """Bytes that a step needs at its highest point beside inputs and libraries; None where the system does not say.
-
-    The first steps, in which some contenders compile, are not counted: the mark is set back before one more step.
-    """
-    if before is None:
-        return None
+    # The highest point of one more step: that of the first ones, in which some contenders compile, is forgotten.
     with contextlib.suppress(OSError):
         Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
-    ready.run()
+    began = perf_counter()
+    result = ready.run()
+    again.append(perf_counter() - began)
     highest = _memory("VmHWM")
-    return None if highest is None else max(0, highest - before)
+    peak = None if before is None or highest is None else max(0, highest - before)
+    about = {
+        "first_call": prepared - start + first, "first_step": min(again), "peak": peak, "note": ready.note,
+    }  # fmt: skip
+    return ready, about, max(1, round(TURN / max(min(again), 1e-7))), result
 
 
 def _memory(what: str) -> int | None:
@@ -114,8 +109,5 @@ def _seconds(step: Callable[[], Any], repeats: int) -> float:
     return (perf_counter() - start) / repeats
 
 
-def _numbers(ready: Ready) -> Mapping[str, Any] | None:
-    result = ready.run()
-    if ready.values is None:
-        return None
-    return {name: np.array(value) for name, value in ready.values(result).items()}
+def _numbers(values: Mapping[str, Any]) -> Mapping[str, Any]:
+    return {name: np.array(value) for name, value in values.items()}

@@ -13,8 +13,13 @@ __all__ = ["embed"]
 def embed(
     builder: Builder, value: Part, deltas: list[Factor], labels: dict[Index, int], base: Part | None = None
 ) -> Part:
-    """Zeros (or `base`) plus `value` where the indices of each delta are equal. Covers all free labels."""
-    group = {label: label for label in labels.values()}
+    """Zeros (or `base`) plus `value` where the indices of each delta are equal.
+
+    It covers the labels of these only: along any other it is constant, and is repeated where somebody needs it so.
+    """
+    own = {labels[index] for (_, _, pair), _ in deltas for index in pair} | set(value.labels)
+    own |= set(base.labels) if base is not None else set()
+    group = {label: label for label in own}
 
     def root(label: int) -> int:
         while group[label] != label:
@@ -24,17 +29,18 @@ def embed(
     for (_, _, (left, right)), _ in deltas:
         a, b = sorted((root(labels[left]), root(labels[right])))
         group[b] = a
-    roots = [root(label) for label in sorted(labels.values())]
+    covered = tuple(sorted(own))
+    roots = [root(label) for label in covered]
     distinct = sorted(set(roots))
     place = {label: k for k, label in enumerate(distinct)}
     value = Part(builder.real(value.node.whole).node, tuple(place[root(label)] for label in value.labels))
-    dims = tuple(index[1] for index, _ in sorted(labels.items(), key=lambda item: item[1]))
+    size = {label: index[1] for index, label in labels.items()}
+    dims = tuple(size[label] for label in covered)
     follow = tuple(place[r] for r in roots)
-    everything = tuple(range(len(dims)))
     if base is None:
-        return Part(builder.graph.make("embed", (Operand(*value),), dims, (follow,), hint="diag"), everything)
-    if base.labels != everything:
-        full = builder.graph.make("broadcast", (Operand(base.node, base.labels),), dims)
-        base = Part(full, everything)
-    operands = (Operand(base.node, base.labels), Operand(*value))
-    return Part(builder.graph.make("add_embed", operands, dims, (follow,), hint="diag"), everything)
+        return Part(builder.graph.make("embed", (Operand(*value),), dims, (follow,), hint="diag"), covered)
+    where = tuple(covered.index(label) for label in base.labels)
+    lies = Operand(base.node, where)
+    if where != tuple(range(len(dims))):
+        lies = builder.graph.make("broadcast", (lies,), dims).whole
+    return Part(builder.graph.make("add_embed", (lies, Operand(*value)), dims, (follow,), hint="diag"), covered)
