@@ -19,7 +19,7 @@ from chainrule.errors import ChainruleError
 ROOT = Path(__file__).parents[1]
 ONE_LAYER = str(ROOT / "examples" / "one_layer.net")
 GOLDEN = Path(__file__).parent / "golden"
-EXAMPLES = ["one_layer_rows", "attention", "layer_norm", "logistic"]
+EXAMPLES = ["one_layer_rows", "attention", "layer_norm", "logistic", "rnn", "lstm"]
 
 
 def run(*arguments: str, text: str | None = None) -> tuple[int, str]:

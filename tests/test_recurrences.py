@@ -6,6 +6,7 @@ import json
 import re
 import warnings
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ import chainrule as cr
 from chainrule.algebra.loops import Loop, stages
 from chainrule.compilation import target_names
 from chainrule.errors import ChainruleError, UnsupportedError
+from chainrule.explanation.checking import check_steps
 from chainrule.plan import build_plan
 from chainrule.reference import evaluate_program
 from chainrule.targets.registry import find
@@ -306,6 +308,37 @@ def test_an_earlier_step_is_the_same_wherever_it_stands() -> None:
     assert net.derive().verify().ok
     with pytest.raises(UnsupportedError, match="offset of -2"):
         cr.parse(LAST + "K = J + sum(t, norm(h[t-2])^2)")
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_each_step_of_the_derivation_holds_by_itself(name: str) -> None:
+    report = cr.parse(NETWORKS[name][0]).derive().check_steps()
+    assert report.ok, str(report)
+    assert report.count > 8
+    assert not report.skipped
+
+
+def test_the_chain_goes_through_the_next_step() -> None:
+    steps = cr.parse(RNN).derive().signals["δ₂"].steps
+    said = [step.right.text for step in steps]
+    assert said[0] == (
+        "∂J/∂o[t] ∂o[t]/∂h[t] + ∂J/∂(A h[t] + B x[t+1] + b) ∂(A h[t] + B x[t+1] + b)/∂h[t]"
+    )  # fmt: skip
+    assert "δ₁[t] U + δ₂[t+1] A" in said
+    assert steps[-1].right.text == "(δ₁[t] U + δ₂[t+1] A) ∘ (1 − (h[t].^2)ᵀ)"
+    gradient = cr.parse(RNN).derive().gradients["A"].steps
+    assert gradient[0].right.text == "sum(t, ∂J/∂(A h[t−1] + B x[t] + b) ∂(A h[t−1] + B x[t] + b)/∂A)"
+    assert [step.identity for step in gradient][-1] == "2.5"
+
+
+def test_a_wrong_step_is_found() -> None:
+    derivation = cr.parse(RNN).derive()
+    step = next(s for s in derivation.signals["δ₂"].steps if s.right.text == "δ₁[t] U + δ₂[t+1] A")
+    wrong = replace(step.right, state=step.left.state[:1])  # without what comes from the next step
+    report = check_steps(
+        derivation.network.program, derivation.explainer.work, "J", [replace(step, right=wrong)]
+    )  # fmt: skip
+    assert not report.ok
 
 
 def test_wrong_claims_are_wrong() -> None:

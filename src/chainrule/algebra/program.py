@@ -104,6 +104,7 @@ class Links:
         self._needed: dict[str, frozenset[str]] = {}
         self.place = {name: position for position, name in enumerate(equations)}
         self.users: dict[str, list[str]] = {}
+        self.lags = {n for n, e in equations.items() if isinstance(e.value, Operation) and e.value.op == "lag"}
         for equation in reversed(equations.values()):
             for argument in dict.fromkeys(equation.arguments):
                 self.users.setdefault(argument, []).append(equation.name)

@@ -13,7 +13,6 @@ from dataclasses import replace
 from itertools import pairwise
 
 from chainrule.algebra.expr import ONE, add, variable
-from chainrule.algebra.loops import has_loops
 from chainrule.algebra.program import Program
 from chainrule.calculus.reverse import Backward
 from chainrule.explanation.edges import find_identities
@@ -23,7 +22,7 @@ from chainrule.explanation.pattern import Match
 from chainrule.explanation.proof import proof_of
 from chainrule.explanation.stated import statement
 from chainrule.explanation.steps import Formula, State, Step, Term
-from chainrule.explanation.writing import Writer
+from chainrule.explanation.writing import Writer, row_steps
 from chainrule.notation import tree
 from chainrule.notation.sentence import joined, say
 from chainrule.notation.text import to_text
@@ -50,8 +49,6 @@ class Explainer:
 
     def steps(self, name: str, of: str) -> tuple[Step, ...]:
         """The derivation of the signal or gradient `name` at the variable `of`."""
-        if has_loops(self.forward):  # not told yet
-            return ()
         known = {n for n in self.signals if n != of or name not in self.backward.signals}
         if of in known:  # a gradient at a name that has a signal is that signal
             return self._from_signal(name, of)
@@ -63,7 +60,8 @@ class Explainer:
         value = variable(signal, self.work.variables[signal].indices)
         start = self.writer.formula((Term(None, of, ()),), of)
         here = self.writer.formula((Term(value, of, ()),), of)
-        steps = [Step(start, here, say(tree.sym(signal), " is known"), {}, start.text, self._known(of))]
+        known = say(self.writer.node(signal), " is known")
+        steps = [Step(start, here, known, {}, start.text, self._known(of))]
         return self._finish(steps, here, name, of)
 
     def _derive(self, name: str, of: str, graph: Graph) -> tuple[Step, ...]:
@@ -72,7 +70,7 @@ class Explainer:
             return ()
         lemmas: list[Step] = []
         for anchor in dict.fromkeys(p[0] for p in paths):
-            if anchor != self.loss and anchor not in graph.signals:
+            if anchor != self.loss and anchor not in graph.signals and anchor != of:
                 lemmas += self._lemma(anchor, graph)
         start = self.writer.formula((Term(None, of, ()),), of)
         state: State = tuple(self._first_term(p) for p in paths)
@@ -82,11 +80,10 @@ class Explainer:
         if known != state:
             anchors = [a for a in dict.fromkeys(t.at for t in state) if a != self.loss]
             names = [
-                tree.sym(self.signals[a]) if a in graph.signals else self.writer.partial_node(self.loss, a)
-                for a in anchors
+                self._signal_node(a) if a in self.signals else self.writer.partial_node(self.loss, a) for a in anchors
             ]
             rule = say(joined(", ", names), " is known" if len(names) == 1 else " are known")
-            detail = joined("; ", (self._known(a) for a in anchors if a in graph.signals))
+            detail = joined("; ", (self._known(a) for a in anchors if a in self.signals))
             now = self._push(steps, now, known, of, Stage({}, rule, detail))
         state = known
         for position in range(len(state)):
@@ -97,7 +94,8 @@ class Explainer:
         """The adjoint of an unnamed station that is reached in several ways, first."""
         if anchor not in self._lemmas:
             self._lemmas[anchor] = ()
-            inner = Graph(self.forward, self.loss, anchor, graph.signals)
+            again = {graph.target} & self.signals.keys()  # known too: in a loop it comes at another step
+            inner = Graph(self.forward, self.loss, anchor, graph.signals | again)
             self._lemmas[anchor] = self._derive("", anchor, inner)
         return self._lemmas[anchor]
 
@@ -108,13 +106,17 @@ class Explainer:
     def _known_term(self, term: Term, graph: Graph) -> Term:
         if term.value is not None:
             return term
-        if term.at in graph.signals:
+        if term.at in graph.signals or (term.at == graph.target and term.at in self.signals):
             signal = self.signals[term.at]
             return replace(term, value=variable(signal, self.work.variables[signal].indices))
         return replace(term, value=self.backward.adjoints.get(term.at, {}))  # {}: it is exactly 0
 
     def _known(self, of: str) -> str:
-        return say(tree.equal(tree.sym(self.signals[of]), self.writer.partial_node(self.loss, of)))
+        return say(tree.equal(self._signal_node(of), self.writer.partial_node(self.loss, of)))
+
+    def _signal_node(self, of: str) -> Node:
+        """δ₁, or δ₁[t] where it is a sequence."""
+        return self.writer.node(self.signals[of])
 
     def _chain_detail(self, paths: list[Path]) -> str:
         return "one term for each way to the loss, summed" if len(paths) > 1 else ""
@@ -214,15 +216,19 @@ class Explainer:
         final = self.work.equations[name].value
         assert isinstance(final, dict)
         row = "row" if len(variable_.dims) == 1 else variable_.orientation
-        numerator = Formula(self.writer.value_node(final, variable_.dims, row), state=(Term(final, of, ()),))
+        steps_of = row_steps(variable_)
+        shown = self.writer.value_node(final, variable_.dims, row, steps_of)
+        numerator = Formula(shown, state=(Term(final, of, ()),))
         if numerator.node != now.node:
             rule = "factored" if values else "written out"
             detail = "what the terms share is written once" if values else ""
             steps.append(Step(now, numerator, rule, {}, "", detail))
             now = numerator
-        if result.orientation == "column":
-            shown = Formula(self.writer.value_node(final, variable_.dims, "column"), state=(Term(final, of, ()),))
-            if shown.node != now.node:
+        turned = result.steps.orientation if result.steps is not None else result.orientation
+        if turned == "column":
+            column = self.writer.value_node(final, variable_.dims, "column", result.steps)
+            in_shape = Formula(column, state=(Term(final, of, ()),))
+            if in_shape.node != now.node:
                 detail = "the gradient has the shape of the parameter: the row is turned into a column"
-                steps.append(Step(now, shown, "shape layout", {}, "", detail))
+                steps.append(Step(now, in_shape, "shape layout", {}, "", detail))
         return tuple(steps)

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from chainrule.algebra.loops import loop_members, moved
 from chainrule.algebra.program import Program
 from chainrule.explanation.graph import Graph
 from chainrule.explanation.steps import Formula, Step, Term
@@ -157,6 +158,11 @@ def jacobian_by_differences(
 
     NaN where a kink lies between the points, or where two lengths of the step disagree.
     """
+    if between is None and wrt in loop_members(program):  # with all that follows from it in later steps
+        program, added = moved(program, wrt)
+        given = {n: a for n, a in known.items() if n not in program.equations or n == of}
+        known = {**given, added: np.zeros_like(np.asarray(known[wrt]))}
+        wrt = added
     part = program.copy()
     part.equations = {n: e for n, e in program.equations.items() if n != wrt and (between is None or n in between)}
     kinked = [(n, k) for n, ks in kinks_of(part) for k in ks]

@@ -7,6 +7,7 @@ part is an anchor too, so that nothing is told twice and the number of paths sta
 
 from __future__ import annotations
 
+from chainrule.algebra.loops import loop_members
 from chainrule.algebra.program import Program
 
 __all__ = ["Graph", "Path"]
@@ -25,6 +26,7 @@ class Graph:
         self.signals = signals  # names whose signal is known
         self._links = program.links()
         self._needed = self._links.needed(loss)
+        self._loops = loop_members(program) if self._links.lags else {}
         self._depends: dict[str, bool] = {target: True}
 
     def _users_of(self, name: str) -> list[str]:
@@ -43,6 +45,8 @@ class Graph:
                 stack.pop()
                 continue
             arguments = self.program.equations[at].arguments
+            if at in self._links.lags and at in self._loops:
+                arguments = arguments[1:]  # what goes around a loop has been told already: its signal is known
             waiting = [a for a in arguments if a not in self._depends]
             if not waiting or any(self._depends.get(a) for a in arguments):
                 self._depends[at] = any(self._depends.get(a) for a in arguments)
@@ -86,8 +90,10 @@ class Graph:
 
     def is_anchor(self, name: str) -> bool:
         """True where a path may start: the loss, a known signal, or an unnamed station where two ways meet or part."""
-        if name == self.loss or name in self.signals:
+        if name == self.loss or name in self.signals or name == self.target:  # the target: at another step of its loop
             return True
+        if name in self._links.lags:  # an earlier step is on the way from what uses it
+            return False
         return len(self.users(name)) > 1 or len(self.uses(name)) > 1
 
     def paths(self) -> list[Path]:

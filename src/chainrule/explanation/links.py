@@ -6,9 +6,11 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 
-from chainrule.algebra.expr import ONE, Expr, add, delta, multiply, rename
-from chainrule.algebra.program import Program, Variable, is_anonymous
+from chainrule.algebra.expr import ONE, Expr, add, delta, multiply, rename, variable
+from chainrule.algebra.loops import is_lag
+from chainrule.algebra.program import Equation, Operation, Program, Variable, is_anonymous
 from chainrule.book import BOOK
+from chainrule.calculus.sequences import initial_part, shifted
 from chainrule.dims import display_name
 from chainrule.explanation.edges import elementwise_head, find_identities, local_jacobian
 from chainrule.explanation.graph import Graph
@@ -64,8 +66,11 @@ class Links:
         return self._stages[key]
 
     def _find_stages(self, of: str, wrt: str, value: Expr, graph: Graph) -> list[Stage]:
+        equation = self.forward.equations[of]
+        if is_lag(equation):
+            return [self._next_step(equation, wrt, value)]
         between = graph.between(of, wrt)
-        matches = find_identities(self.forward, of, wrt, between, 1)
+        matches = self._identities(of, wrt, between)
         head = elementwise_head(self.forward, of, wrt)
         own, other = self.work.variables[of], self.work.variables[wrt]
         first = self._reason(of, wrt, matches, graph)
@@ -74,7 +79,7 @@ class Links:
         found = self._jacobian(of, wrt, between)
         stages: list[Stage] = []
         raw = self._contract(value, found, own, other)
-        if len(own.dims) <= 1 and len(other.dims) <= 1:
+        if len(own.dims) <= 1 and len(other.dims) <= 1 and own.steps is None and other.steps is None:
             shown = self._product_node(value, own, found, other)
             stages.append(replace(first, value=raw, shown=shown, detail=self._says(of, wrt, found, own, other)))
             stages.append(Stage(raw, "multiplied out", "the product of the two"))
@@ -83,12 +88,44 @@ class Links:
         stages.extend(self._simplification(raw))
         return stages
 
+    def _identities(self, of: str, wrt: str, between: set[str]) -> tuple[Match, ...]:
+        """The identities of the book that state the link; of a sequence, at one step."""
+        own, other = self.work.variables[of], self.work.variables[wrt]
+        if own.steps is None:
+            return find_identities(self.forward, of, wrt, between, 1) if other.steps is None else ()
+        if between != {of, wrt}:
+            return ()
+        projection = self.writer.notation.at_step(own.steps.letter, own.dims[own.steps.axis]).projection
+        try:
+            here = projection.defined(of)
+            there = wrt if other.steps is None else projection.step(wrt, (other.steps.axis,))
+        except LookupError:
+            return ()
+        return find_identities(projection.program, here, there, {here, there}, 1)
+
+    def _next_step(self, equation: Equation, wrt: str, value: Expr) -> Stage:
+        """From an earlier step to the sequence itself: the signal of the next step is what flows back."""
+        operation = equation.value
+        assert isinstance(operation, Operation)
+        offset, axis = operation.attributes
+        if wrt != operation.args[0]:
+            detail = say(self.writer.node(wrt), " is the value before the first step")
+            return Stage(initial_part(self.work, value, equation), "first step", detail)
+        own = self.work.variables[equation.name]
+        moved = shifted(self.work, value, own.indices[axis], -offset, {})
+        if moved is None:  # under a name of its own, whose next step is always there
+            name = self.work.fresh_name()
+            self.work.define(replace(own, name=name), value)
+            moved = shifted(self.work, variable(name, own.indices), own.indices[axis], -offset, {})
+        assert moved is not None
+        return Stage(moved, "next step", "")
+
     def _elementwise(self, head: str, of: str, wrt: str, value: Expr, first: Stage) -> list[Stage]:
         own = self.work.variables[wrt]
         prime = head + "'"
         slope: Expr = {((((prime, wrt, own.indices), 1),), ()): 1}
         stages: list[Stage] = []
-        if len(own.dims) == 1:
+        if len(own.dims) == 1 and own.steps is None:
             (i,) = own.indices
             diagonal = multiply(slope, delta(i, (-2, i[1])))
             shown = self._product_node(value, own, diagonal, own)
@@ -103,7 +140,9 @@ class Links:
         record = FUNCTIONS.get(head)
         if record is not None:
             found = self._jacobian_terms(head, of, wrt)
-            slope_is = tree.equal(self._slope(head, wrt), self.writer.value(found, own.dims, own.orientation))
+            slope_is = tree.equal(
+                self._slope(head, wrt), self.writer.value(found, own.dims, own.orientation, own.steps)
+            )
             condition = (record.at_kink,) if record.at_kink else ()
             detail = say(slope_is, f"; {record.at_kink}" if record.at_kink else "")
             raw = multiply(value, found)

@@ -66,6 +66,29 @@ def step_letter(letter: str, offset: int) -> str:
     return f"{stem}{at:+d}" if at else stem
 
 
+class StepProgram(Program):
+    """The names of one step; in a product they stand where their sequences would. `sources`: what each is a step of."""
+
+    __slots__ = ("_known", "origin", "sources")
+
+    def __init__(self, origin: Program) -> None:
+        super().__init__()
+        self.origin = origin
+        self.sources: dict[str, str] = {}
+        self._known: tuple[int, dict[str, int]] = (-1, {})
+        copy = origin.copy()
+        self.variables, self.equations, self.functions = copy.variables, copy.equations, copy.functions
+        self.interior, self.operations = copy.interior, copy.operations
+
+    def places(self) -> dict[str, int]:
+        """As in the program itself, and a step where its sequence stands."""
+        if self._known[0] != len(self.sources):
+            own = self.origin.places()
+            steps = {called: own.get(name, 0) for called, name in self.sources.items()}
+            self._known = (len(self.sources), {**own, **steps})
+        return self._known[1]
+
+
 class Projection:
     """A program that is written at one step, whose index has a letter: `program` holds the names of that step."""
 
@@ -73,8 +96,7 @@ class Projection:
         self.source = program
         self.letter = letter
         self.dim = dim
-        self.program = program.copy()
-        self.program.functions = program.functions
+        self.program = StepProgram(program)
 
     def expression(self, expression: Expr, time: Index, keep: bool = False) -> Expr:
         """Without the index `time`; free indices behind it move up, unless it is summed (`keep`)."""
@@ -120,6 +142,10 @@ class Projection:
             orientation = ("scalar", row, "matrix")[len(dims)] if len(dims) < 3 else "tensor"
         facts = tuple(f for f in own.facts if f in ("one-hot", "positive", "nonnegative"))
         self.program.declare(Variable(called, dims, orientation, own.kind, facts))
+        inner = name
+        while is_lag(self.source.equations.get(inner)):
+            inner = self.source.equations[inner].arguments[0]
+        self.program.sources[called] = inner
         equation = self.source.equations.get(name)
         if shown or equation is None:
             return called
@@ -135,6 +161,17 @@ class Projection:
         # While it is being written it is there under its name: an adjoint may hold itself at another step.
         projected = self.expression(value, own.indices[axis])
         self.program.equations[called] = Equation(called, projected, source)
+        return called
+
+    def defined(self, name: str) -> str:
+        """The name of a sequence at this step, with its equation there too."""
+        own, equation = self.source.variables[name], self.source.equations.get(name)
+        if own.steps is None or equation is None or not isinstance(equation.value, dict):
+            raise LookupError(name)
+        called = self.step(name, (own.steps.axis,))
+        if called not in self.program.equations:
+            value = self.expression(equation.value, own.indices[own.steps.axis])
+            self.program.equations[called] = Equation(called, value)
         return called
 
     def _argument(self, name: str) -> str:
