@@ -23,13 +23,17 @@ SEED = -101  # the output's indices are −101, −102, … while the adjoints r
 
 @dataclass(frozen=True, slots=True)
 class JacobianProgram:
-    """`program` defines `name`, whose indices are those of the output and then those of the input."""
+    """`program` defines `name`, whose indices are those of the output and then those of the input.
+
+    assumed: the rules that use facts and were applied, each with the name whose fact it is.
+    """
 
     program: Program
     name: str
     expression: Expr  # before factoring
     of: str
     wrt: str
+    assumed: tuple[tuple[str, str], ...] = ()
 
     @property
     def dims(self) -> tuple[Dim, ...]:
@@ -76,7 +80,7 @@ def jacobian(program: Program, of: str, wrt: str) -> JacobianProgram:
     target = f"∂{of}/∂{wrt}"
     expression = shortest(result, final, knowledge, out, orientation)
     out.define(Variable(target, dims, orientation, "gradient"), expression)
-    return JacobianProgram(out, target, result, of, wrt)
+    return JacobianProgram(out, target, result, of, wrt, tuple(knowledge.assumed))
 
 
 def _name(out: Program, adjoint: Expr) -> Expr:

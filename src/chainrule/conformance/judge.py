@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -14,7 +13,7 @@ from numpy.typing import NDArray
 from chainrule import api
 from chainrule.conformance.cases import Case, draw
 from chainrule.conformance.text import Text, through_text
-from chainrule.derivation import Derivation
+from chainrule.derivation import Gradient
 from chainrule.dims import display_name
 from chainrule.errors import ChainruleError, ChainruleWarning
 from chainrule.network import Network
@@ -97,23 +96,15 @@ def differentiated(net: Network, case: Case) -> tuple[str, list[Callable[..., An
             given, sizes = net.check_arrays(arrays)
             return evaluate_program(program, given, sizes, [symbol])[symbol]
 
-        return written(derivation, gradient.text), [value, lambda **arrays: step(**arrays)[1][name]]
+        return written(gradient), [value, lambda **arrays: step(**arrays)[1][name]]
     found = net.hessian(case.wrt) if case.kind == "hessian" else net.jacobian(case.wrt)
     return found.text, [found.evaluate, found.compile()]
 
 
-def written(derivation: Derivation, formula: str) -> str:
-    """A formula with the signals that it uses, so that its length is that of all one has to read."""
-    signals = {display_name(s.name): s.text for s in derivation.signals.values()}
-    used: dict[str, str] = {}
-    pending = [formula]
-    while pending:
-        text = pending.pop()
-        for name in signals:
-            if name not in used and re.search(rf"(?<!\w){name}(?![0-9₀-₉])", text):
-                used[name] = signals[name]
-                pending.append(signals[name])
-    return "; ".join([formula, *(f"{name} = {text}" for name, text in used.items())])
+def written(gradient: Gradient) -> str:
+    """A formula with the signals that it needs, so that its length is that of all one has to read."""
+    first, *rest = gradient.whole.items()
+    return "; ".join([first[1], *(f"{display_name(name)} = {text}" for name, text in rest)])
 
 
 def largest_errors(

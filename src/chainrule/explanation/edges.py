@@ -46,8 +46,13 @@ def elementwise_head(program: Program, of: str, wrt: str) -> str:
     return head if indices == program.variables[of].indices else ""
 
 
-def local_jacobian(program: Program, work: Program, of: str, wrt: str, between: set[str]) -> Expr:
-    """∂of/∂wrt with all else held, found by the engine; names that it needs are added to `work`."""
+def local_jacobian(
+    program: Program, work: Program, of: str, wrt: str, between: set[str]
+) -> tuple[Expr, tuple[tuple[str, str], ...]]:
+    """∂of/∂wrt with all else held, found by the engine; names that it needs are added to `work`.
+
+    With it the rules that used facts, each with the name whose fact it is.
+    """
     part = Program()
     part.variables = {n: v for n, v in program.variables.items() if n not in program.equations or n in between}
     used = [e for e in program if e.name in between]  # that of `wrt` too: it says what an anonymous name stands for
@@ -62,7 +67,7 @@ def local_jacobian(program: Program, work: Program, of: str, wrt: str, between: 
     for name, equation in found.program.equations.items():
         if name not in part.equations and name != found.name and name not in work.equations:
             work.define(found.program.variables[name], equation.value)
-    return found.expression
+    return found.expression, found.assumed
 
 
 def identities_for(kind: Kind, jacobians: bool) -> list[Pattern]:

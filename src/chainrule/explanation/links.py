@@ -27,7 +27,7 @@ from chainrule.notation.sentence import joined, say
 from chainrule.notation.text import FUNCTION_TEXT, to_text
 from chainrule.notation.tree import Node
 from chainrule.simplify.engine import simplify
-from chainrule.simplify.knowledge import Knowledge
+from chainrule.simplify.knowledge import Application, Knowledge
 
 __all__ = ["Links", "Stage", "bindings_of", "conditions_of"]
 
@@ -57,6 +57,9 @@ class Links:
         self.writer = writer
         self.work = writer.work
         self._jacobians: dict[tuple[str, str], Expr] = {}
+        self._assumed: dict[
+            tuple[str, str], tuple[str, ...]
+        ] = {}  # what a Jacobian assumes, as its simplification says
         self._stages: dict[tuple[str, str, frozenset[object]], list[Stage]] = {}
 
     def stages_of(self, of: str, wrt: str, value: Expr, graph: Graph) -> list[Stage]:
@@ -77,6 +80,8 @@ class Links:
         if head:
             return self._elementwise(head, of, wrt, value, first)
         found = self._jacobian(of, wrt, between)
+        assumed = tuple(dict.fromkeys((*first.conditions, *self._assumed[of, wrt])))
+        first = replace(first, conditions=assumed)
         stages: list[Stage] = []
         raw = self._contract(value, found, own, other)
         if len(own.dims) <= 1 and len(other.dims) <= 1 and own.steps is None and other.steps is None:
@@ -170,9 +175,17 @@ class Links:
 
     def _jacobian(self, of: str, wrt: str, between: set[str]) -> Expr:
         if (of, wrt) not in self._jacobians:
-            raw = local_jacobian(self.forward, self.work, of, wrt, between)
-            self._jacobians[of, wrt] = simplify(raw, self.knowledge)
+            raw, assumed = local_jacobian(self.forward, self.work, of, wrt, between)
+            stage = self.simplified(raw)
+            self._jacobians[of, wrt] = stage.value
+            told = [self._conditions(rule, subject) for rule, subject in assumed]
+            self._assumed[of, wrt] = (*(c for conditions in told for c in conditions), *stage.conditions)
         return self._jacobians[of, wrt]
+
+    def _conditions(self, rule: str, subject: str) -> tuple[str, ...]:
+        """What an application of a rule assumes."""
+        applied = Application(rule, subject, {}, {})
+        return describe_application(applied, self.work, self.writer.node, self.writer.equation)[2]
 
     def _contract(self, value: Expr, found: Expr, own: Variable, other: Variable) -> Expr:
         """Σ over the indices of `own`: value · jacobian, over the free indices of `other`."""

@@ -17,6 +17,8 @@ STATEMENTS = {rule.name: rule.statement for rule in RULES} | {
     "substitution": "an equation is used to write one name with others",
 }
 
+SIGNS = ("positive", "nonnegative", "one-hot")
+
 
 def describe_application(
     application: Application, program: Program, text: Callable[[str], Node], equation: Callable[[str], Node]
@@ -28,12 +30,30 @@ def describe_application(
     if application.rule == "substitution":
         return application.rule, joined("; ", map(equation, subject.split(" "))), ()
     if application.rule == "matrix facts":
-        known = program.variables[subject].facts if subject in program.variables else ()
-        told = tuple(say(text(subject), f" is {fact}") for fact in known if fact in MATRIX_FACTS)[:1]
+        told = tuple(say(text(name), f" is {fact}") for name, fact in _declared(program, subject))
         return application.rule, told[0] if told else STATEMENTS.get(application.rule, ""), told
+    if application.rule == "known sign":
+        declared = [f for f in program.variables[subject].facts if f in SIGNS]
+        told = (say(text(subject), f" is {declared[0]}"),) if declared else ()
+        return application.rule, told[0] if told else say(text(subject), " has no negative entry"), told
+    if application.rule == "mask" and "one-hot" in getattr(program.variables.get(subject), "facts", ()):
+        return (
+            application.rule,
+            say(text(subject), " is one-hot: its entries are 0 and 1"),
+            (say(text(subject), " is one-hot"),),
+        )
     if subject in program.variables:
         return application.rule, say(equation(subject)), ()
     return application.rule, STATEMENTS.get(application.rule, ""), ()
+
+
+def _declared(program: Program, name: str, depth: int = 0) -> list[tuple[str, str]]:
+    """The declared matrix facts behind a name: its own, or those of what it is made from (inv(A))."""
+    own = [f for f in program.variables[name].facts if f in MATRIX_FACTS] if name in program.variables else []
+    if own or depth > 3 or name not in program.equations:
+        return [(name, own[0])] if own else []
+    behind = [pair for a in program.equations[name].arguments for pair in _declared(program, a, depth + 1)]
+    return list(dict.fromkeys(behind))
 
 
 def _constant_sum(name: str, program: Program, text: Callable[[str], Node]) -> tuple[str, str, tuple[str, ...]]:

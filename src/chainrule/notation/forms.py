@@ -15,6 +15,7 @@ from chainrule.notation import tree
 from chainrule.notation.tree import Node
 
 __all__ = [
+    "COMPARED",
     "Edge",
     "Irreducible",
     "Vec",

@@ -45,8 +45,8 @@ class Step:
 class MatrixNotation(Names):
     """Writes the expressions of one program. Anonymous names are written out in their place."""
 
-    def __init__(self, program: Program) -> None:
-        super().__init__(program)
+    def __init__(self, program: Program, inlined: frozenset[str] = frozenset()) -> None:
+        super().__init__(program, inlined)
         self.order = Order(program)
         self._steps: dict[tuple[str, Dim], Step] = {}
         self._letters: set[str] = set()  # of the steps that this is the notation of

@@ -11,7 +11,7 @@ from chainrule.algebra.expr import Expr, Index, rename
 from chainrule.algebra.program import Operation, Program, is_anonymous
 from chainrule.functions.operations import defined_by
 from chainrule.notation import tree
-from chainrule.notation.forms import Irreducible, Vec, matrix_forms, shape_of
+from chainrule.notation.forms import COMPARED, Irreducible, Vec, applied, matrix_forms, shape_of
 from chainrule.notation.tree import Node
 from chainrule.simplify.matrices import is_symmetric
 
@@ -23,11 +23,16 @@ AXES_OPERATIONS = frozenset({"max", "min", "prod", "cumprod", "ismax", "ismin", 
 class Names(ABC):
     """Each name in each of its forms; whoever derives from it writes expressions."""
 
-    def __init__(self, program: Program) -> None:
+    def __init__(self, program: Program, inlined: frozenset[str] = frozenset()) -> None:
         self.program = program
+        self.inlined = inlined  # names that are written out as if they were none
         self._vectors: dict[str, Vec] = {}
         self._matrices: dict[str, tuple[Node, Node]] = {}
         self._scalars: dict[str, Node] = {}
+
+    def unnamed(self, name: str) -> bool:
+        """True for what is written out in its place."""
+        return name in self.inlined or is_anonymous(name)
 
     @abstractmethod
     def scalar(self, expression: Expr) -> Node:
@@ -56,13 +61,15 @@ class Names(ABC):
                 return None
             rows, cols = shape_of(variable.dims, variable.orientation)
             try:
-                args.append(self._written_out(text) if is_anonymous(text) else tree.sym(text, rows, cols))
+                args.append(self._written_out(text) if self.unnamed(text) else tree.sym(text, rows, cols))
             except Irreducible:
                 return None
         variable = self.program.variables[name]
         if len(variable.dims) > 2:
             return None
         rows, cols = shape_of(variable.dims, variable.orientation)
+        if source.function in COMPARED and len(args) == 1:
+            return applied(source.function, args[0])
         return tree.call(source.function, tuple(args), rows, cols)
 
     def _written_out(self, name: str) -> Node:
@@ -76,7 +83,7 @@ class Names(ABC):
 
     def scalar_of(self, name: str) -> Node:
         """A scalar variable, written out if it has no name."""
-        if not is_anonymous(name):
+        if not self.unnamed(name):
             return tree.sym(name)
         if name not in self._scalars:
             node = self.spelled(name) or self._operated(name)
@@ -89,7 +96,7 @@ class Names(ABC):
         if known is None:
             variable = self.program.variables[name]
             (_dim,) = variable.dims
-            node = tree.sym(name, *shape_of(variable.dims, variable.orientation)) if not is_anonymous(name) else None
+            node = tree.sym(name, *shape_of(variable.dims, variable.orientation)) if not self.unnamed(name) else None
             node = node or self.spelled(name) or self._operated(name)
             if node is None:
                 known = self.vector(self._definition(name), variable.indices[0])
@@ -105,7 +112,7 @@ class Names(ABC):
         known = self._matrices.get(name)
         if known is None:
             variable = self.program.variables[name]
-            node = tree.sym(name, *variable.dims) if not is_anonymous(name) else self.spelled(name)
+            node = tree.sym(name, *variable.dims) if not self.unnamed(name) else self.spelled(name)
             node = node or self._operated(name)
             if node is not None and is_symmetric(self.program, name):
                 known = (node, node)

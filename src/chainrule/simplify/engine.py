@@ -11,14 +11,26 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from chainrule.algebra.expr import Atom, Expr, Factor, Index, Monomial, Rational, add, monomial, multiply, number
+from chainrule.algebra.program import is_anonymous
 from chainrule.functions import FUNCTIONS
 from chainrule.simplify.affine import use_affine
 from chainrule.simplify.knowledge import Application, Knowledge, Relation, SumDefinition
-from chainrule.simplify.masks import simplify_masks
+from chainrule.simplify.masks import seen, simplify_masks
 from chainrule.simplify.matrices import simplify_matrices
 from chainrule.simplify.relations import simplify_relations
 
 __all__ = ["RULES", "Rule", "simplify", "simplify_terms"]
+
+FACTUAL = frozenset({"matrix facts", "known sign", "mask", "constant sum"})  # rules that may use a declared fact
+# f -> (whether x must be > 0 rather than ≥ 0, what f(x) is then)
+SIGN_VALUES = {
+    "abs": (False, "x"),
+    "relu": (False, "x"),
+    "nonneg": (False, "1"),
+    "sgn": (True, "1"),
+    "step": (True, "1"),
+    "iszero": (True, "0"),
+}
 
 # What a rule gives: the new form of a term, and the name that justifies it (of a definition, a label, a function).
 Outcome = tuple[Expr, str]
@@ -54,6 +66,8 @@ def simplify_terms(expression: Expr, knowledge: Knowledge) -> Expr:
             reduced, rule, subject = known
             if rule is not None:
                 changed = True
+                if rule.name in FACTUAL:
+                    knowledge.assumed[rule.name, subject] = None
             part = {k: v * coefficient for k, v in reduced.items()} if coefficient != 1 else reduced
             if rule is not None and knowledge.record is not None:
                 rest = dict(list(expression.items())[position + 1 :])
@@ -310,6 +324,27 @@ def _matrices(key: Monomial, knowledge: Knowledge) -> Outcome | None:
     return simplify_matrices(key, knowledge.program) if knowledge.matrices else None
 
 
+def _known_sign(key: Monomial, knowledge: Knowledge) -> Outcome | None:
+    """|x| = x and relu(x) = x where x ≥ 0; sgn(x) = 1 and [x > 0] = 1 where x > 0."""
+    if not knowledge.masks:
+        return None
+    factors, bound = key
+    for position, (atom, exponent) in enumerate(factors):
+        head, name, indices = seen(knowledge.program, atom)
+        if head not in SIGN_VALUES or not isinstance(name, str) or not (atom[0] or is_anonymous(str(atom[1]))):
+            continue
+        strict, value = SIGN_VALUES[head]
+        if not (knowledge.positive(name) if strict else knowledge.nonnegative(name)):
+            continue
+        rest = [*factors[:position], *factors[position + 1 :]]
+        if value == "x":
+            rest.append((("", name, indices), exponent))
+        elif value == "0":
+            return {}, name
+        return monomial(1, rest, bound), name
+    return None
+
+
 def _relations(key: Monomial, knowledge: Knowledge) -> Outcome | None:
     """Index relations: composed, or summed to 1."""
     return simplify_relations(key)
@@ -323,6 +358,7 @@ def _masks(key: Monomial, knowledge: Knowledge) -> Outcome | None:
 RULES = (
     Rule("matrix facts", "X⁻¹ X = I; QᵀQ = I for Q orthogonal; Aᵀ = A for A symmetric", _matrices),
     Rule("idempotent", "sgn(h)² = sgn(h) and sgn(h) h = h where h ≥ 0; a mask times itself is itself", _signs),
+    Rule("known sign", "|x| = x and relu(x) = x where x ≥ 0; sgn(x) = 1 and [x > 0] = 1 where x > 0", _known_sign),
     Rule(
         "mask", "a comparison of what is clipped, a branch under its own mask, x sgn(x) = |x|: entry by entry", _masks
     ),

@@ -28,7 +28,7 @@ from chainrule.algebra.expr import (
 from chainrule.algebra.program import Program, Variable, is_anonymous
 from chainrule.algebra.relations import CONSTANTS, INDICATORS
 from chainrule.simplify.knowledge import Knowledge
-from chainrule.simplify.masks import complement_of, seen
+from chainrule.simplify.masks import complement_of, is_mask, seen
 
 __all__ = ["factored"]
 
@@ -159,18 +159,51 @@ def _by_mask(
                 side[tuple(kept), bound] = value
             if not there or not elsewhere:
                 continue
-            names, places = [str(mask[1])], [mask[2]]
-            for side in (there, elsewhere):
-                side = add({}, *(monomial(v, *k) for k, v in side.items()))
-                done = _branch(side, mask[2], indices, knowledge, program, orientation)
-                if done is None:
-                    return None
-                names.append(done[0])
-                places.append(done[1])
-            pairs = tuple((name, len(ix)) for name, ix in zip(names, places, strict=True))
-            choice: Atom = ("where", pairs, tuple(i for ix in places for i in ix))
-            return add(monomial(1, [(choice, 1)], ()), factored(rest, indices, knowledge, program, orientation))
+            made = _choice(mask, there, elsewhere, indices, knowledge, program, orientation)
+            if made is None:
+                return None
+            return add(made, factored(rest, indices, knowledge, program, orientation))
+    return _by_difference(expression, indices, knowledge, program, orientation)
+
+
+def _by_difference(
+    expression: Expr, indices: tuple[Index, ...], knowledge: Knowledge, program: Program, orientation: str
+) -> Expr | None:
+    """m (a − b) + b is where(m, a, b), where a is shorter than a − b."""
+    for factors, _ in expression:
+        for atom, exponent in factors:
+            if exponent != 1 or not is_mask(program, atom) or any(i[0] >= 0 for i in atom[2]):
+                continue
+            if atom[0] or not is_anonymous(str(atom[1])):
+                continue
+            inside: Expr = {}
+            outside: Expr = {}
+            for (own, bound), value in expression.items():
+                if (atom, 1) in own:
+                    inside = add(inside, monomial(value, [f for f in own if f[0] != atom], bound))
+                else:
+                    outside = add(outside, {(own, bound): value})
+            there = add(inside, outside)
+            if outside and len(there) < len(inside):
+                return _choice(atom, there, outside, indices, knowledge, program, orientation)
     return None
+
+
+def _choice(
+    mask: Atom, there: Expr, elsewhere: Expr, indices: tuple[Index, ...], knowledge: Knowledge, program: Program,
+    orientation: str,
+) -> Expr | None:  # fmt: skip
+    """where(mask, there, elsewhere); None where a branch has other indices than the mask."""
+    names, places = [str(mask[1])], [mask[2]]
+    for side in (there, elsewhere):
+        side = add({}, *(monomial(v, *k) for k, v in side.items()))
+        done = _branch(side, mask[2], indices, knowledge, program, orientation)
+        if done is None:
+            return None
+        names.append(done[0])
+        places.append(done[1])
+    pairs = tuple((name, len(ix)) for name, ix in zip(names, places, strict=True))
+    return monomial(1, [(("where", pairs, tuple(i for ix in places for i in ix)), 1)], ())
 
 
 def _branch(

@@ -69,6 +69,7 @@ class Knowledge:
         self.memory: dict[object, tuple[Expr, Any, str]] = {}  # term -> what it becomes, the rule, what justifies it
         self.record: list[Application] | None = None  # filled while somebody wants to see the steps
         self.matrices = has_matrices(program)  # whether the rules of `chainrule.simplify.matrices` can apply
+        self.assumed: dict[tuple[str, str], None] = {}  # rules of FACTUAL that were applied, with whose fact it is
         self.masks = has_masks(program)  # and those of `chainrule.simplify.masks`
         self.blocked: frozenset[str] = frozenset()  # names that no rule may bring in: that whose facts are being found
         for equation in program:
@@ -188,6 +189,23 @@ class Knowledge:
                     continue
                 return False
         return True
+
+    def positive(self, name: str, depth: int = 0) -> bool:
+        """True where every entry of `name` is known to be > 0 (False means: not known)."""
+        variable = self.program.variables.get(name)
+        if variable is not None and "positive" in variable.facts:
+            return True
+        value = self.program.expression(name)
+        if not value or depth > 3 or not self.nonnegative(name):
+            return False
+        return any(
+            all(
+                head in ("#", "n") or (head in FUNCTIONS and FUNCTIONS[head].positive)
+                or (head == "" and self.positive(str(inner), depth + 1))
+                for (head, inner, _), _ in factors
+            )
+            for factors, _ in value
+        )  # fmt: skip
 
     def constant_sum(self, name: str, position: int) -> Expr | None:
         """Σ over one index of a variable, where that is constant or declared. None: unknown."""

@@ -34,7 +34,7 @@ from chainrule.algebra.expr import (
 from chainrule.algebra.program import Program, Variable, is_anonymous
 from chainrule.functions import FUNCTIONS
 
-__all__ = ["Extremum", "complement_of", "extremum", "has_masks", "named", "seen", "simplify_masks"]
+__all__ = ["Extremum", "complement_of", "extremum", "has_masks", "is_mask", "named", "seen", "simplify_masks"]
 
 PIECEWISE = frozenset({"relu", "abs", "sgn", "step", "nonneg", "iszero", "where"})  # functions that bring masks in
 # f(g(x)) = h(x): (f, g) -> h
@@ -95,8 +95,16 @@ def is_mask(program: Program, atom: Atom) -> bool:
 
 
 def complement_of(program: Program, atom: Atom) -> Atom | None:
-    """m where the atom is iszero(m), which is 1 − m, of a mask."""
+    """m where the atom is iszero(m), or a name for 1 − m, of a mask m."""
     head, name, indices = seen(program, atom)
+    value = program.expression(str(name)) if not head and is_anonymous(str(name)) else None
+    if value is not None and len(value) == 2 and value.get(UNIT) == 1:
+        term = single({k: v for k, v in value.items() if k != UNIT})
+        if term is not None and term[1] == -1 and not term[0][1] and len(term[0][0]) == 1 and term[0][0][0][1] == 1:
+            head_, inner_, places = term[0][0][0][0]
+            put = dict(zip(program.variables[str(name)].indices, indices, strict=True))
+            found: Atom = (head_, inner_, tuple(put.get(i, i) for i in places))
+            return found if not head_ and is_mask(program, found) else None
     if head != "iszero" or not isinstance(name, str):
         return None
     inner: Atom = ("", name, indices)

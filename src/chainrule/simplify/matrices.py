@@ -4,16 +4,20 @@
     Σₖ Q[k,i] Q[k,j] = 1[i = j]      Q orthogonal (square), and so for the other index
     Σₖ X⁻¹[i,k] X[k,j] = 1[i = j]    and from the other side
     inv(Q) = Qᵀ                      Q orthogonal
+    A B = B A                        A and B diagonal
     X inv(XᵀX) = pinv(X)ᵀ            the columns of X are independent, since XᵀX has an inverse
+
+"positive definite" means symmetric and positive definite, as most of the literature has it. Of a triangular matrix
+nothing is used: its entries are differentiated as if each could move by itself, as those of a symmetric one are.
 
 Facts are three-valued: True, or None where nothing is known.
 """
 
 from __future__ import annotations
 
-from itertools import product
+from itertools import combinations, product
 
-from chainrule.algebra.expr import Atom, Expr, Factor, Index, Monomial, monomial, rename, single
+from chainrule.algebra.expr import Atom, Expr, Factor, Index, Monomial, monomial, multiply, rename, single
 from chainrule.algebra.program import Program, is_anonymous
 from chainrule.algebra.relations import INDICATORS
 from chainrule.functions.operations import auxiliary, defined_by
@@ -84,15 +88,42 @@ def simplify_matrices(key: Monomial, program: Program) -> tuple[Expr, str] | Non
         if partner is None:
             continue
         done = _pair(atom, partner, inverse_of is not None, factors, bound, program)
+        done = done or _pair_inside(atom, partner, inverse_of is not None, key, program)
         if done is not None:
             return done, partner
         if inverse_of is not None:
             shorter = _pseudoinverse(atom, inverse_of, factors, bound, program)
             if shorter is not None:
                 return shorter, inverse_of
+    commuted = _commuted(key, program)
+    if commuted is not None:
+        return commuted
     best = _best_order(key, program, 0)
     if best != key:
         return {best: 1}, next((str(a[1]) for a, _ in factors if is_symmetric(program, str(a[1]))), "")
+    return None
+
+
+def _commuted(key: Monomial, program: Program) -> tuple[Expr, str] | None:
+    """A B = B A for diagonal A and B: the names in the program's order."""
+    factors, bound = key
+    diagonal = [
+        a for a, e in factors
+        if e == 1 and not a[0] and len(a[2]) == 2 and "diagonal" in program.variables[str(a[1])].facts
+    ]  # fmt: skip
+    for a, b in combinations(diagonal, 2):
+        shared = [i for i in a[2] if i in b[2] and _only_in(i, factors, bound, (a, b))]
+        if len(shared) != 1:
+            continue
+        (near,), (far,) = ([i for i in x[2] if i != shared[0]] for x in (a, b))
+        order = program.places()
+        if ((near[0] >= 0, abs(near[0])) < (far[0] >= 0, abs(far[0]))) == (order[str(a[1])] < order[str(b[1])]):
+            continue
+        rest = [f for f in factors if f[0] not in (a, b)]
+        swapped = [(("", b[1], (near, shared[0])), 1), (("", a[1], (shared[0], far)), 1)]
+        made = monomial(1, [*rest, *swapped], bound)
+        if set(made) != {key}:
+            return made, str(a[1])
     return None
 
 
@@ -125,6 +156,29 @@ def _pair(
                 rest = [f for f in factors if f[0] not in (atom, other)]
                 pair: Factor = (("δ", "", (min(left, right), max(left, right))), 1)
                 return monomial(1, [*rest, pair] if left != right else rest, [i for i in bound if i != atom[2][mine]])
+    return None
+
+
+def _pair_inside(atom: Atom, partner: str, inverse: bool, key: Monomial, program: Program) -> Expr | None:
+    """Qᵀ times an unnamed Q x: the product is written out, and Qᵀ Q becomes a delta."""
+    for other, exponent in key[0]:
+        if other == atom or other[0] or exponent != 1 or not is_anonymous(str(other[1])):
+            continue
+        value = program.expression(str(other[1]))
+        term = single(value) if value else None
+        if term is None or all(a[:2] != ("", partner) for a, _ in term[0][0]):
+            continue
+        own = program.variables[str(other[1])].indices
+        marks = {i: (-700 - k, i[1]) for k, i in enumerate(key[1])}  # summed indices, while two terms meet
+        written = rename({term[0]: term[1]}, dict(zip(own, (marks.get(i, i) for i in other[2]), strict=True)))
+        rest = tuple(((h, n, tuple(marks.get(i, i) for i in ix)), e) for (h, n, ix), e in key[0] if (h, n, ix) != other)
+        whole = multiply({(rest, ()): 1}, written, tuple(marks.values()))
+        ((factors, bound), coefficient) = next(iter(whole.items()))
+        for again, e in factors:
+            if again[:2] == atom[:2] and e == 1:
+                done = _pair(again, partner, inverse, factors, bound, program)
+                if done is not None:
+                    return {k: v * coefficient for k, v in done.items()}
     return None
 
 
