@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from chainrule.algebra.expr import Expr, Index, free
 from chainrule.algebra.program import Program, is_anonymous
 from chainrule.calculus.jacobian import jacobian
+from chainrule.calculus.jacobian_structure import find_structure
 from chainrule.calculus.reverse import differentiate
 from chainrule.derivation import Written
 from chainrule.errors import DimensionError
@@ -18,7 +19,7 @@ from chainrule.notation.index import index_node, index_text
 from chainrule.notation.matrix import MatrixNotation
 from chainrule.notation.sentence import say
 from chainrule.notation.text import to_text
-from chainrule.notation.tree import Node
+from chainrule.notation.tree import POSTFIX, Node
 from chainrule.simplify.matrices import MATRIX_FACTS
 
 if TYPE_CHECKING:
@@ -32,8 +33,8 @@ _ENTRY = re.compile(r"^\s*([^\[\]]+?)\s*\[([^\[\]]*)\]\s*$")
 class Jacobian:
     """∂of/∂wrt: the sizes of `of` first, then those of `wrt` (numerator layout).
 
-    text, latex: the formula; in index notation where it has more than two indices.  structure: zero, identity,
-    diagonal, scaled identity, outer product, or general.  entry: one entry in index notation.
+    text, latex: the formula; in index notation where it has more than two indices.  structure: diagonal, outer
+    product, Kronecker product …; see `chainrule.calculus.jacobian_structure`.  entry: one entry in index notation.
     """
 
     def __init__(self, network: Network, wrt: str, of: str | None = None) -> None:
@@ -56,7 +57,8 @@ class Jacobian:
         self.shape = variable.dims
         value = self.program.equations[self.name].value
         assert isinstance(value, dict)
-        self.written = Written(self.program, MatrixNotation(self.program), value, variable.dims, variable.orientation)
+        self._notation = MatrixNotation(self.program)
+        self.written = Written(self.program, self._notation, value, variable.dims, variable.orientation)
 
     @property
     def text(self) -> str:
@@ -137,29 +139,24 @@ class Jacobian:
 
     @cached_property
     def structure(self) -> str:
-        """What kind of matrix it is."""
-        expression = self.expression
-        if not expression:
-            return "zero"
-        if len(self.dims) != 2:
-            return "general"
-        i, j = free(self.dims)
-        deltas = [any(a[0] == "δ" for a, _ in factors) for factors, _ in expression]
-        if all(deltas):
-            plain = all(not any(a[2] and a[0] != "δ" for a, _ in factors) for factors, _ in expression)
-            if plain:
-                return (
-                    "identity"
-                    if expression == {(((("δ", "", (min(i, j), max(i, j))), 1),), ()): 1}
-                    else "scaled identity"
-                )
-            return "diagonal"
-        if any(deltas):
-            rest = [k for k, d in zip(expression, deltas, strict=True) if not d]
-            return "diagonal plus rank one" if all(_rank_one(k, i, j) for k in rest) else "general"
-        if all(_rank_one(k, i, j) for k in expression) and len(expression) == 1:
-            return "outer product"
-        return "general"
+        """What kind of array it is; of a Kronecker product also its factors: "Kronecker product Bᵀ ⊗ A".
+
+        That is the matrix ∂vec(of)/∂vec(wrt), with vec taken column by column.
+        """
+        found = find_structure(self.program, self.expression, self.dims, len(self.program.variables[self.of].dims))
+        if found.left is None or found.right is None:
+            return found.kind
+        left, right = (
+            self._factor(*part, outside) for part, outside in zip((found.left, found.right), found.outside, strict=True)
+        )
+        return f"{found.kind} {left} ⊗ {right}" if left and right else found.kind
+
+    def _factor(self, expression: Expr, indices: tuple[Index, ...], outside: str) -> str:
+        """A factor of a Kronecker product: a matrix, or a row or column where one side is a vector."""
+        dims = tuple(i[1] for i in indices)
+        kind = "matrix" if len(dims) == 2 else "column" if outside else "row"
+        node = Written(self.program, self._notation, expression, dims, kind).node
+        return to_text(node, POSTFIX) if node is not None else ""
 
     def evaluate(self, **arrays: Any) -> Any:
         """Its value in float64, by the reference interpreter; shape of `of`, then shape of `wrt`."""
@@ -212,20 +209,6 @@ class Hessian(Jacobian):
         """∂²J/∂w², or an entry of it: ∂²J/∂w[i]∂w[j]."""
         loss = tree.sym(self._network.scalar_loss())
         return Node("second", (loss, tree.at(self.wrt, outer), tree.at(self.wrt, inner)))
-
-
-def _rank_one(key: Any, i: Index, j: Index) -> bool:
-    factors, _bound = key
-    groups = [set(a[2]) for a, _ in factors if a[2]]
-    side = {i}
-    grown = True
-    while grown:
-        grown = False
-        for g in groups:
-            if g & side and not g <= side:
-                side |= g
-                grown = True
-    return j not in side
 
 
 def _written_out(jacobian_: Jacobian, names: list[str]) -> str:

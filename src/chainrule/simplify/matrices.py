@@ -22,7 +22,7 @@ from chainrule.algebra.program import Program, is_anonymous
 from chainrule.algebra.relations import INDICATORS
 from chainrule.functions.operations import auxiliary, defined_by
 
-__all__ = ["MATRIX_FACTS", "has_matrices", "is_orthogonal", "is_symmetric", "simplify_matrices"]
+__all__ = ["MATRIX_FACTS", "has_matrices", "is_orthogonal", "is_symmetric", "is_symmetric_value", "simplify_matrices"]
 
 SYMMETRIC_FACTS = frozenset({"symmetric", "positive definite", "diagonal"})
 MATRIX_FACTS = SYMMETRIC_FACTS | {"orthogonal"}
@@ -52,7 +52,14 @@ def is_symmetric(program: Program, name: str, depth: int = 0) -> bool | None:
     value = program.expression(name)
     if value is None or not 0 < len(value) <= 6:
         return None
-    i, j = variable.indices
+    return is_symmetric_value(program, value, variable.indices, depth)
+
+
+def is_symmetric_value(program: Program, value: Expr, indices: tuple[Index, ...], depth: int = 0) -> bool | None:
+    """True where an expression over two indices of one size is what it is with the two exchanged."""
+    i, j = indices
+    if i[1] != j[1] or len(value) > 6:
+        return None
     turned = rename(value, {i: j, j: i})
     return True if _settled(value, program, depth + 1) == _settled(turned, program, depth + 1) else None
 
