@@ -105,6 +105,10 @@ GRADIENTS = {
     "BCE with logits": ("input z : n\nlabel y : n\nJ = BCE(y, sigmoid(z))", "z", None, "σ(z) − y"),
     "BCE of a named p": ("input z : n\nlabel y : n\np = sigmoid(z)\nJ = BCE(y, p)", "z", None, "p − y"),
     "norm": ("input x : n\nJ = norm(x)", "x", None, "x/J"),
+    "log det": ("param X : n × n\nJ = logdet(X)", "X", None, "inv(X)ᵀ"),
+    "inverse": ("param X : n × n\nconst G : n × n\nJ = sum(G ∘ inv(X))", "X", None, "−inv(X)ᵀ G inv(X)ᵀ"),
+    "unit vector": ("input x : n\nconst δ : n\nu = x/norm(x)\nJ = δᵀ u", "x", None, "(δ − J u)/norm(x)"),
+    "gelu": ("input x : n\nconst δ : n\nJ = δᵀ gelu(x)", "x", None, "δ ∘ (normal_cdf(x) + x ∘ normal_pdf(x))"),
 }
 
 
@@ -198,6 +202,48 @@ def test_textbook_form(name: str) -> None:
         assert derivation.signals[signal].of == of
         assert_formula(derivation.signals[signal].text, formula)
     assert derivation.verify().max_relative_error < 1e-8
+
+
+def test_attention_has_every_gradient_of_the_textbook() -> None:
+    derivation = cr.parse(TEXTBOOK["attention"][0]).derive()
+    assert_formula(derivation.signals["Δ₁"].text, "G Vᵀ")
+    assert_formula(derivation.signals["Δ₂"].text, "P ∘ (Δ₁ − rowsum(Δ₁ ∘ P))")
+    assert_formula(derivation.gradients["V"].text, "Pᵀ G")
+    assert_formula(derivation.gradients["Q"].text, "Δ₂ K/sqrt(d)")
+    assert_formula(derivation.gradients["K"].text, "Δ₂ᵀ Q/sqrt(d)")
+
+
+def test_a_traced_softmax_classifier_has_the_formulas_of_the_written_one() -> None:
+    """Whatever the code names, the backward pass is that of a softmax with cross-entropy."""
+
+    def softmax(z):
+        e = np.exp(z - np.max(z))
+        return e / np.sum(e)
+
+    def loss(W, b1, U, b2, x, y):
+        h = np.maximum(W @ x + b1, 0)
+        return -np.sum(y * np.log(softmax(U @ h + b2)))
+
+    shapes = {"W": ("H", "D"), "b1": ("H",), "U": ("C", "H"), "b2": ("C",), "x": ("D",), "y": ("C",)}
+    derivation = cr.trace(loss, wrt=["U", "b2", "W", "b1", "x"], facts={"y": "one-hot"}, **shapes).derive()
+    assert_formula(derivation.signals["δ₁"].text, "(softmax(U h + b2) − y)ᵀ")
+    assert_formula(derivation.signals["δ₂"].text, "δ₁ U ∘ sgn(h)ᵀ")
+    assert_formula(derivation.gradients["U"].text, "δ₁ᵀ hᵀ")
+    assert_formula(derivation.gradients["W"].text, "δ₂ᵀ xᵀ")
+
+
+def test_an_unnamed_matrix_and_its_transpose_are_one() -> None:
+    text = "const A : m × n\nparam U : m × k\nconst V : k × n\nJ = 1/2 tr((A − U V)ᵀ (A − U V)) + 1/2 tr(Uᵀ U)"
+    derivation = cr.parse(text).derive()
+    assert list(derivation.gradients["U"].whole.values()) == ["U − (A − U V) Vᵀ"]
+    assert derivation.verify().ok
+
+
+def test_a_symmetric_signal_is_known_to_be_symmetric() -> None:
+    text = (
+        "param X : m × n\nconst C : m × m, positive definite\nconst B : m × m, symmetric\nJ = tr(inv(Xᵀ C X) (Xᵀ B X))"
+    )
+    assert "ᵀ +" not in cr.parse(text).derive().gradients["X"].text
 
 
 def test_an_lstm_step_has_each_gate_once() -> None:
