@@ -94,10 +94,10 @@ class CStep:
     def build(self) -> ctypes.PyDLL:
         """The library, compiled now if it is not there yet: the first call does it, and needs a compiler."""
         if self._library is None:
-            text = self.source + glue_text(self._made)
-            library = build(text, self._linked.flags, self._linked.links)
+            blas = self._linked
+            flags = (*blas.flags, f"-DBLAS_THREADS={blas.threads}") if blas.threads else blas.flags
+            library = build(self.source + glue_text(self._made, self.threads), flags, blas.links)
             library.chainrule_workspace.restype = ctypes.c_int64
-            self._linked.set_threads(self.threads)
             self._call = _builtin(library, "chainrule_call", _FASTCALL, None)
             self._library = library
         return self._library
@@ -308,13 +308,14 @@ def compile_c(
     """
     if type(threads) is not int or threads < 1:
         raise UnsupportedError(f"threads={threads!r} must be a whole number from 1 on")
+    choose_blas(blas)  # one that is not there is refused even where none is needed
     source = c_source(
         program, outputs, loss=loss, gradients=gradients, dtype=dtype, sizes=sizes, embedded=embedded, chunk=chunk,
         comments=comments, name=name,
     )  # fmt: skip
     quick = _quick_call(source)
     kind = CStep if quick is None else type("CStep", (CStep,), {"__call__": quick, "__doc__": CStep.__doc__})
-    step: CStep = kind(source, choose_blas("none" if embedded else blas), threads)
+    step: CStep = kind(source, choose_blas(blas) if "CBLAS" in source.text else Blas("none"), threads)
     return step
 
 

@@ -5,7 +5,6 @@ Matrix products are then those of the generated file itself: right, but several 
 
 from __future__ import annotations
 
-import ctypes
 from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
@@ -18,17 +17,12 @@ __all__ = ["Blas", "choose_blas"]
 
 @dataclass(frozen=True, slots=True)
 class Blas:
-    """flags and links: for the compiler.  name: what `step.blas` says.  path: the library."""
+    """name: what `step.blas` says.  flags and links: for the compiler.  threads: the function that sets how many."""
 
     name: str
     flags: tuple[str, ...] = ()
     links: tuple[str, ...] = ()
-    path: str = ""
-
-    def set_threads(self, count: int) -> None:
-        """How many threads its products use, from now on."""
-        if self.path:
-            ctypes.CDLL(self.path).scipy_openblas_set_num_threads(count)
+    threads: str = ""
 
 
 @cache
@@ -42,7 +36,7 @@ def _openblas() -> Blas | None:
     if not found:
         return None
     prefix = ("-DCBLAS", "-Dcblas_sgemm=scipy_cblas_sgemm", "-Dcblas_dgemm=scipy_cblas_dgemm")
-    return Blas("openblas", prefix, (str(found[0]), f"-Wl,-rpath,{folder}"), str(found[0]))
+    return Blas("openblas", prefix, (str(found[0]), f"-Wl,-rpath,{folder}"), "scipy_openblas_set_num_threads")
 
 
 def choose_blas(wanted: str) -> Blas:

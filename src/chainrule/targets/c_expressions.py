@@ -27,7 +27,7 @@ _FUNCTIONS: dict[str, tuple[str, int]] = {
     "log": ("log{f}({x})", ATOM),
     "sqrt": ("sqrt{f}({x})", ATOM),
     "abs": ("fabs{f}({x})", ATOM),
-    "tanh": ("tanh{f}({x})", ATOM),
+    "tanh": ("hyperbolic_tangent({x})", ATOM),
     "sin": ("sin{f}({x})", ATOM),
     "cos": ("cos{f}({x})", ATOM),
     "tan": ("tan{f}({x})", ATOM),

@@ -51,8 +51,15 @@ static const int rank_of[ARRAYS + 1] = {@ranks@};
 static const ptrdiff_t axes_of[ARRAYS + 1][@most@] = {@axes@};
 static const int sums_to_one[INPUTS + 1] = {@stochastic@};
 
+#ifdef BLAS_THREADS
+void BLAS_THREADS(int);
+#endif
+
 static double run(const size_t *s, void *const *a, @real@ *w)
 {
+#ifdef BLAS_THREADS
+    BLAS_THREADS(@threads@); /* other steps may have set another number */
+#endif
     (void)s;
     (void)a;
     (void)w;
@@ -260,7 +267,7 @@ def _derivation(source: CSource, number: dict[str, int]) -> str:
     return "".join(f"    {line}\n" for line in lines)
 
 
-def glue_text(source: CSource) -> str:
+def glue_text(source: CSource, threads: int = 1) -> str:
     """The functions for a source."""
     program = source.plan.program
     number = {dim: k for k, dim in enumerate((*source.sizes, *source.computed))}
@@ -302,7 +309,7 @@ def glue_text(source: CSource) -> str:
         "most": str(max([1, *map(len, shapes)])),
         "axes": ", ".join("{" + (", ".join(map(axis, s)) or "0") + "}" for s in shapes) or "{0}",
         "stochastic": ", ".join(map(str, rows)) or "0",
-        "real": real, "format": "f" if real == "float" else "d",
+        "real": real, "threads": str(threads), "format": "f" if real == "float" else "d",
         "run": f"return (double){call}" if source.loss is not None else f"{call}\n    return 0.0;",
         "workspace": f"{sized}{', '.join(f's[{k}]' for k in range(len(source.sizes)))})" if has_workspace else "0",
         "answer": answer, "bound": bound,

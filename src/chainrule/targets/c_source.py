@@ -168,7 +168,7 @@ def _assemble(p: _Parts) -> str:
     real = p.writer.real
     helpers = p.writer.spelling.helpers
     lines = [*_header(p), "#include <math.h>", "#include <stddef.h>"]
-    if helpers & {"exponential", "sigmoid", "softplus", "erf_slope", "normal_pdf", "tanh_slope"}:
+    if "uint" in helper_text(helpers, "float32" if real == "float" else "float64"):
         lines.append("#include <stdint.h>")
     text = "\n".join(p.body)
     if "LANES(" in text or "gemm" in helpers:
