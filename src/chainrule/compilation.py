@@ -32,7 +32,8 @@ def _compile(target: str, program: Program, outputs: Sequence[str], dtype: str, 
 def compile_step(target: str, derivation: Derivation, dtype: str, **options: Any) -> Any:
     """`step(**arrays) -> (loss, {name: gradient})`."""
     comments = {e.name: str(e) for e in derivation.network.equations}
-    comments |= {g.name: g.symbol for g in (*derivation.signals.values(), *derivation.gradients.values())}
+    for found in (*derivation.signals.values(), *derivation.gradients.values()):
+        comments[found.name] = found.symbol if "%" in found.text else str(found)  # %1: a name that nobody gave
     return _compile(
         target, derivation.program, (derivation.loss, *derivation.backward.gradients.values()), dtype, options,
         loss=derivation.loss, gradients=dict(derivation.backward.gradients), comments=comments,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -25,13 +25,15 @@ from chainrule.algebra.structure import (
     slice_of,
     windows_of,
 )
-from chainrule.calculus.reverse import differentiate
+from chainrule.calculus.reverse import Backward, differentiate
 from chainrule.errors import ArrayError, DimensionError
 from chainrule.functions.onehot import onehot_of
 from chainrule.network import Network
 from chainrule.reference import evaluate_program
 from chainrule.sizes import plus, times, value_of
+from chainrule.targets.jax import compile_jax
 from chainrule.targets.numpy import compile_numpy
+from chainrule.targets.torch import compile_torch
 from chainrule.verification import choose_sizes, sample, verify_gradients
 from structure.builders import Declared, conv_program, program_of
 
@@ -86,6 +88,30 @@ def check(program: Program, sizes: dict[str, int] | None = None) -> None:
                 np.testing.assert_allclose(arrays[name], expected[gradient], rtol=1e-11, atol=1e-11)
                 given_name = given.get(name)
                 assert given_name is None or np.array_equal(given_name, values[name])
+    framework(compile_torch, backward, values, expected)
+
+
+def framework(
+    compiled: Callable[..., Any], backward: Backward, values: dict[str, Any], expected: Mapping[str, Any]
+) -> None:
+    """What a framework's code gives against the formulas."""
+    gradients = backward.gradients
+    step = compiled(backward.program, list(gradients.values()), loss="J", gradients=gradients)
+    found, arrays = step(**{name: values[name] for name in step.names})
+    assert found == pytest.approx(float(expected["J"]), rel=1e-12)
+    for name, gradient in gradients.items():
+        np.testing.assert_allclose(arrays[name], expected[gradient], rtol=1e-11, atol=1e-11)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("name", CASES)
+def test_operator_in_jax(name: str) -> None:
+    declared, build, _ = CASES[name]
+    program = program_of(declared, build)
+    backward = differentiate(program, "J", [n for n, _ in declared])
+    sizes = choose_sizes(backward.program)
+    values = sample(program, sizes, np.random.default_rng(0))
+    framework(compile_jax, backward, values, evaluate_program(backward.program, values, sizes))
 
 
 @pytest.mark.parametrize("name", CASES)

@@ -10,6 +10,7 @@ from chainrule.errors import UnsupportedError
 from chainrule.functions import FUNCTIONS
 from chainrule.functions.operations import OPERATIONS
 from chainrule.plan import graph
+from chainrule.plan.relations import STRUCTURAL
 from chainrule.targets import registry
 
 NET = cr.parse("input x : D\nparam w : D\nJ = (w' x)^2")
@@ -62,6 +63,6 @@ def test_the_vocabulary_is_all_that_a_plan_may_hold() -> None:
     words = registry.vocabulary()
     assert len(set(words)) == len(words)
     assert {name for kind, name in words if kind == "function"} == {*FUNCTIONS, *graph.MAPS}
-    assert {name for kind, name in words if kind == "operation"} == set(OPERATIONS)
+    assert {name for kind, name in words if kind == "operation"} == {*OPERATIONS, *STRUCTURAL}
     with pytest.raises(AssertionError, match="STEPS"):
         graph.Graph().make("twist", (), ())

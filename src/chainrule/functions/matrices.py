@@ -269,6 +269,6 @@ def _cholesky(a):
 )  # fmt: skip
 register_operation(
     OperationRecord(
-        "half triangle", _half_triangle, None, "np.tri({d0}, dtype={dtype}) - 0.5 * np.eye({d0}, dtype={dtype})"
+        "half triangle", _half_triangle, None, "(np.tri({d0}, dtype={dtype}) - 0.5 * np.eye({d0}, dtype={dtype}))"
     )
 )

@@ -80,7 +80,7 @@ class ArrayChecker:
                 )
             value = np.asarray(array)
             convert = self._convert(name, value, isinstance(array, float | int) and not isinstance(array, np.generic))
-            wanted = self._fit(name, value.shape, sizes)
+            wanted = self.fit(name, value.shape, sizes)
             reshape = None if wanted == value.shape else wanted
             if convert or reshape is not None or not isinstance(array, np.ndarray):
                 changes.append((position, reshape, self.dtype if convert else None))
@@ -106,7 +106,7 @@ class ArrayChecker:
             )
         raise ArrayError(f"{name} is {_kind(value)}, not an array of {self.dtype}", hint="give it numbers")
 
-    def _fit(self, name: str, shape: tuple[int, ...], sizes: dict[str, tuple[int, str]]) -> tuple[int, ...]:
+    def fit(self, name: str, shape: tuple[int, ...], sizes: dict[str, tuple[int, str]]) -> tuple[int, ...]:
         """The shape in which the step takes the array (without axes of a column or row that have size 1)."""
         variable = self.variables[name]
         dims = variable.dims

@@ -17,6 +17,7 @@ from chainrule.algebra.program import Program
 from chainrule.dims import canonical_name, format_shape
 from chainrule.errors import ArrayError, ChainruleError, UnsupportedError
 from chainrule.plan.graph import LOOP_STEPS
+from chainrule.plan.relations import STRUCTURAL
 from chainrule.sizes import is_derived, settle, value_of
 from chainrule.targets.arrays import ArrayChecker
 from chainrule.targets.c_blas import Blas, choose_blas
@@ -323,7 +324,7 @@ def _spells(kind: str, name: str) -> bool:
     """True where there is C code for a step, an elementwise function or an operation."""
     if kind == "step":
         return name not in LOOP_STEPS
-    return has_function(name) if kind == "function" else has_operation(name)
+    return has_function(name) if kind == "function" else name in STRUCTURAL or has_operation(name)
 
 
 register(

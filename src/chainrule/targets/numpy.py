@@ -23,6 +23,7 @@ from chainrule.errors import UnsupportedError
 from chainrule.functions.operations import OPERATIONS
 from chainrule.plan import Block, Node, Plan, build_plan, read_request
 from chainrule.plan.memory import memory_report
+from chainrule.plan.relations import STRUCTURAL
 from chainrule.sizes import spoken
 from chainrule.targets.arrays import ArrayChecker, Checked
 from chainrule.targets.names import Names
@@ -426,7 +427,7 @@ def compile_numpy(
 
 
 def _spells(kind: str, name: str) -> bool:
-    return kind != "operation" or OPERATIONS[name].numpy is not None
+    return kind != "operation" or name in STRUCTURAL or OPERATIONS[name].numpy is not None
 
 
 register(

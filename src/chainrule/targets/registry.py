@@ -29,6 +29,7 @@ from chainrule.errors import UnsupportedError
 from chainrule.functions import FUNCTIONS
 from chainrule.functions.operations import OPERATIONS
 from chainrule.plan.graph import MAPS, STEPS
+from chainrule.plan.relations import STRUCTURAL
 
 __all__ = ["Target", "find", "names", "register", "vocabulary"]
 
@@ -111,5 +112,5 @@ def vocabulary() -> list[tuple[str, str]]:
     return [
         *(("step", step) for step in STEPS),
         *(("function", name) for name in (*MAPS, *FUNCTIONS)),
-        *(("operation", name) for name in OPERATIONS),
+        *(("operation", name) for name in (*OPERATIONS, *sorted(STRUCTURAL))),
     ]

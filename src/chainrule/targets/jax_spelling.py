@@ -1,0 +1,143 @@
+"""JAX text for plan nodes: `jax.numpy`, with dtypes that follow the arrays.
+
+A function or operation that is not in the tables is refused. All that is written can be traced, batched and
+differentiated by JAX.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+from chainrule.dims import Dim
+from chainrule.targets.pure import COMMON, PureSpelling
+from chainrule.targets.pure_relations import JAX
+from chainrule.targets.spelling import ATOM, PRODUCT, Text, bracket
+
+__all__ = ["JaxSpelling"]
+
+_LARGEST = "int(math.log(jnp.finfo({like}.dtype).max))"  # what has a finite exponential
+
+_HELPERS = {
+    **JAX,
+    "_ismax": '''\
+def _ismax(x, axes):
+    """1 at the largest entry along the axes, shared equally where several are; 0 elsewhere."""
+    mask = (x == x.max(axis=axes, keepdims=True)).astype(x.dtype)
+    return mask / mask.sum(axis=axes, keepdims=True)
+''',
+    "_ismin": '''\
+def _ismin(x, axes):
+    """1 at the smallest entry along the axes, shared equally where several are; 0 elsewhere."""
+    mask = (x == x.min(axis=axes, keepdims=True)).astype(x.dtype)
+    return mask / mask.sum(axis=axes, keepdims=True)
+''',
+    "_prod_others": '''\
+def _prod_others(x, axes):
+    """For each entry the product of all others along the axes, without a division."""
+    kept = [k for k in range(x.ndim) if k not in axes]
+    order = [*kept, *axes]
+    moved = x.transpose(order)
+    flat = moved.reshape(*moved.shape[: len(kept)], -1)
+    one = jnp.ones_like(flat[..., :1])
+    before = jnp.concatenate([one, jnp.cumprod(flat[..., :-1], axis=-1)], axis=-1)
+    after = jnp.concatenate([one, jnp.cumprod(flat[..., :0:-1], axis=-1)], axis=-1)[..., ::-1]
+    return (before * after).reshape(moved.shape).transpose([order.index(k) for k in range(x.ndim)])
+''',
+    "_cumprod_others": '''\
+def _cumprod_others(x, axis):
+    """Entry [..., i, j]: the product of the entries up to i along the axis, without that at j; 0 where j > i."""
+    x = jnp.moveaxis(x, axis, -1)
+    size = x.shape[-1]
+    factors = jnp.where(jnp.eye(size, dtype=bool), 1, x[..., None, :])
+    slopes = jnp.cumprod(factors, axis=-1) * jnp.tri(size, dtype=x.dtype).T
+    return jnp.moveaxis(jnp.swapaxes(slopes, -1, -2), -2, axis)
+''',
+}
+
+
+class JaxSpelling(PureSpelling):
+    """Writes nodes with jax.numpy's functions."""
+
+    module = "jnp"
+    functions: ClassVar[Mapping[str, Text]] = COMMON | {
+        "sqrt": ("jnp.sqrt", ATOM),
+        "below": (f"jnp.minimum({{args}}, {_LARGEST})", ATOM),
+        "exp": ("jnp.exp", ATOM),
+        "expm1": ("jnp.expm1", ATOM),
+        "log1p": ("jnp.log1p", ATOM),
+        "tanh_slope": ("4 * jax.nn.sigmoid(2 * {x}) * jax.nn.sigmoid(-2 * {x})", PRODUCT),
+        "log": ("jnp.log", ATOM),
+        "relu": ("jnp.maximum({args}, 0)", ATOM),
+        "sgn": ("jnp.sign", ATOM),
+        "step": ("({x} > 0).astype({like}.dtype)", ATOM),
+        "iszero": ("({x} == 0).astype({like}.dtype)", ATOM),
+        "nonneg": ("({x} >= 0).astype({like}.dtype)", ATOM),
+        "where": ("jnp.where({x} != 0, {x2}, {x3})", ATOM),
+        "where mask": ("jnp.where", ATOM),
+        "abs": ("jnp.abs", ATOM),
+        "sigmoid": ("jax.nn.sigmoid", ATOM),
+        "tanh": ("jnp.tanh", ATOM),
+        "softplus": ("jax.nn.softplus", ATOM),
+        "sin": ("jnp.sin", ATOM),
+        "cos": ("jnp.cos", ATOM),
+        "tan": ("jnp.tan", ATOM),
+        "arctan": ("jnp.arctan", ATOM),
+        "erf": ("jax.lax.erf", ATOM),
+        "erf_slope": ("1.1283791670955126 * jnp.exp(-({x} ** 2))", PRODUCT),
+        "erfc": ("jax.lax.erfc", ATOM),
+        "normal_cdf": ("0.5 * jax.lax.erfc(-0.7071067811865476 * {x})", PRODUCT),
+        "normal_pdf": ("0.3989422804014327 * jnp.exp(-0.5 * {x} ** 2)", PRODUCT),
+        "sinh": ("jnp.sinh", ATOM),
+        "cosh": ("jnp.cosh", ATOM),
+    }
+    operations: ClassVar[Mapping[str, str]] = {
+        "constant": "jnp.array({a0}, dtype={like}.dtype)",
+        "inv": "jnp.linalg.inv",
+        "det": "jnp.linalg.det",
+        "logdet": "jnp.linalg.slogdet({args})[1]",
+        "solve": "jnp.linalg.solve",
+        "pinv": "jnp.linalg.pinv",
+        "cholesky": "jnp.linalg.cholesky({args}, symmetrize_input=True)",
+        "half triangle": "(jnp.tri({d0}, dtype={like}.dtype) - 0.5 * jnp.eye({d0}, dtype={like}.dtype))",
+        "onehot": "_onehot({args}, {least}, {last}, {like})",
+        "max": "{0}.max(axis={a0})",
+        "min": "{0}.min(axis={a0})",
+        "ismax": "_ismax({args}, {a0})",
+        "ismin": "_ismin({args}, {a0})",
+        "prod": "{0}.prod(axis={a0})",
+        "prod_others": "_prod_others({args}, {a0})",
+        "cumprod": "jnp.cumprod({args}, axis={axis})",
+        "cumprod_others": "_cumprod_others({args}, {axis})",
+    }
+    helpers = _HELPERS
+
+    def _shape(self, dims: tuple[Dim, ...]) -> str:
+        return f"({', '.join(map(self.size, dims))}{',' if len(dims) == 1 else ''})"
+
+    def _dtype(self) -> str:
+        return f"{self.like}.dtype" if self.like else f"jnp.{self.dtype}"
+
+    def full(self, dims: tuple[Dim, ...], value: Text) -> Text:
+        """An array of one number."""
+        return f"jnp.full({self._shape(dims)}, {value[0]}, {self._dtype()})", ATOM
+
+    def repeated(self, value: Text, dims: tuple[Dim, ...]) -> Text:
+        """A value broadcast to its full size."""
+        return f"jnp.broadcast_to({value[0]}, {self._shape(dims)})", ATOM
+
+    def copied(self, value: Text) -> Text:
+        """The same array: arrays of JAX are never changed."""
+        return value
+
+    def identity(self, dim: Dim) -> Text:
+        """The unit matrix."""
+        return f"jnp.eye({self.size(dim)}, dtype={self._dtype()})", ATOM
+
+    def permuted(self, text: Text, order: tuple[int, ...]) -> Text:
+        """A view with the axes in another order."""
+        return f"{bracket(text, ATOM)}.transpose({', '.join(map(str, order))})", ATOM
+
+    def largest(self, text: str, where: str) -> str:
+        """The largest entries."""
+        return f"{text}.max({where})"
