@@ -430,6 +430,11 @@ MORE = {
     "h[t] = tanh(A h[t-1] + x[t]) for t = 1..T\nJ = norm(A h[T])^2 + norm(A)^2",
     "two loops, the second on the first": "input x : T × D\nparam A : D × D\n"
     "h[t] = tanh(A h[t-1] + x[t]) for t = 1..T\ng[t] = sin(Aᵀ g[t+1] + h[t] ∘ h[t]) for t = T..1\nJ = sum(g ∘ h)",
+    "a sum of matrices that lies transposed": "input x : T × D\nparam A : D × D\nparam B : D × D\n"
+    "u[t] = A v[t+1] + B v[t+1] + x[t] for t = T..1\n"
+    "v[t] = sigmoid(where(v[t+1] > 0, u[t], 0.1 v[t+1]) + x[t]) for t = T..1\nJ = sum((u Aᵀ) ∘ u) + norm(v[1])^2",
+    "several arguments": "input x : T × D\nparam h0 : D\nh[0] = h0\n"
+    "h[t] = maximum(h[t-1], x[t]) + 0.5 where(h[t-1] > 0, x[t], h[t-1]) for t = 1..T\nJ = norm(h)^2",
     "two lengths": "input x : T × D\ninput y : S × D\nparam A : D × D\nh[t] = tanh(A h[t-1] + x[t]) for t = 1..T\n"
     "g[0] = h[T]\ng[s] = tanh(A g[s-1] + y[s]) for s = 1..S\nJ = norm(g[S])^2",
 }  # fmt: skip

@@ -37,7 +37,7 @@ def shifted(
                 continue
             if head in INDICATORS or exponent < 0:
                 return None
-            if head and (head not in FUNCTIONS or not _finite_at_zero(head)):
+            if head and (head not in FUNCTIONS or isinstance(name, tuple) or not _finite_at_zero(head)):
                 return None
             start = 0
             parts: list[tuple[str, int]] = []

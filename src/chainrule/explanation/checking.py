@@ -160,8 +160,7 @@ def jacobian_by_differences(
     """
     if between is None and wrt in loop_members(program):  # with all that follows from it in later steps
         program, added = moved(program, wrt)
-        given = {n: a for n, a in known.items() if n not in program.equations or n == of}
-        known = {**given, added: np.zeros_like(np.asarray(known[wrt]))}
+        known = {**known, added: np.zeros_like(np.asarray(known[wrt]))}
         wrt = added
     part = program.copy()
     part.equations = {n: e for n, e in program.equations.items() if n != wrt and (between is None or n in between)}

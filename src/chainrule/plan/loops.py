@@ -1,7 +1,7 @@
 """Loops in a plan: arrays for the sequences, and a plan of their own for one step.
 
     sequence    name                  memory for a sequence that a loop fills
-    loop        LoopPlan              runs it; operands: the sequences, then what it reads
+    loop        LoopPlan              runs it; operands: the sequences, then what it reads (as it lies: A.T it may be)
     computed    name                  a sequence once its loop has run (a view of it: the operands are the two)
 
 A target that can spell these says so to `build_plan(…, loops=True)`; for others a program with a loop is refused.

@@ -14,7 +14,7 @@ from chainrule.algebra.program import is_anonymous
 from chainrule.dims import Dim
 from chainrule.plan import Lag, LoopPlan, Node
 from chainrule.targets.names import Names
-from chainrule.targets.numpy_expressions import Spelling
+from chainrule.targets.numpy_expressions import ATOM, Spelling, bracket
 
 if TYPE_CHECKING:
     from chainrule.targets.numpy_plain import PlainWriter
@@ -35,8 +35,8 @@ def loop_lines(
     assert isinstance(loop, LoopPlan)
     t = names.again(loop.letter)
     count = spelling.size(loop.dim)
-    arrays = [spelling.value(operand.node)[0] for operand in node.operands]
-    dims = [operand.node.dims for operand in node.operands]
+    arrays = [bracket(spelling.operand(operand, len(operand.axes)), ATOM) for operand in node.operands]  # A.T it may be
+    dims = [tuple(d for _, d in sorted(zip(o.axes, o.node.dims, strict=True))) for o in node.operands]
     inputs: dict[str, str] = {}
     body: list[str] = []
     for argument, taken in loop.taken.items():
