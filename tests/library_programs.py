@@ -726,8 +726,11 @@ def _judge(program: Program, seed: int, verify: bool) -> Outcome:
         n: np.asarray(v.numpy()).reshape([SIZES.get(str(d), d) for d in known[n].dims]) for n, v in values.items()
     }
     result = evaluate_program(derivation.program, arrays, SIZES)
-    _close(program, "the loss by formulas", result[derivation.loss], np.array(loss), blur)
-    for name, gradient in derivation.backward.gradients.items():
+    # The reference evaluates as it is written: exp of a logit of 1000 overflows there, and not in generated code.
+    overflows = not np.isfinite(result[derivation.loss])
+    if not overflows:
+        _close(program, "the loss by formulas", result[derivation.loss], np.array(loss), blur)
+    for name, gradient in () if overflows else derivation.backward.gradients.items():
         truth = wanted[name].reshape(arrays[name].shape)
         _close(program, f"∂J/∂{name} by formulas", result[gradient], truth, np.abs(near[1][name] - wanted[name]).max())
     for plain in (False, True):
@@ -741,7 +744,8 @@ def _judge(program: Program, seed: int, verify: bool) -> Outcome:
             truth = wanted[name].reshape(arrays[name].shape)
             off = np.abs(near[1][name] - wanted[name]).max()
             _close(program, f"∂J/∂{name} by {'plain ' if plain else ''}code", np.asarray(gradient), truth, off)
-    outcome = Outcome("fine", gradients=len(derivation.gradients))
+    status = "fine by code, beyond the reference" if overflows else "fine"
+    outcome = Outcome(status, gradients=len(derivation.gradients))
     if verify:
         report = derivation.verify(seed)
         if report.reason:

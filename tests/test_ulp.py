@@ -136,6 +136,8 @@ CASES = {
     "log(1 + exp(x))": Case("log(1 + exp(x))", softplus, F.softplus),
     "log_sigmoid": Case("log_sigmoid(x)", lambda x: -softplus(-x), F.logsigmoid),
     "log(sigmoid(x))": Case("log(sigmoid(x))", lambda x: -softplus(-x), F.logsigmoid),
+    "gelu": Case("gelu(x)", lambda x: x * half * erfc(x * (-1 / mp.sqrt(2))), F.gelu),
+    "softsign": Case("softsign(x)", lambda x: x / (1 + absolute(x)), F.softsign),
     "hard_sigmoid": Case("hard_sigmoid(x)", lambda x: clip(x + 3, 0, 6) / 6, F.hardsigmoid, EDGES),
     "hard_tanh": Case("hard_tanh(x)", lambda x: clip(x, -1, 1), F.hardtanh, (-1.0, 1.0)),
     "hard_swish": Case("hard_swish(x)", lambda x: x * clip(x + 3, 0, 6) / 6, F.hardswish, EDGES),

@@ -6,6 +6,7 @@ Two terms of a sum that differ by a factor g(t) alone are one term with another 
     f exp(t) − f = f expm1(t)
     f − f tanh(t)² = f tanh_slope(t)          f ± f tanh(t) = 2 f σ(±2t)
     f ± f erf(t) = f erfc(∓t)                 f − f σ(t) = f σ(−t)
+    f softplus(t) − f y t = f y softplus(−t) + f (1 − y) softplus(t)          for a label y
 
 f is whatever else the terms have; g may have a name (h = tanh(z)). In the derivative of σ itself, σ − σ², f holds σ:
 there nothing is spelled anew, for 1 − σ costs less. To add one: a line in `COMPLEMENTS`, with what builds it.
@@ -21,7 +22,7 @@ from chainrule.algebra.expr import Factor, Index
 from chainrule.algebra.program import Program
 from chainrule.plan.factoring import Term
 from chainrule.plan.graph import Operand
-from chainrule.plan.numbers import Coefficient
+from chainrule.plan.numbers import ONE, Coefficient
 from chainrule.plan.rules import Builder
 
 __all__ = ["BUILD", "complemented", "function_of"]
@@ -64,6 +65,8 @@ BUILD: dict[str, Callable[[Builder, Operand], Operand]] = {
     "1 - tanh": lambda builder, t: _doubled_sigmoid(builder, builder.negative(t)),
     "1 + erf": lambda builder, t: builder.map("erfc", builder.negative(t)),
     "1 - erf": lambda builder, t: builder.map("erfc", t),
+    "softplus of -": lambda builder, t: builder.map("softplus", builder.negative(builder.real(t))),
+    "1 -": lambda builder, y: builder.subtract(builder.number(ONE), y),
     "1 - sigmoid": lambda builder, t: builder.map("sigmoid", builder.negative(t)),
 }
 
@@ -96,6 +99,7 @@ def complemented(
 
     `known`: names that have a value. What goes into h[t] = tanh(…) in a loop has none outside of it.
     """
+    terms = _entropies(program, terms, known)
     found = True
     while found and len(terms) > 1:
         found = False
@@ -144,6 +148,32 @@ def _partner(
                 lead = coefficient if rule.leads == "with" else scalar
                 return other, ([*rest, ((rule.head, t, indices), 1)], bound, lead)
     return None
+
+
+def _entropies(program: Program, terms: list[Term], known: Container[str]) -> list[Term]:
+    """Cross-entropies of a sigmoid by its logits: at y = 1 and large t, softplus(t) and t agree in many digits."""
+    terms = list(terms)
+    for position, (factors, bound, coefficient) in enumerate(terms):
+        for factor in factors:
+            seen = function_of(program, factor) if factor[1] == 1 else None
+            if seen is None or seen[0] != "softplus" or seen[1] not in known:
+                continue
+            rest = dict(f for f in factors if f is not factor)
+            for other, (others, summed, scalar) in enumerate(terms):
+                extra = [f for f in others if f[0] not in rest]
+                plain = [f for f in extra if f == (("", *seen[1:]), 1)]
+                label = [f for f in extra if f not in plain]
+                if other == position or summed != bound or scalar != -coefficient or len(plain) != 1 or len(label) != 1:
+                    continue
+                (head, y, indices), exponent = label[0]
+                if len(others) != len(rest) + 2 or any(rest.get(a, e) != e for a, e in others):
+                    continue
+                if head or exponent != 1 or not isinstance(y, str) or program.variables[y].kind != "label":
+                    continue
+                terms[other] = ([*rest.items(), label[0], (("softplus of -", *seen[1:]), 1)], bound, coefficient)
+                terms[position] = ([*rest.items(), (("1 -", y, indices), 1), factor], bound, coefficient)
+                return _entropies(program, terms, known)
+    return terms
 
 
 def _is(program: Program, factor: Factor, seen: tuple[str, str, tuple[Index, ...]]) -> bool:

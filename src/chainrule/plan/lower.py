@@ -27,7 +27,7 @@ from chainrule.plan.guards import find_guarded
 from chainrule.plan.numbers import MINUS_ONE, ONE, Coefficient, coefficient_of
 from chainrule.plan.relations import Labels, dense_part, gathered, scattered
 from chainrule.plan.rules import Builder, hint
-from chainrule.plan.shifts import Scale, Shift, choose_scales, exponential_of, find_shifts
+from chainrule.plan.shifts import Scale, Shift, choose_scales, exponential_of, find_shifts, paired_logs
 
 __all__ = ["Lowering"]
 
@@ -145,6 +145,8 @@ class Lowering:
 
     def _sum(self, terms: list[Term], labels: dict[Index, int]) -> Part:
         """Σ terms over the free labels; a label that is missing from the result means: constant along it."""
+        if self._shifts and len(terms) > 1:
+            terms = paired_logs(self.program, terms, self._scale_of)
         terms = complemented(self.program, terms, self._has_scale, self._values)
         if len(terms) == 1:
             return self._term(terms[0], labels)
@@ -296,6 +298,13 @@ class Lowering:
             site = exponential_of(self.program, factor)
             assert site is not None
             operand = self._at(self._shifted(shift), site[1], local)
+        elif head == "log mantissa":
+            mantissa = self._values[str(name)].mantissa
+            assert mantissa is not None
+            operand = self._at(self.builder.log(mantissa), indices, local)
+        elif head.startswith("shifted "):
+            axes = tuple(map(int, head.removeprefix("shifted ").split(",")))
+            operand = self._at(self._difference((str(name), axes)), indices, local)
         else:
             value = self._values[str(name)]
             if shift is True:
@@ -383,10 +392,14 @@ class Lowering:
 
     def _shifted(self, shift: Shift) -> Operand:
         """exp(t − m) over t's axes."""
+        return self.builder.map("exp", self._difference(shift))
+
+    def _difference(self, shift: Shift) -> Operand:
+        """t − m over t's axes."""
         t = self.builder.real(self.operand(shift[0]))
         shifted = self.builder.subtract(t, Operand(*self._maximum(shift)))
         shifted.node.hint = shifted.node.hint or hint(t.node, "shifted")
-        return self.builder.map("exp", shifted)
+        return shifted
 
     def _maximum_at(self, shift: Shift, where: tuple[int, ...]) -> Part:
         maximum = self._maximum(shift)

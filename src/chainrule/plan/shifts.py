@@ -5,6 +5,9 @@ With m[I] = max_K t[I, K] and u = exp(t − m), exp(t) = u · exp(m) and s = (Σ
 the same `Scale`. In exp(t)/s the scales cancel; log s = log Σ_K u + m. A value with a scale is made whole
 (mantissa · exp(m)) only where something asks for it by itself.
 
+A logarithm beside t itself, t − log s (log-softmax, cross-entropy), is (t − m) − log Σ_K u: `paired_logs` says so, for
+t − (log Σ_K u + m) would lose the digits that t and m share.
+
 `find_shifts` finds the pairs (t, K); `Scale` is the bookkeeping of exponents of exp(m).
 """
 
@@ -14,8 +17,10 @@ from collections.abc import Callable, Sequence
 
 from chainrule.algebra.expr import Factor, Index, Rational
 from chainrule.algebra.program import Program
+from chainrule.plan.complements import function_of
+from chainrule.plan.numbers import Coefficient
 
-__all__ = ["Scale", "Shift", "balance", "choose_scales", "exponential_of", "find_shifts"]
+__all__ = ["Scale", "Shift", "balance", "choose_scales", "exponential_of", "find_shifts", "paired_logs"]
 
 # A maximum over axes of t: the name of t and the positions of the axes.
 Shift = tuple[str, tuple[int, ...]]
@@ -73,6 +78,44 @@ def _divided_or_logged(program: Program) -> set[str]:
                     if isinstance(name, str) and ((head == "" and exponent < 0) or head == "log"):
                         names.add(name)
     return names
+
+
+def paired_logs(
+    program: Program,
+    terms: list[tuple[list[Factor], set[Index], Coefficient]],
+    known: Callable[[str], Scale | None],
+) -> list[tuple[list[Factor], set[Index], Coefficient]]:
+    """The terms, where f t − f log s with s = Σ_K exp(t) is f ("shifted", t) − f ("log mantissa", s)."""
+    terms = list(terms)
+    for position, (factors, bound, coefficient) in enumerate(terms):
+        for k, factor in enumerate(factors):
+            seen = function_of(program, factor) if factor[1] == 1 else None
+            if seen is None or seen[0] != "log":
+                continue
+            _, s, indices = seen
+            scale = known(s)
+            if not scale or len(scale) != 1:
+                continue
+            (((t, axes), where), power), *_ = scale.items()
+            kept = [a for a in range(len(program.variables[t].dims)) if a not in axes]
+            if power != 1:
+                continue
+            rest = dict(factors[:k] + factors[k + 1 :])
+            for other, (others, summed, scalar) in enumerate(terms):
+                if other == position or summed != bound or scalar != -coefficient:
+                    continue
+                extra = [f for f in others if f[0] not in rest]
+                if len(extra) != 1 or len(others) != len(rest) + 1 or any(rest.get(a, e) != e for a, e in others):
+                    continue
+                (atom, e) = extra[0]
+                fits = all(atom[2][a] == indices[label] for a, label in zip(kept, where, strict=True))
+                if atom[:2] != ("", t) or e != 1 or not fits or len(set(atom[2])) != len(atom[2]):
+                    continue
+                shifted: Factor = ((f"shifted {','.join(map(str, axes))}", t, atom[2]), 1)
+                terms[position] = ([*rest.items(), (("log mantissa", s, indices), 1)], bound, coefficient)
+                terms[other] = ([*rest.items(), shifted], bound, scalar)
+                return paired_logs(program, terms, known)
+    return terms
 
 
 def balance(scales: list[Scale]) -> Scale:
