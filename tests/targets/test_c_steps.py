@@ -261,8 +261,11 @@ def test_rows_that_must_sum_to_one_are_looked_at() -> None:
     assert run()[0] == step(**good)[0] == pytest.approx(np.log(5))
     with pytest.raises(ArrayError, match="one-hot"):
         step(**{**good, "Y": 2 * good["Y"]})
+    with pytest.raises(ArrayError, match="Y has NaN"):
+        step(**{**good, "Y": np.nan * good["Y"]})
     good["Y"][1] = 0.5
-    assert run() == -1
+    with pytest.raises(ValueError, match="sum to 1"):
+        run()
 
 
 def test_bound_calls() -> None:

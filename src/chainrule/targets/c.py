@@ -164,11 +164,7 @@ class CStep:
         results = [np.empty(shape, self._type) for shape in self._shapes]
         loss = self._call(*used, *results)
         if type(loss) is int:
-            raise (
-                MemoryError("no memory for the workspace of the step")
-                if loss == -2
-                else ChainruleError(f"the compiled code refuses array {loss}: this is a mistake in chainrule")
-            )
+            raise self._refusal(loss, used)
         values = dict(zip(self._keys, results, strict=True))
         given = dict(zip(self.names, shapes, strict=True))
         for key, array in values.items():
@@ -180,12 +176,22 @@ class CStep:
             raise self._checker.explain_not_finite(used, f"the loss {self._made.loss}")
         return loss, values
 
+    def _refusal(self, code: int, arrays: list[Any]) -> Exception:
+        """Why the code refused arrays that looked right."""
+        if code == -2:
+            return MemoryError("no memory for the workspace of the step")
+        if code == -1:
+            if not all(np.isfinite(array).all() for array in arrays):
+                return self._checker.explain_not_finite(arrays, f"the loss {self._made.loss}")
+            return ArrayError("rows that are declared to sum to 1 do not", "one-hot rows, or leave out the fact")
+        return ChainruleError(f"the compiled code refuses array {code}: this is a mistake in chainrule")
+
     def bind(self, out: Mapping[str, Any] | None = None, **given: Any) -> Callable[[], Any]:
         """A function without arguments that runs the step on these very arrays: `run()` gives (loss, {name: gradient}).
 
         Inputs are read anew at each call; results are written into `out` where given, else into arrays made here, and
         **each call overwrites them**. Arrays must be contiguous and of the step's dtype: nothing is copied. One `run`
-        belongs to one thread at a time; it returns −1 where rows that are declared to sum to 1 do not.
+        belongs to one thread at a time. It raises ValueError where rows that are declared to sum to 1 do not.
         """
         library = self.build()
         arrays = self._checker.by_name(given)

@@ -39,7 +39,8 @@ void *PyCapsule_GetPointer(PyObject *, const char *);
 int PyObject_GetBuffer(PyObject *, Buffer *, int);
 void PyBuffer_Release(Buffer *);
 void PyErr_Clear(void);
-PyObject *PyErr_NoMemory(void);
+void PyErr_SetString(PyObject *, const char *);
+extern PyObject *PyExc_ValueError;
 void Py_IncRef(PyObject *);
 void Py_DecRef(PyObject *);
 void *PyEval_SaveThread(void);
@@ -236,8 +237,10 @@ PyObject *chainrule_bound(PyObject *self, PyObject *none)
 {
     const Bound *b = (const Bound *)PyCapsule_GetPointer(PyTuple_GetItem(self, 0), NULL);
     (void)none;
-    if (facts_fail(b->sizes, b->arrays))
-        return PyLong_FromLong(-1);
+    if (facts_fail(b->sizes, b->arrays)) {
+        PyErr_SetString(PyExc_ValueError, "rows that are declared to sum to 1 do not: the gradients would be wrong");
+        return NULL;
+    }
     void *thread = b->quick ? NULL : PyEval_SaveThread();
     const double loss = run(b->sizes, b->arrays, (@real@ *)b->workspace);
     if (thread)
