@@ -8,7 +8,7 @@ from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from chainrule.algebra.expr import Expr, atom_variables, free, rename
+from chainrule.algebra.expr import Expr, free, rename
 from chainrule.algebra.expr import variable as algebra_variable
 from chainrule.algebra.loops import Loop, has_loops, is_lag, stages
 from chainrule.algebra.program import Operation, Program, Steps, Variable, is_anonymous
@@ -217,7 +217,9 @@ class Gradient:
 
         A signal that is used once is written out in its place.
         """
-        return self._derivation.whole(self)
+        from chainrule.outputs.whole import whole
+
+        return whole(self._derivation, self)
 
     @property
     def symbol(self) -> str:
@@ -375,28 +377,6 @@ class Derivation:
             return told
         free_entries = f" is {facts[0]}, and each entry is differentiated as if it could move by itself"
         return say(told, "; ", tree.sym(own.name), free_entries)
-
-    def whole(self, gradient: Gradient) -> dict[str, str]:
-        """A formula and the signals that it cannot do without, by their names; what is used once is written out."""
-        uses: dict[str, int] = {}
-        pending = [gradient.name]
-        while pending:
-            value = self.program.expression(pending.pop()) or {}
-            for name in [n for fs, _ in value for a, _ in fs for n in atom_variables(a)]:
-                if name in self.backward.signals:
-                    uses[name] = uses.get(name, 0) + 1
-                    if uses[name] > 1:
-                        continue
-                if name in self.backward.signals or (is_anonymous(name) and name not in self.network.program.equations):
-                    pending.append(name)
-        notation = MatrixNotation(self.program, frozenset(n for n, count in uses.items() if count == 1))
-        shown = [gradient.name, *(n for n in self.backward.signals if uses.get(n, 0) > 1)]
-        texts: dict[str, str] = {}
-        for name in shown:
-            own, formula = self.program.variables[name], self.program.expression(name)
-            assert formula is not None
-            texts[name] = Written(self.program, notation, formula, own.dims, own.orientation).text
-        return texts
 
     @cached_property
     def explainer(self) -> Explainer:

@@ -36,3 +36,29 @@ def test_short_form(name: str) -> None:
     assert found == wanted
     assert derivation.verify().ok
     assert cr.check(cr.parse(text), f"∂J/∂{wrt} = {found}").ok
+
+
+# program, wrt, the formula by itself: signals that are used once are written out, others stand beside it
+WHOLE = {
+    "a signal inside": (
+        "param X : m × n\ninput b : n\ninput c : m\nconst D : m × m\nJ = (X b + c)ᵀ D (X b + c)", "X",
+        ["(D + Dᵀ) (X b + c) bᵀ"],
+    ),
+    "a sign before the term": (
+        "param X : m × n\nconst C : m × m, positive definite\nconst B : m × m, symmetric\n"
+        "J = tr(inv(Xᵀ C X) (Xᵀ B X))", "X", ["2 (B − C X inv(Xᵀ C X) Xᵀ B) X inv(Xᵀ C X)"],
+    ),
+    "a signal that is used twice keeps its name": (
+        "input S : m × n\nconst A : n × k\nconst G : m × k\nP = softmax(S)\nO = P A\nJ = sum(G ∘ O)", "S",
+        ["P ∘ (Δ₁ − rowsum(Δ₁ ∘ P))", "G Aᵀ"],
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", WHOLE)
+def test_a_formula_by_itself(name: str) -> None:
+    text, wrt, wanted = WHOLE[name]
+    gradient = cr.parse(text).derive(wrt).gradients[wrt]
+    assert list(gradient.whole.values()) == wanted
+    if len(wanted) == 1:
+        assert cr.check(cr.parse(text), f"∂J/∂{wrt} = {wanted[0]}").ok

@@ -23,12 +23,11 @@ from chainrule.algebra.expr import (
     monomial,
     number,
     rename,
-    single,
 )
 from chainrule.algebra.program import Program, Variable, is_anonymous
 from chainrule.algebra.relations import CONSTANTS, INDICATORS
+from chainrule.simplify.branches import find_branches
 from chainrule.simplify.knowledge import Knowledge
-from chainrule.simplify.masks import complement_of, is_mask, seen
 
 __all__ = ["factored"]
 
@@ -139,89 +138,17 @@ def _by_mask(
     expression: Expr, indices: tuple[Index, ...], knowledge: Knowledge, program: Program, orientation: str
 ) -> Expr | None:
     """m a + (1 − m) b is where(m, a, b), for a mask m."""
-    for factors, _ in expression:
-        for atom, exponent in factors:
-            summed = any(i[0] >= 0 for i in atom[2])  # then it is another entry in each term
-            mask = complement_of(program, atom) if exponent == 1 and not summed else None
-            if mask is None:
-                continue
-            other = seen(program, mask)
-            there: Expr = {}
-            elsewhere: Expr = {}
-            rest: Expr = {}
-            for (own, bound), value in expression.items():
-                if (atom, 1) in own:
-                    left, side = atom, elsewhere
-                else:
-                    left = next((a for a, e in own if e == 1 and a in (mask, other)), atom)
-                    side = rest if left is atom else there
-                kept = [f for f in own if f[0] != left or side is rest]
-                side[tuple(kept), bound] = value
-            if not there or not elsewhere:
-                continue
-            made = _choice(mask, there, elsewhere, indices, knowledge, program, orientation)
-            if made is None:
-                return None
-            return add(made, factored(rest, indices, knowledge, program, orientation))
-    return _by_difference(expression, indices, knowledge, program, orientation)
 
+    def name(side: Expr) -> tuple[str, tuple[Index, ...]]:
+        inner = factored(side, indices, knowledge, program, orientation)
+        ((((_, own, places), _),), _) = next(iter(_bracket(inner, indices, program, orientation)))
+        return str(own), places
 
-def _by_difference(
-    expression: Expr, indices: tuple[Index, ...], knowledge: Knowledge, program: Program, orientation: str
-) -> Expr | None:
-    """m (a − b) + b is where(m, a, b), where a is shorter than a − b."""
-    for factors, _ in expression:
-        for atom, exponent in factors:
-            if exponent != 1 or not is_mask(program, atom) or any(i[0] >= 0 for i in atom[2]):
-                continue
-            if atom[0] or not is_anonymous(str(atom[1])):
-                continue
-            inside: Expr = {}
-            outside: Expr = {}
-            for (own, bound), value in expression.items():
-                if (atom, 1) in own:
-                    inside = add(inside, monomial(value, [f for f in own if f[0] != atom], bound))
-                else:
-                    outside = add(outside, {(own, bound): value})
-            there = add(inside, outside)
-            if outside and len(there) < len(inside):
-                return _choice(atom, there, outside, indices, knowledge, program, orientation)
-    return None
-
-
-def _choice(
-    mask: Atom, there: Expr, elsewhere: Expr, indices: tuple[Index, ...], knowledge: Knowledge, program: Program,
-    orientation: str,
-) -> Expr | None:  # fmt: skip
-    """where(mask, there, elsewhere); None where a branch has other indices than the mask."""
-    names, places = [str(mask[1])], [mask[2]]
-    for side in (there, elsewhere):
-        side = add({}, *(monomial(v, *k) for k, v in side.items()))
-        done = _branch(side, mask[2], indices, knowledge, program, orientation)
-        if done is None:
-            return None
-        names.append(done[0])
-        places.append(done[1])
-    pairs = tuple((name, len(ix)) for name, ix in zip(names, places, strict=True))
-    return monomial(1, [(("where", pairs, tuple(i for ix in places for i in ix)), 1)], ())
-
-
-def _branch(
-    side: Expr, own: tuple[Index, ...], indices: tuple[Index, ...], knowledge: Knowledge, program: Program,
-    orientation: str,
-) -> tuple[str, tuple[Index, ...]] | None:  # fmt: skip
-    """A name for a branch over the mask's indices, or over none."""
-    occurring = {i for (fs, _) in side for (_, _, ix), _ in fs for i in ix if i[0] < 0}
-    if occurring and occurring != set(own):
+    found = find_branches(expression, program, name)
+    if found is None:
         return None
-    term = single(side)
-    if term is not None and term[1] == 1 and not term[0][1] and len(term[0][0]) == 1 and term[0][0][0][1] == 1:
-        (head, name, places), _ = term[0][0][0]
-        if head == "" and isinstance(name, str) and len(set(places)) == len(places):
-            return name, places
-    inner = factored(side, indices, knowledge, program, orientation)
-    ((((_, name, places), _),), _) = next(iter(_bracket(inner, indices, program, orientation)))
-    return str(name), places
+    made, rest = found
+    return add(made, factored(rest, indices, knowledge, program, orientation)) if rest else made
 
 
 def _binomial(expression: Expr) -> tuple[Expr, Expr] | None:
