@@ -8,6 +8,7 @@ from functools import cached_property
 
 from chainrule.api import parse
 from chainrule.derivation import Derivation
+from chainrule.dims import format_shape
 from chainrule.errors import UnknownNameError
 from chainrule.library import LibraryEntry, entries
 
@@ -33,12 +34,13 @@ class CatalogueEntry:
         z_, which is δ or Δ, as the loss J_.
         """
         declared = "\n".join(self.entry.given)
-        call = f"z_ = {self.entry.name}({', '.join(self.entry.parameters)})"
+        call = "z_ = " + (self.entry.call or f"{self.entry.name}({', '.join(self.entry.parameters)})")
         shape = parse(f"{declared}\n{call}").dims["z_"]
         upstream, loss = "", "J_ = 1 z_"
         if shape:
             letter = "δ" if 1 in (*shape, 1)[:2] else "Δ"
-            upstream = f"const {letter} : {' × '.join(map(str, shape))}\n"
+            sizes = format_shape(shape).replace("−", "-")
+            upstream = f"const {letter} : {sizes}\n"
             loss = {True: "J_ = sum(Δ ∘ z_)", False: "J_ = δᵀ z_" if shape[-1] == 1 else "J_ = δ z_ᵀ"}[letter == "Δ"]
         return "\n".join([declared + "\n" + upstream.rstrip("\n"), *self.entry.where, call, loss])
 

@@ -12,7 +12,7 @@ import re
 import unicodedata
 from functools import lru_cache
 
-from chainrule.sizes import written
+from chainrule.sizes import is_derived, written
 
 __all__ = ["Dim", "ascii_name", "canonical_name", "display_dim", "display_name", "format_shape"]
 
@@ -111,5 +111,5 @@ def display_dim(dim: Dim) -> str:
 
 def format_shape(shape: tuple[Dim, ...]) -> str:
     """A shape as people write it: `D_h × D_x`, or `scalar`."""
-    shown = [display_dim(d) for d in shape]
-    return " × ".join(f"({s})" if " " in s and len(shape) > 1 else s for s in shown) if shape else "scalar"
+    shown = [f"({display_dim(d)})" if len(shape) > 1 and is_derived(d) else display_dim(d) for d in shape]
+    return " × ".join(shown) if shape else "scalar"

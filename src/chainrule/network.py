@@ -329,7 +329,11 @@ class Network:
 
         names = [wrt] if isinstance(wrt, str) else wrt
         if names is None:
-            names = self.wrt if self.wrt is not None else self._kind("param", "input")
+            names = (
+                self.wrt
+                if self.wrt is not None
+                else [n for n in self._kind("param", "input") if "integer" not in self.program.variables[n].facts]
+            )
         chosen = [self.name(n) for n in names]
         derivation = Derivation(self, chosen)
         for name in derivation.backward.zero:

@@ -183,7 +183,9 @@ def evaluate_expression(
                 if exponent != 1:
                     array = array**exponent
             operands.append(array)
-        greedy = len(operands) > 4 or (len(operands) > 2 and any(atom[0] == "rel" for atom, _ in atoms))
+        greedy = len(operands) > 4 or (len(operands) > 1 and any(atom[0] == "rel" for atom, _ in atoms))
+        if greedy and subscripts is not None and any(atom[0] == "rel" for atom, _ in atoms):
+            operands, subscripts = _looked_up(atoms, operands, subscripts, sizes)
         value = operands[0] if subscripts is None else np.einsum(subscripts, *operands, optimize=greedy)
         total = total + (value if scalar == 1.0 else scalar * value)
     if np.ndim(total) < len(indices):
@@ -245,6 +247,58 @@ def _prepare(
 
 def _size(dim: Dim, sizes: Mapping[str, int]) -> int:
     return value_of(dim, sizes)
+
+
+def _looked_up(
+    atoms: list[tuple[Atom, int | float]], operands: list[Array], subscripts: str, sizes: Mapping[str, int]
+) -> tuple[list[Array], str]:
+    """Relations with a summed index of one array are carried out by indexing it: k = i + a in x[k] gives x[i, a].
+
+    Only so that no product of dense arrays of 0 and 1 is formed; what does not fit stays one.
+    """
+    inputs, output = subscripts.split("->")
+    letters = [part.removeprefix("...") for part in inputs.split(",")]
+    arrays: list[Array | None] = list(operands)
+    for k, (atom, _) in sorted(enumerate(atoms), key=lambda item: -len(item[1][0][2])):
+        if atom[0] != "rel":
+            continue
+        comparison, offset, coefficients = relation_of(str(atom[1]))
+        best: tuple[int, int, int] | None = None
+        for place, c in enumerate(coefficients):
+            letter = letters[k][place]
+            holders = [j for j, own in enumerate(letters) if j != k and arrays[j] is not None and letter in own]
+            if comparison != "=" or c not in (1, -1) or letter in output or len(holders) != 1:
+                continue
+            (j,) = holders
+            others = set(letters[k]) - {letter}
+            if atoms[j][0][0] == "rel" or letters[j].count(letter) != 1 or others & set(letters[j]):
+                continue
+            size = _size(atom[2][place][1], sizes)
+            if best is None or size > best[0]:
+                best = (size, place, j)
+        if best is None:
+            continue
+        size, place, j = best
+        sign = int(coefficients[place])  # k = sign · (offset − Σ others)
+        shape = [_size(dim, sizes) for p, (_, dim) in enumerate(atom[2]) if p != place]
+        total = np.full(shape, _size(offset, sizes))
+        rest = [(p, c) for p, c in enumerate(coefficients) if p != place]
+        for axis, (_, c) in enumerate(rest):
+            along = np.arange(shape[axis]) * _size(c, sizes)
+            total = total - along.reshape([-1 if q == axis else 1 for q in range(len(shape))])
+        total = sign * total
+        inside = (total >= 0) & (total < size)
+        array = arrays[j]
+        assert array is not None
+        axis = array.ndim - len(letters[j]) + letters[j].index(letters[k][place])
+        found = np.take(array, np.where(inside, total, 0), axis=axis)
+        where = inside.reshape(inside.shape + (1,) * (array.ndim - axis - 1))
+        at = letters[j].index(letters[k][place])
+        arrays[j] = np.where(where, found, 0.0)
+        letters[j] = letters[j][:at] + "".join(letters[k][p] for p, _ in rest) + letters[j][at + 1 :]
+        arrays[k] = None
+    kept = [(own, array) for own, array in zip(letters, arrays, strict=True) if array is not None]
+    return [array for _, array in kept], ",".join(f"...{own}" for own, _ in kept) + "->" + output
 
 
 def _relation_array(atom: Atom, sizes: Mapping[str, int]) -> Array:

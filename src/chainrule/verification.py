@@ -18,7 +18,7 @@ from chainrule.algebra.program import Operation, Program, Variable
 from chainrule.dims import Dim
 from chainrule.functions import FUNCTIONS
 from chainrule.reference import evaluate_program, evaluates_many_points
-from chainrule.sizes import symbols_of, value_of
+from chainrule.sizes import is_derived, symbols_of, value_of
 
 __all__ = ["Report", "choose_sizes", "kinks_of", "sample", "verify_gradients"]
 
@@ -75,6 +75,17 @@ def choose_sizes(program: Program, given: Mapping[str, int] | None = None) -> di
             sizes[symbol] = primes[number % len(primes)] if len(symbols) <= len(PRIMES) else primes[number % 4]
         return {symbol: sizes[symbol] for symbol in (*(given or {}), *left)}
 
+    derived = list(dict.fromkeys(d for v in program.variables.values() for d in v.dims if is_derived(d)))
+    if derived:  # n − k + 1 windows: small numbers for what is taken away, or the whole of a size would be gone
+        larger = {
+            s: sum(value_of(d, _others(d, s, 97)) - value_of(d, _others(d, s, 89)) for d in derived) for s in left
+        }
+        orders = [sorted(left, key=lambda s: (larger[s] >= 0, -larger[s])), sorted(left, key=lambda s: larger[s])]
+        primes = [2, *primes] if any(v < 0 for v in larger.values()) else primes
+        for order in chain(orders, islice(permutations(left), MOST_ORDERS)):
+            if all(value_of(d, assigned(order)) >= 1 for d in derived):
+                left = list(order)
+                break
     first = assigned(left)
     inverted = [
         argument for equation in program if isinstance(equation.value, Operation)
@@ -87,6 +98,11 @@ def choose_sizes(program: Program, given: Mapping[str, int] | None = None) -> di
         if _invertible(program, inverted, sizes):
             return sizes
     return first
+
+
+def _others(dim: Dim, symbol: str, value: int) -> dict[str, int]:
+    """Large numbers for the symbols of a size, `value` for one: to see whether the size grows with it."""
+    return {**dict.fromkeys(symbols_of(dim), 53), symbol: value}
 
 
 def _invertible(program: Program, inverted: Sequence[str], sizes: Mapping[str, int]) -> bool:

@@ -20,9 +20,11 @@ from chainrule.errors import DimensionError
 from chainrule.sizes import minus, never_negative, plus, polynomial, quotient, times
 
 __all__ = [
+    "AWAY",
     "Array",
     "concat_of",
     "cumsum_of",
+    "entry_of",
     "flat_terms",
     "flip_of",
     "kron_of",
@@ -85,6 +87,11 @@ def slice_of(array: Array, axis: int, start: Dim, length: Dim, step: int = 1) ->
                 f"positions from 1 to {display_dim(dim)}",
             )
     return _through(array, axis, [length], [step], start)
+
+
+def entry_of(array: Array, axis: int, place: Dim) -> Array:
+    """The entry at a position: the axis is gone."""
+    return _through(array, axis, [], [], place)
 
 
 def shift_of(array: Array, axis: int, by: Dim) -> Array:

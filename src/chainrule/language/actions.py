@@ -12,6 +12,7 @@ from typing import Any
 from chainrule.errors import LanguageError, Span
 from chainrule.language import ast
 from chainrule.language.tokens import Token
+from chainrule.sizes import polynomial, spelled
 
 __all__ = ["ACTIONS", "Context", "Minimize"]
 
@@ -97,16 +98,59 @@ def size(c: Context, v: Values, a: int, b: int) -> Token:
     return v[0]  # type: ignore[no-any-return]
 
 
+def size_join(c: Context, v: Values, a: int, b: int) -> Token:
+    """H d, N + M: a size that is worked out from others, as `chainrule.sizes` writes it."""
+    signs = {"PLUS": "+", "MINUS": "-"}
+    texts = [f"({_size(c, part)})" if part.kind in ("NAME", "NUMBER") else signs[part.kind] for part in v]
+    if len(v) == 2:
+        texts.insert(1, "*")
+    return Token("NAME", f"({' '.join(texts)})", a, b)
+
+
+def size_quotient(c: Context, v: Values, a: int, b: int) -> Token:
+    """(n - 1)//2: rounded down."""
+    if v[1].text != "/" or v[2].text != "/" or v[1].end != v[2].start:
+        raise c.error("a size is divided by //, which rounds down", "(n - 1)//2", v[1].start, v[2].end)
+    return Token("NAME", f"(({_size(c, v[0])})//({_size(c, v[3])}))", a, b)
+
+
+def worked_out(c: Context, v: Values, a: int, b: int) -> Token:
+    found = spelled(polynomial(v[1].text))
+    return Token("NUMBER" if isinstance(found, int) else "NAME", str(found), a, b)
+
+
 def function_declaration(c: Context, v: Values, a: int, b: int) -> ast.FunctionDeclaration:
     return ast.FunctionDeclaration(v[1].text, v[3], v[5], Span(c.source, a, b))
 
 
 def definition(c: Context, v: Values, a: int, b: int) -> ast.Definition:
-    names = tuple(token.text for token in v[3])
-    for k, token in enumerate(v[3]):
+    names, defaults = _parameters(c, v[3])
+    return ast.Definition(v[1].text, names, v[6], Span(c.source, a, b), defaults)
+
+
+def indexed_definition(c: Context, v: Values, a: int, b: int) -> ast.Definition:
+    names, defaults = _parameters(c, v[3])
+    return ast.Definition(v[1].text, names, v[9], Span(c.source, a, b), defaults, tuple(v[6]))
+
+
+def default(c: Context, v: Values, a: int, b: int) -> tuple[Token, ast.Number]:
+    return v[0], ast.Number(Fraction(v[2].text), v[2].text, Span(c.source, v[2].start, v[2].end))
+
+
+def _parameters(c: Context, found: Values) -> tuple[tuple[str, ...], tuple[ast.Number, ...]]:
+    tokens = [item if isinstance(item, Token) else item[0] for item in found]
+    names = tuple(token.text for token in tokens)
+    defaults: list[ast.Number] = []
+    for k, (token, item) in enumerate(zip(tokens, found, strict=True)):
         if token.text in names[:k]:
             raise c.error(f"{token.text} stands twice among the arguments", None, token.start, token.end)
-    return ast.Definition(v[1].text, names, v[6], Span(c.source, a, b))
+        if not isinstance(item, Token):
+            defaults.append(item[1])
+        elif defaults:
+            raise c.error(
+                f"{token.text} has no default, but what stands before it has", f"{token.text}=1", token.start, token.end
+            )
+    return names, tuple(defaults)
 
 
 def minimize(c: Context, v: Values, a: int, b: int) -> Minimize:
@@ -145,19 +189,44 @@ def bound(c: Context, v: Values, a: int, b: int) -> ast.TypeDim:
 
 # indices ----------------------------------------------------------------------------------------------------------
 def index(c: Context, v: Values, a: int, b: int) -> ast.IndexRef:
-    token: Token = v[0]
-    if token.kind == "NAME":
-        return ast.IndexRef(token.text, 0, Span(c.source, a, b))
-    return ast.IndexRef(None, _integer(c, token), Span(c.source, a, b))
+    node, span = v[0], Span(c.source, a, b)
+    if isinstance(node, ast.Name):
+        return ast.IndexRef(node.name, 0, span)
+    sign = -1 if isinstance(node, ast.Negate) or (isinstance(node, ast.Binary) and node.op == "-") else 1
+    number = node.operand if isinstance(node, ast.Negate) else node.right if isinstance(node, ast.Binary) else node
+    if isinstance(number, ast.Number):
+        if number.value.denominator != 1 or not number.text.isdecimal():
+            where = number.span if number.span is not None else span
+            raise c.error(f"a whole number is needed here, not {number.text[:20]}", None, where.start, where.end)
+        offset = sign * int(number.value)
+        if isinstance(node, ast.Number | ast.Negate):
+            return _counted(c, ast.IndexRef(None, offset, span))
+        if isinstance(node, ast.Binary) and node.op in ("+", "-") and isinstance(node.left, ast.Name) and offset:
+            return ast.IndexRef(node.left.name, offset, span)
+    return _counted(c, ast.IndexRef(None, 0, span, "sum", node))
 
 
-def number_index(c: Context, v: Values, a: int, b: int) -> ast.IndexRef:
-    return ast.IndexRef(None, -_integer(c, v[1]), Span(c.source, a, b))
+def _counted(c: Context, ref: ast.IndexRef) -> ast.IndexRef:
+    """An index that means something else where positions count from 0."""
+    if c.dialect == "numpy" and ref.span is not None and ref.name is None:
+        raise c.error(
+            "an index in dialect numpy counts from 0, here positions count from 1",
+            "dialect whiteboard, or trace the function", ref.span.start, ref.span.end,
+        )  # fmt: skip
+    return ref
 
 
-def shifted_index(c: Context, v: Values, a: int, b: int) -> ast.IndexRef:
-    offset = _integer(c, v[2])
-    return ast.IndexRef(v[0].text, -offset if v[1].kind == "MINUS" else offset, Span(c.source, a, b))
+def slice(c: Context, v: Values, a: int, b: int) -> ast.IndexRef:
+    if c.dialect == "numpy":
+        raise c.error(
+            "a slice in dialect numpy counts from 0 and leaves its end out, here it counts from 1 with both ends",
+            "dialect whiteboard, or trace the function", a, b,
+        )  # fmt: skip
+    colon = next(k for k, part in enumerate(v) if isinstance(part, Token))
+    before, after = v[:colon], v[colon + 1 :]
+    return ast.IndexRef(
+        None, 0, Span(c.source, a, b), "slice", before[0] if before else None, after[0] if after else None
+    )
 
 
 def _integer(c: Context, token: Token) -> int:
@@ -295,8 +364,9 @@ def norm(c: Context, v: Values, a: int, b: int) -> ast.Expr:
 ACTIONS = {
     action.__name__: action
     for action in (
-        first, more, nothing, append, declaration, shape, size, function_declaration, definition, minimize, equation,
-        indexed_equation, recurrence, bound, index, number_index, shifted_index, binary, equality, negate,
-        juxtaposition, power, postfix, transpose, name, number, group, call, option, indexed, indicator, root, norm,
+        first, more, nothing, append, declaration, shape, size, size_join, size_quotient, worked_out,
+        function_declaration, definition, indexed_definition, default, minimize, equation, indexed_equation, recurrence,
+        bound, index, slice, binary, equality, negate, juxtaposition, power, postfix, transpose, name, number, group,
+        call, option, indexed, indicator, root, norm,
     )
 }  # fmt: skip

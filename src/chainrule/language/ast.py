@@ -91,11 +91,17 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class IndexRef:
-    """One index of A[i, t-1]: a name with an integer offset, or (name None) the integer itself."""
+    """One index of A[i, t-1]: a name with an integer offset, or (name None) the integer itself.
+
+    kind: "sum" is any other formula, 2i+a, which is `first`; "slice" is first:last, either of which may be None.
+    """
 
     name: str | None
     offset: int = 0
     span: Span | None = field(default=None, compare=False)
+    kind: str = ""
+    first: Expr | None = None
+    last: Expr | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,12 +141,17 @@ class FunctionDeclaration:
 
 @dataclass(frozen=True, slots=True)
 class Definition:
-    """`def swish(u) = u ∘ sigmoid(u)`."""
+    """`def swish(u) = u ∘ sigmoid(u)`, or entry by entry, `def f(x, s=1)[i] = x[s i]`.
+
+    defaults: what the last parameters are where a call does not say.  indices: None where there are no brackets.
+    """
 
     name: str
     parameters: tuple[str, ...]
     body: Expr
     span: Span | None = field(default=None, compare=False)
+    defaults: tuple[Number, ...] = ()
+    indices: tuple[IndexRef, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)

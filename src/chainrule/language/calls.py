@@ -31,6 +31,7 @@ from chainrule.language.matrices import MATRIX_CALLS, Matrices
 from chainrule.language.parser import parse_program
 from chainrule.language.printer import print_expression
 from chainrule.language.scope import BUILTINS, Call, bare_name, is_numeric, known_functions, squeeze
+from chainrule.language.structure import STRUCTURE_CALLS
 from chainrule.language.values import Value, broadcast, matrix_product, orientation_of, transpose
 from chainrule.library import definition_names, definition_text
 
@@ -38,9 +39,7 @@ __all__ = ["Calls"]
 
 REDUCTIONS = frozenset({"max", "min", "prod", "cumprod", "ismax", "ismin", "prod_others"})
 
-LATER = {  # understood but not differentiated yet, with what can be written instead
-    "kron": "index notation, such as K[i,j,k,l] = A[i,j] B[k,l]",
-}
+LATER: dict[str, str] = {}  # understood but not differentiated yet, with what can be written instead
 
 
 def axes_left(value: Value, axes: Sequence[int]) -> tuple[tuple[Dim, ...], str]:
@@ -74,7 +73,7 @@ class Calls(Matrices):
             assert isinstance(definition, ast.Definition)
             self.definitions[key] = definition
             return self.call_definition(definition, node)
-        close = difflib.get_close_matches(node.function, known_functions() | set(self.definitions), 1)
+        close = difflib.get_close_matches(node.function, known_functions() | set(self.definitions), 1, 0.65)
         hint = f"{close[0]}?" if close else f"function {node.function} : D -> D"
         raise UnknownNameError(f"the function {node.function} is not known", hint, node.span)
 
@@ -96,7 +95,19 @@ class Calls(Matrices):
 
     def call_definition(self, definition: ast.Definition, node: ast.Call) -> Value:
         count = len(definition.parameters)
-        values = [self.named(v) for v in self.arguments(node, count, count)]
+        given = self.arguments(node, count - len(definition.defaults), count)
+        named = dict(zip(definition.parameters, given, strict=False))
+        optional = definition.parameters[count - len(definition.defaults) :]
+        for word, argument in node.options:
+            if word not in optional:
+                hint = f"{optional[0]}=…" if optional else self.usage(definition.name, count)
+                raise LanguageError(f"{definition.name} has no option {word}", hint, node.span)
+            if word in named:
+                raise LanguageError(f"{word} is given twice", self.usage(definition.name, count), node.span)
+            named[word] = self.expr(argument)
+        for word, default in zip(optional, definition.defaults, strict=True):
+            named.setdefault(word, replace(self.on_number(default), text=default.text))
+        values = [v if is_numeric(v) else self.named(v) for v in (named[p] for p in definition.parameters)]
         self.depth += 1
         if self.depth > 50:
             raise LanguageError(
@@ -104,7 +115,7 @@ class Calls(Matrices):
             )
         self.scopes.append(dict(zip(definition.parameters, values, strict=True)))
         try:
-            result = self.expr(definition.body)
+            result = self.body_of(definition)
         except ChainruleError as error:
             if len(self.scopes) == 1:
                 shapes = ", ".join(v.says() for v in values)
@@ -118,6 +129,17 @@ class Calls(Matrices):
             return result
         call = Call(definition.name, tuple(map(self.argument_name, values)))
         return replace(result, expr=self.name_for(result.expr, result.orientation, call), text="")
+
+    def body_of(self, definition: ast.Definition) -> Value:
+        """The value of a definition whose arguments are in scope."""
+        outer, self.index_scope = self.index_scope, {}
+        try:
+            return self.expr(definition.body) if definition.indices is None else self.entries(definition)
+        finally:
+            self.index_scope = outer
+
+    def entries(self, node: ast.Definition | ast.Equation) -> Value:
+        raise NotImplementedError
 
     def argument_name(self, value: Value) -> str:
         """The name that an argument has, also one that the user never gave; its text where it has none as it stands."""
@@ -182,6 +204,8 @@ class Calls(Matrices):
         if name in LATER:
             hint = "a loss without it; it is refused rather than guessed"
             raise UnsupportedError(f"{name} is understood but not differentiated yet", hint, node.span)
+        if name in STRUCTURE_CALLS:
+            return self.call_structure(name, node)
         if summed_letter(node) is not None:
             return self.index_sum(name, node)
         if name in ("sum", "mean"):
@@ -205,7 +229,7 @@ class Calls(Matrices):
             (value,) = self.arguments(node, 1, 1)
             return getattr(self, "call_" + name)(value, node.span)  # type: ignore[no-any-return]
         if name in MATRIX_CALLS:
-            least, most = (2, 2) if name in ("solve", "kron") else (1, 1)
+            least, most = (2, 2) if name == "solve" else (1, 1)
             return getattr(self, "call_" + name)(node, *self.arguments(node, least, most))  # type: ignore[no-any-return]
         if name in ("outer", "dot"):
             a, b = self.arguments(node, 2, 2)

@@ -24,6 +24,7 @@ from chainrule.language.recurrences import is_initial, read_initial, read_loop, 
 from chainrule.language.scope import Call, bare_name, known_functions, squeeze, within
 from chainrule.language.values import Value, orientation_of
 from chainrule.library import definition_names, definition_text
+from chainrule.sizes import symbols_of
 
 __all__ = ["Elaborated", "Elaborator", "elaborate", "elaborate_expression", "known_functions", "offer_names"]
 
@@ -89,8 +90,8 @@ def _in_names_of(program: Program) -> Elaborator:
     for name, var in program.variables.items():
         elaborator.names[canonical_name(name)] = name
         for dim in var.dims:
-            if isinstance(dim, str):
-                elaborator.dims.setdefault(dim, None)
+            for symbol in symbols_of(dim):
+                elaborator.dims.setdefault(symbol, None)
     for equation in program:
         if isinstance(equation.value, dict) and free_indices(equation.value) == set(
             program.variables[equation.name].indices
@@ -115,6 +116,7 @@ class Elaborator(Calls):
         self.out = Elaborated(tree)
         super().__init__(self.out.program)
         self.repeats = self.repeats
+        self.outside = self.out.repeats
 
     def run(self) -> Elaborated:
         tree = self.out.tree
@@ -255,7 +257,7 @@ class Elaborator(Calls):
 
     def equation(self, node: ast.Equation) -> None:
         before = len(self.program.equations)
-        value = self.indexed_equation(node) if node.indices is not None else self.expr(node.value)
+        value = self.entries(node) if node.indices is not None else self.expr(node.value)
         if value.orientation == "identity":
             raise DimensionError("the size of I is not known here", "eye(D)", node.span)
         self.out.user_equations.append(node)
@@ -273,7 +275,10 @@ class Elaborator(Calls):
         if free_indices(value.expr) == set(value.indices):  # ones(D) s is no name for s
             self.known.setdefault(frozenset(value.expr.items()), name)
 
-    def indexed_equation(self, node: ast.Equation) -> Value:
+    def entries(self, node: ast.Definition | ast.Equation) -> Value:
+        """An array entry by entry: y[i] = …, or the body of def f(x)[i] = …."""
+        name_span = node.name_span if isinstance(node, ast.Equation) else None
+        body = node.value if isinstance(node, ast.Equation) else node.body
         names = [ref.name for ref in node.indices or ()]
         if any(name is None or ref.offset for name, ref in zip(names, node.indices or (), strict=True)):
             raise UnsupportedError("the left side may only have plain indices, such as S[i,j]", "S[i,j] = …", node.span)
@@ -281,10 +286,15 @@ class Elaborator(Calls):
             raise LanguageError(
                 f"an index stands twice on the left side of {node.name}",
                 "a letter for each axis, such as S[i,j]",
-                (node.name_span or node.span),
+                (name_span or node.span),
             )
-        self.entry_letters = {name for name in names if name is not None}
-        ranges = self.index_ranges(node.value)
+        if isinstance(node, ast.Equation):
+            self.entry_letters = {name for name in names if name is not None}
+        outer, self.bound = self.bound, {name for name in names if name is not None}
+        try:
+            ranges = self.index_ranges(body)
+        finally:
+            self.bound = outer
         dims: list[Dim] = []
         for name, ref in zip(names, node.indices or (), strict=True):
             assert name is not None
@@ -296,8 +306,9 @@ class Elaborator(Calls):
                 )
             dims.append(ranges[name])
         letters = dict(zip([n for n in names if n is not None], free(dims), strict=True))
-        value = self.in_letters(node.value, letters)
-        self.entry_letters = set()
+        value = self.in_letters(body, letters)
+        if isinstance(node, ast.Equation):
+            self.entry_letters = set()
         if value.orientation != "scalar":
             raise DimensionError(f"{value.says()}: in index notation each entry is a scalar", "x[i]", node.span)
         return Value(value.expr, tuple(dims), orientation_of(len(dims)))
@@ -307,12 +318,13 @@ class Elaborator(Calls):
 
         While it is read the letters are no axis of an array, so that y[i] = sum(x w[i]) has two indices, not one.
         """
-        markers = {name: (LETTER - k, index[1]) for k, (name, index) in enumerate(letters.items())}
-        self.index_scope = dict(markers)
+        first = LETTER - 40 * self.depth  # a definition inside another has letters of its own
+        markers = {name: (first - k, index[1]) for k, (name, index) in enumerate(letters.items())}
+        outer, self.index_scope = self.index_scope, dict(markers)
         try:
             value = self.expr(node)
         finally:
-            self.index_scope = {}
+            self.index_scope = outer
         if not markers:
             return value
         if value.dims and free_indices(value.expr) & set(markers.values()):

@@ -6,70 +6,102 @@ from dataclasses import replace
 from fractions import Fraction
 
 from chainrule.algebra.expr import (
-    Index,
     constant,
     delta,
     is_constant,
     power,
-    rename,
     scale,
     single,
     size,
-    variable,
 )
-from chainrule.dims import Dim, canonical_name
+from chainrule.dims import Dim, canonical_name, display_dim
 from chainrule.errors import DimensionError, LanguageError, UnknownNameError, UnsupportedError
 from chainrule.language import ast
+from chainrule.language.indices import Indices, Reach
 from chainrule.language.printer import print_expression
 from chainrule.language.scope import is_numeric
-from chainrule.language.sequences import Sequences
 from chainrule.language.values import Value, add_values, broadcast, hadamard, matrix_product, transpose
+from chainrule.sizes import minus, never_negative, polynomial
 
 __all__ = ["Expressions", "summed_letter"]
 
 
-class Expressions(Sequences):
+class Expressions(Indices):
     """Reads every node but a call."""
 
     def index_ranges(self, node: ast.Expr, bound: str | None = None) -> dict[str, Dim]:
         """What each index of `node` runs over; `bound` is bound here, so the same letter outside is another."""
         found = {letter: index[1] for letter, index in self.index_scope.items() if letter != bound}
         equal: list[tuple[str, str]] = []
-        self.find_ranges(node, found, equal)
+        sums: list[Reach] = []
+        outer, self.bound = self.bound, self.bound | ({bound} if bound is not None else set())
+        try:
+            self.find_ranges(node, found, equal, sums)
+        finally:
+            self.bound = outer
         for _ in equal:  # 1[i = j]: two indices with one range
             for left, right in equal:
                 known = found.get(left, found.get(right))
                 if known is not None:
                     found.setdefault(left, known)
                     found.setdefault(right, known)
+        self.ranges_of_sums(found, sums)
         return found
 
-    def find_ranges(self, node: ast.Expr, found: dict[str, Dim], equal: list[tuple[str, str]]) -> None:
-        if isinstance(node, ast.Indexed):
-            name, var = self.known_variable(node.base)
-            dims = var.dims
-            if self.is_step(node, var):
-                (ref,) = node.indices
-                letter = ref.name if ref.name not in self.dims else None
-                if letter is not None and found.setdefault(letter, dims[0]) != dims[0]:
+    def ranges_of_sums(self, found: dict[str, Dim], sums: list[Reach], only: str | None = None) -> list[Reach]:
+        """Letters that stand in sums only run as far as all entries lie inside. Returns what is not known yet."""
+        left = list(sums)
+        for _ in range(len(sums) + 1):
+            candidates: dict[str, list[tuple[Dim, Reach]]] = {}
+            for k, one in enumerate(left):
+                for letter in [n for n in one.terms if n in found and (only is None or n == only)]:
+                    left[k] = one = one.without(letter, found[letter])
+                unknown = [n for n in one.terms if n not in found]
+                if one.target is not None:
+                    if not one.terms and only is None:
+                        found.setdefault(one.target, one.high)
+                elif len(one.terms) == 1 and unknown and (only is None or unknown == [only]):
+                    candidates.setdefault(unknown[0], []).append((one.range_of(unknown[0]), one))
+            for letter, options in candidates.items():
+                ranges = {dim for dim, _ in options}
+                if len(ranges) > 1:
                     raise DimensionError(
-                        f"sizes do not agree: index {letter} runs over {found[letter]} and over {dims[0]}",
-                        "another index name, or check the order of the indices", node.span,
+                        f"sizes do not agree: index {letter} runs over {' and over '.join(map(display_dim, ranges))}",
+                        "another index name, or an array with the index alone", options[0][1].span,
                     )  # fmt: skip
+                found[letter] = ranges.pop()
+            if not candidates:
+                break
+        return [one for one in left if one.terms or one.target]
+
+    def find_ranges(
+        self, node: ast.Expr, found: dict[str, Dim], equal: list[tuple[str, str]], sums: list[Reach]
+    ) -> None:  # fmt: skip
+        if isinstance(node, ast.Indexed):
+            if self.is_part(node) or self.is_known_step(node):
+                self.ranges_of_steps(node, found)
                 return
+            value = self.base_value(node.base)
+            dims = value.dims
             if len(dims) != len(node.indices):
-                shape = self.variable_value(name).shape
                 raise DimensionError(
-                    f"{node.base.name} has {len(dims)} indices ({shape}), not {len(node.indices)}",
+                    f"{node.base.name} has {len(dims)} indices ({value.shape}), not {len(node.indices)}",
                     f"{node.base.name}[{','.join('ijklmnopq'[: len(dims)])}]" if dims else node.base.name,
                     node.span,
                 )
             for ref, dim in zip(node.indices, dims, strict=True):
-                if ref.name is None or ref.offset:
-                    raise UnsupportedError(
-                        "an index with a number or an offset is not supported yet", "a plain index", ref.span
-                    )
-                if found.setdefault(ref.name, dim) != dim:
+                if ref.kind == "sum" and isinstance(ref.first, ast.Indexed):
+                    self.find_ranges(ref.first, found, equal, sums)
+                    continue
+                if ref.name is None or ref.offset or not self.is_letter(ref.name):
+                    reach = self.reach(ref, dim)
+                    if reach is not None and reach.terms:
+                        sums.append(reach)
+                    continue
+                known = found.setdefault(ref.name, dim)
+                if never_negative(polynomial(minus(known, dim))) and ref.name not in self.index_scope:
+                    found[ref.name] = dim  # c[i] beside a[i]: the first entries of the longer one
+                elif known != dim and not never_negative(polynomial(minus(dim, known))):
                     raise DimensionError(
                         f"sizes do not agree: index {ref.name} runs over {found[ref.name]} and over {dim}",
                         "another index name, or check the order of the indices", node.span,
@@ -78,16 +110,51 @@ class Expressions(Sequences):
         if letter is not None:  # the letter is bound in there: what it runs over is no business of this scope
             inner = {k: v for k, v in found.items() if k != letter}
             within: list[tuple[str, str]] = []
+            inside: list[Reach] = []
             assert isinstance(node, ast.Call)
-            self.find_ranges(node.args[1], inner, within)
+            outer, self.bound = self.bound, self.bound | {letter}
+            try:
+                self.find_ranges(node.args[1], inner, within, inside)
+            finally:
+                self.bound = outer
+            for pair in within:
+                if letter in pair:
+                    other = pair[1 - pair.index(letter)]
+                    if other in inner:
+                        inner.setdefault(letter, inner[other])
+            inside = self.ranges_of_sums(inner, inside, letter)
             found.update({k: v for k, v in inner.items() if k != letter})
             equal += [pair for pair in within if letter not in pair]
+            sums += [one for one in inside if letter not in one.terms and letter != one.target]
             return
-        pair = index_pair(node.args[0]) if isinstance(node, ast.Call) and node.function == "indicator" else None
-        if pair is not None:
-            equal.append(pair)
+        pair_ = index_pair(node.args[0]) if isinstance(node, ast.Call) and node.function == "indicator" else None
+        if pair_ is not None:
+            equal.append(pair_)
+        elif isinstance(node, ast.Call) and node.function == "indicator":
+            reach = self.reach_of_letter(node.args[0])
+            if reach is not None:
+                sums.append(reach)
         for child in children(node):
-            self.find_ranges(child, found, equal)
+            self.find_ranges(child, found, equal, sums)
+
+    def is_known_step(self, node: ast.Indexed) -> bool:
+        """True for a step of a sequence, h[t-1], which is no entry of an array."""
+        if (self.scopes and node.base.name in self.scopes[-1]) or self.is_part(node) or node.indices[0].kind:
+            return False
+        return self.is_step(node, self.known_variable(node.base)[1])
+
+    def ranges_of_steps(self, node: ast.Indexed, found: dict[str, Dim]) -> None:
+        """What the letter of a step runs over."""
+        if not self.is_known_step(node):
+            return
+        (ref,) = node.indices
+        dims = self.known_variable(node.base)[1].dims
+        letter = ref.name if ref.name not in self.dims else None
+        if letter is not None and found.setdefault(letter, dims[0]) != dims[0]:
+            raise DimensionError(
+                f"sizes do not agree: index {letter} runs over {found[letter]} and over {dims[0]}",
+                "another index name, or check the order of the indices", node.span,
+            )  # fmt: skip
 
     def expr(self, node: ast.Expr) -> Value:
         value = getattr(self, "on_" + type(node).__name__.lower())(node)
@@ -123,32 +190,7 @@ class Expressions(Sequences):
         return replace(transpose(self.expr(node.operand)), text="")
 
     def on_indexed(self, node: ast.Indexed) -> Value:
-        name, var = self.known_variable(node.base)
-        if self.is_step(node, var):
-            return self.step(node)
-        if len(node.indices) != len(var.dims):
-            letters = ",".join("ijklmnopq"[: len(var.dims)])
-            hint = f"{name}[{letters}]" if letters else name
-            raise DimensionError(f"{name} has {len(var.dims)} indices, not {len(node.indices)}", hint, node.span)
-        chosen: list[Index] = []
-        for ref, dim in zip(node.indices, var.dims, strict=True):
-            if ref.name is None or ref.offset:
-                raise UnsupportedError(
-                    "an index with a number or an offset is not supported yet", "a plain index", ref.span
-                )
-            index = self.index_scope.get(ref.name)
-            if index is None:
-                raise UnknownNameError(
-                    f"the index {ref.name} is not bound", f"sum({ref.name}, …), or put it on the left side", ref.span
-                )
-            if index[1] != dim:
-                raise DimensionError(
-                    f"sizes do not agree: index {ref.name} runs over {index[1]}, but {node.base.name} has {dim} there",
-                    "another index name, or check the order of the indices", node.span,
-                )  # fmt: skip
-            chosen.append(index)
-        expr = rename(variable(name, var.indices), dict(zip(var.indices, chosen, strict=True)))
-        return Value(expr, (), "scalar")
+        return self.step(node) if self.is_known_step(node) else self.bracketed(node)
 
     def on_binary(self, node: ast.Binary) -> Value:
         op = node.op
@@ -253,7 +295,7 @@ class Expressions(Sequences):
         """1[i = j] of two indices: a Kronecker delta. None where it is no such thing."""
         pair = index_pair(node)
         if pair is None or not all(letter in self.index_scope for letter in pair):
-            return None
+            return self.compared(node)
         left, right = (self.index_scope[letter] for letter in pair)
         if left[1] != right[1]:
             raise DimensionError(

@@ -10,8 +10,8 @@ from dataclasses import replace
 from chainrule.algebra.expr import single
 from chainrule.errors import DimensionError
 from chainrule.language import ast
-from chainrule.language.expressions import Expressions
 from chainrule.language.scope import Call
+from chainrule.language.structure import Structure
 from chainrule.language.values import Value, transpose
 
 __all__ = ["MATRIX_CALLS", "Matrices"]
@@ -19,7 +19,7 @@ __all__ = ["MATRIX_CALLS", "Matrices"]
 MATRIX_CALLS = frozenset({"inv", "det", "logdet", "solve", "pinv", "cholesky"})
 
 
-class Matrices(Expressions):
+class Matrices(Structure):
     """Reads calls on matrices; `call_<name>(node, *arguments)`."""
 
     def square(self, what: str, value: Value, node: ast.Expr) -> Value:

@@ -11,6 +11,7 @@ import re
 from fractions import Fraction
 
 from chainrule.language import ast
+from chainrule.sizes import is_derived, written
 
 __all__ = ["print_expression", "print_program", "print_statement"]
 
@@ -44,7 +45,11 @@ def print_statement(statement: ast.Declaration | ast.FunctionDeclaration | ast.D
         case ast.FunctionDeclaration(name, domain, codomain):
             return f"function {name} : {_shape(domain)} → {_shape(codomain)}"
         case ast.Definition(name, parameters, body):
-            return f"def {name}({', '.join(parameters)}) = {print_expression(body)}"
+            plain = len(parameters) - len(statement.defaults)
+            shown = [*parameters[:plain]]
+            shown += [f"{p}={_number(n.value)[0]}" for p, n in zip(parameters[plain:], statement.defaults, strict=True)]
+            entry = "" if statement.indices is None else f"[{_indices(statement.indices)}]"
+            return f"def {name}({', '.join(shown)}){entry} = {print_expression(body)}"
         case ast.Equation(name, indices, value, recurrence):
             left = name if indices is None else f"{name}[{_indices(indices)}]"
             loop = ""
@@ -63,7 +68,8 @@ def print_expression(expr: ast.Expr) -> str:
 
 
 def _shape(shape: tuple[ast.TypeDim, ...]) -> str:
-    return " × ".join(map(str, shape)) if shape else "scalar"
+    shown = [f"({written(dim, str)})".replace("−", "-") if is_derived(dim) else str(dim) for dim in shape]
+    return " × ".join(shown) if shape else "scalar"
 
 
 def _indices(indices: tuple[ast.IndexRef, ...]) -> str:
@@ -71,11 +77,44 @@ def _indices(indices: tuple[ast.IndexRef, ...]) -> str:
 
 
 def _index(index: ast.IndexRef) -> str:
+    if index.kind == "slice":
+        return ":".join("" if side is None else _tight(side) for side in (index.first, index.last))
+    if index.kind == "sum":
+        assert index.first is not None
+        return _tight(index.first)
     if index.name is None:
         return _signed(index.offset)
     if index.offset == 0:
         return index.name
     return f"{index.name}{'+' if index.offset > 0 else '−'}{abs(index.offset)}"
+
+
+def _tight(expr: ast.Expr) -> str:
+    """A formula in brackets [ ], without spaces where it can be: 2i+a−1, d (i−1)+j."""
+    match expr:
+        case ast.Binary("+" | "-" as op, left, right):
+            second = _tight(right)
+            if op == "-" and isinstance(right, ast.Binary) and right.op in ("+", "-"):
+                second = f"({second})"
+            if isinstance(right, ast.Negate):
+                second = f"({second})"
+            return f"{_tight(left)}{'+' if op == '+' else '−'}{second}"
+        case ast.Negate(operand):
+            inner = _tight(operand)
+            return f"−({inner})" if isinstance(operand, ast.Binary) and operand.op in ("+", "-") else f"−{inner}"
+        case ast.Binary("@", ast.Number() as left, ast.Name(name)):
+            return f"{_tight(left)}{name}"
+        case ast.Binary("@" | "*" as op, left, right):
+            sides = [
+                f"({_tight(side)})" if isinstance(side, ast.Negate | ast.Binary) else _tight(side)
+                for side in (left, right)
+            ]
+            if isinstance(left, ast.Binary) and left.op in ("@", "*"):
+                sides[0] = _tight(left)
+            space = "*" if op == "*" else " · " if sides[1][0].isdigit() else " "
+            return space.join(sides)
+        case _:
+            return _print(expr)[0]
 
 
 def _signed(value: ast.TypeDim) -> str:

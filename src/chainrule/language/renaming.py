@@ -24,6 +24,8 @@ from chainrule.language.parser import parse_program
 from chainrule.language.printer import print_program
 from chainrule.language.scope import known_functions
 from chainrule.language.tokens import STATEMENT_WORDS
+from chainrule.sizes import renamed as renamed_size
+from chainrule.sizes import symbols_of
 
 __all__ = ["check", "known_names", "renamed"]
 
@@ -35,12 +37,12 @@ def known_names(program: Program, tree: ast.Program | None) -> dict[str, str]:
     out = {n: "variable" for n in program.variables if not is_anonymous(n)}
     dims = [d for v in program.variables.values() for d in v.dims]
     dims += [d for sides in program.functions.values() for side in sides for d in side]
-    out |= {d: "size" for d in dims if isinstance(d, str)}
+    out |= {s: "size" for d in dims for s in symbols_of(d)}
     own = {str(getattr(e.source, "function", "")) for e in program} - known_functions() - {""}
     if tree is not None:
         own = {s.name for s in tree.statements if isinstance(s, ast.Definition)}
         shapes = [s.shape for s in tree.statements if isinstance(s, ast.Declaration)]
-        out |= {d: "size" for shape in shapes for d in shape if isinstance(d, str)}
+        out |= {s: "size" for shape in shapes for d in shape for s in symbols_of(d)}
     return out | dict.fromkeys(sorted(own | set(program.functions)), "function")
 
 
@@ -146,6 +148,9 @@ def bound_letters(tree: ast.Program | None) -> set[str]:
 def _letters(node: ast.Expr) -> Iterator[str]:
     if isinstance(node, ast.Indexed):
         yield from (ref.name for ref in node.indices if ref.name is not None)
+        for ref in node.indices:
+            for side in (ref.first, ref.last):
+                yield from _names_in(side) if side is not None else ()
     elif isinstance(node, ast.Call):
         for argument in node.args:
             yield from _letters(argument)
@@ -154,6 +159,19 @@ def _letters(node: ast.Expr) -> Iterator[str]:
         yield from _letters(node.right)
     elif isinstance(node, ast.Negate | ast.Transpose):
         yield from _letters(node.operand)
+
+
+def _names_in(node: ast.Expr) -> Iterator[str]:
+    """Names in an index such as 2i+a: letters, or sizes."""
+    if isinstance(node, ast.Name):
+        yield node.name
+    elif isinstance(node, ast.Binary):
+        yield from _names_in(node.left)
+        yield from _names_in(node.right)
+    elif isinstance(node, ast.Negate):
+        yield from _names_in(node.operand)
+    else:
+        yield from _letters(node)
 
 
 def renamed_tree(tree: ast.Program, names: Mapping[str, str]) -> ast.Program:
@@ -169,7 +187,7 @@ def _name(name: str, keys: Mapping[str, str]) -> str:
 
 
 def _dims(shape: tuple[ast.TypeDim, ...], keys: Mapping[str, str]) -> tuple[ast.TypeDim, ...]:
-    return tuple(_name(d, keys) if isinstance(d, str) else d for d in shape)
+    return tuple(renamed_size(d, lambda symbol: _name(symbol, keys)) for d in shape)
 
 
 def _statement(
@@ -199,8 +217,9 @@ def _statement(
 
 
 def _index(ref: ast.IndexRef, keys: Mapping[str, str]) -> ast.IndexRef:
-    """An index; of h[T] the T is the name of a size."""
-    return ref if ref.name is None else replace(ref, name=_name(ref.name, keys), span=None)
+    """An index; of h[T] the T is the name of a size, of E[ids] the name of labels."""
+    first, last = (None if s is None else _steps(_expression(s, keys), keys) for s in (ref.first, ref.last))
+    return replace(ref, name=None if ref.name is None else _name(ref.name, keys), first=first, last=last, span=None)
 
 
 def _steps(node: ast.Expr, keys: Mapping[str, str]) -> ast.Expr:

@@ -34,6 +34,7 @@ from chainrule.functions import FUNCTIONS
 from chainrule.language import ast
 from chainrule.language.values import Value, add_values, matrix_product, orientation_of
 from chainrule.library import definition_names
+from chainrule.sizes import symbols_of
 
 __all__ = [
     "BUILTINS",
@@ -53,6 +54,7 @@ BUILTINS = frozenset(
     {"sum", "mean", "max", "min", "maximum", "minimum", "tr", "trace", "diag", "outer", "dot", "ones", "zeros", "eye",
      "sqrt", "square", "sign", "indicator", "transpose", "rowsum", "colsum", "rowmean", "colmean",
      "det", "logdet", "inv", "pinv", "solve", "cholesky", "kron",
+     "concat", "reshape", "pad", "shift", "flip", "windows", "cumsum", "onehot",
      "prod", "cumprod", "ismax", "ismin", "prod_others", "clip"}
 )  # fmt: skip
 
@@ -78,6 +80,8 @@ class Scope:
         self.index_scope: dict[str, Index] = {}
         self.time: dict[Index, str] = {}  # markers that stand for the steps of a sequence, and their letters
         self.depth = 0
+        self.bound: set[str] = set()  # letters that are bound where something is looked at, also those that name sizes
+        self.outside: list[str] = []  # entries that are 0 where their index lies outside, in words
         self.repeats: list[str] = []  # what is repeated over rows or columns, in words
         self.later: set[str] = set()  # canonical spellings of all names that some equation defines
 
@@ -106,11 +110,13 @@ class Scope:
     def new_dims(self, shape: tuple[ast.TypeDim, ...], span: Span | None) -> None:
         for dim in shape:
             if isinstance(dim, str):
-                if canonical_name(dim) in self.names:
-                    raise LanguageError(
-                        f"{dim} is a variable already and cannot also be a size", "another name for the size", span
-                    )
-                self.dims.setdefault(dim, span)
+                for symbol in symbols_of(dim):
+                    if canonical_name(symbol) in self.names:
+                        raise LanguageError(
+                            f"{symbol} is a variable already and cannot also be a size",
+                            "another name for the size", span,
+                        )  # fmt: skip
+                    self.dims.setdefault(symbol, span)
             elif dim < 1:
                 raise DimensionError(f"a size must be at least 1, not {dim}", "a name such as D", span)
 

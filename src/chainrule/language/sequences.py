@@ -56,8 +56,8 @@ class Sequences(Scope):
         if len(var.dims) > 1:
             return ref.name is not None or var.steps is not None
         plain = ref.name in self.index_scope and not ref.offset
-        in_time = plain and self.index_scope[str(ref.name)] in self.time
-        return in_time or (not plain and (var.steps is not None or ref.name in self.index_scope))
+        in_time = ref.name in self.index_scope and self.index_scope[str(ref.name)] in self.time
+        return in_time or (not plain and var.steps is not None)  # else x[i+1] is an entry
 
     def step(self, node: ast.Indexed) -> Value:
         """The value of x[t], x[t-1], x[T] or x[1]."""

@@ -1,8 +1,9 @@
 """The library: composite functions as definitions in the whiteboard language, so that derivatives are found.
 
 One `.net` file per family. A definition is one line; the comment block above it, if there is one, says where it is
-from, how a sample call is declared, what the literature gives a name to, and what it has as the derivative, for
-comparison (δ or Δ is the gradient at the value of the function, of the same shape):
+from, how a sample call is declared (and written, where arguments have defaults), what the literature gives a name to,
+and what it has as the derivative, for comparison (δ or Δ is the gradient at the value of the function, of the same
+shape):
 
     # leaky_relu: Maas, Hannun and Ng 2013
     #   given: input u : n; const a : scalar
@@ -29,6 +30,7 @@ _ABOVE = re.compile(r"((?:^#[^\n]*\n)+)\Z", re.MULTILINE)
 class LibraryEntry:
     """A definition. given: declarations of a sample call, in the language.  where: equations that name what the
     literature names.  literature: name -> derivative, as text.
+    call: the sample call, where it says more than the names of the parameters.
     """
 
     name: str
@@ -39,6 +41,7 @@ class LibraryEntry:
     given: tuple[str, ...] = ()
     literature: tuple[tuple[str, str], ...] = ()
     where: tuple[str, ...] = ()
+    call: str = ""
 
 
 @lru_cache(maxsize=1)
@@ -49,7 +52,7 @@ def _entries() -> dict[str, LibraryEntry]:
         for match in _DEF.finditer(text):
             stop = text.find("\n", match.start())
             line = text[match.start() : stop if stop >= 0 else len(text)]
-            parameters = tuple(p.strip() for p in match.group(2).split(","))
+            parameters = tuple(p.partition("=")[0].strip() for p in match.group(2).split(","))
             above = _ABOVE.search(text[: match.start()])
             found[match.group(1)] = LibraryEntry(
                 match.group(1), parameters, line, path.stem, *_read(match.group(1), above.group(1) if above else "")
@@ -57,9 +60,9 @@ def _entries() -> dict[str, LibraryEntry]:
     return found
 
 
-def _read(name: str, block: str) -> tuple[str, tuple[str, ...], tuple[tuple[str, str], ...], tuple[str, ...]]:
-    """Source, given, literature and where of the comment block above a definition."""
-    source, literature = "", []
+def _read(name: str, block: str) -> tuple[str, tuple[str, ...], tuple[tuple[str, str], ...], tuple[str, ...], str]:
+    """Source, given, literature, where and call of the comment block above a definition."""
+    source, call, literature = "", "", []
     given: tuple[str, ...] = ()
     where: tuple[str, ...] = ()
     for line in block.splitlines():
@@ -70,9 +73,11 @@ def _read(name: str, block: str) -> tuple[str, tuple[str, ...], tuple[tuple[str,
             given = tuple(part.strip() for part in value.split(";"))
         elif key == "where":
             where = tuple(part.strip() for part in value.split(";"))
+        elif key == "call":
+            call = value.strip()
         elif key.startswith("literature "):
             literature.append((key.removeprefix("literature "), value.strip()))
-    return source, given, tuple(literature), where
+    return source, given, tuple(literature), where, call
 
 
 def entries() -> dict[str, LibraryEntry]:

@@ -10,6 +10,7 @@ from chainrule.dims import canonical_name, display_name
 from chainrule.functions import FUNCTIONS
 from chainrule.language import ast
 from chainrule.language.expressions import summed_letter
+from chainrule.language.printer import print_expression
 from chainrule.notation import tree
 from chainrule.notation.tree import Node
 
@@ -106,7 +107,9 @@ def number(node: ast.Expr) -> Fraction | None:
 
 
 def print_index(index: ast.IndexRef) -> str:
-    """i, t-1 or 2."""
+    """i, t-1, 2, 2i+a or 1:3."""
+    if index.kind:
+        return print_expression(ast.Indexed(ast.Name("x"), (index,)))[2:-1].replace("−", "-")
     if index.name is None:
         return str(index.offset)
     return f"{index.name}{index.offset:+d}" if index.offset else index.name

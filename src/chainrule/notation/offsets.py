@@ -8,6 +8,7 @@ that is said once ("what lies outside is 0"), or anything where the index always
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 from chainrule.algebra.expr import Factor, Index
@@ -160,6 +161,9 @@ def _parts(terms: Terms, offset: Dim, names: Mapping[Index, str]) -> tuple[str, 
 def _joined(letters: str, constant: Dim) -> str:
     if not letters:
         return _compact(constant)
+    ending = re.search(r"(?<=[\w)\]])[+-]\d+$", letters)
+    if ending is not None and isinstance(constant, int):  # i+1 moved by 2 is i+3
+        return _joined(letters[: ending.start()], constant + int(ending.group()))
     if constant == 0:
         return letters
     text = _compact(constant)

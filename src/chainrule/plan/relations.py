@@ -213,7 +213,7 @@ def _can_gather(source: Labels, pivot: int, parts: Iterable[Part], out: set[int]
 def _can_scatter(source: Labels, pivot: int, parts: Iterable[Part], out: set[int]) -> bool:
     held = {label for part in parts for label in part.labels}
     others = {label for label in source.labels if label != pivot}
-    if pivot not in out or pivot in held or others & out or not others <= held:
+    if pivot not in out or pivot in held or not others or others & out or not others <= held:
         return False
     return pivot == source.labels[-1] if source.ids is not None else _solved(source, pivot) is not None
 
