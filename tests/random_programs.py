@@ -520,7 +520,7 @@ def read_back(program, text, letters, dims, orientation, known, sizes, definitio
                 if isinstance(dim, str):
                     elaborator.dims.setdefault(dim, None)
         elaborator.definitions = {canonical_name(x.name): x for x in definitions}
-        value = elaborator.indexed_equation(tree.statements[-1])
+        value = elaborator.entries(tree.statements[-1])
         return _value(copy, value, value.expr, value.indices, known, sizes), value
     functions = known_functions() | {x.name for x in definitions}
     node = parse_expression(text, "whiteboard", functions, variables=names)
