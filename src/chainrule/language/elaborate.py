@@ -115,7 +115,7 @@ class Elaborator(Calls):
     def __init__(self, tree: ast.Program) -> None:
         self.out = Elaborated(tree)
         super().__init__(self.out.program)
-        self.repeats = self.repeats
+        self.repeats = self.out.repeats
         self.outside = self.out.repeats
 
     def run(self) -> Elaborated:
