@@ -64,7 +64,12 @@ def step(case: Case, arrays: Arrays, threads: int, target: str, bound: bool = Fa
             results[name] = np.empty_like(arrays[name])
         run = made.bind(out=results, **given)
         return Ready(run, lambda result: {"loss": result[0], **results}, note=note)
+<<<<<<< HEAD
     return Ready(lambda: made(**given), lambda result: {"loss": result[0], **result[1]}, note=note)
+=======
+    native, done = _native(target, given)
+    return Ready(lambda: done(made(**native)), lambda result: _numbers({"loss": result[0], **result[1]}), note=note)
+>>>>>>> 08736b9 (Type the benchmark's native arrays; tidy the changelog after merges)
 
 
 def value(case: Case, arrays: Arrays, threads: int, target: str) -> Ready:
