@@ -51,6 +51,25 @@ def _options(case: Case, target: str, threads: int, chunk: bool = True) -> dict[
     return {name: value for name, value in wanted.items() if name in known and value is not None}
 
 
+def _native(target: str, arrays: Arrays) -> tuple[dict[str, Any], Callable[[Any], Any]]:
+    """Arrays as the target's users have them, and what waits until a result is there."""
+    if target == "torch":
+        import torch
+
+        return {name: torch.from_numpy(array) for name, array in arrays.items()}, lambda result: result
+    if target == "jax":
+        import jax
+
+        given = {name: jax.block_until_ready(jax.device_put(array)) for name, array in arrays.items()}
+        return given, jax.block_until_ready
+    return dict(arrays), lambda result: result
+
+
+def _numbers(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Tensors as NumPy arrays; the rest is that already, or becomes it without ado."""
+    return {name: value.detach().numpy() if hasattr(value, "detach") else value for name, value in values.items()}
+
+
 def step(case: Case, arrays: Arrays, threads: int, target: str, bound: bool = False) -> Ready:
     """Loss and gradients. `bound`: on arrays that stay where they are, for targets that can."""
     derivation = api.parse(case.text).derive(list(case.wrt))
@@ -59,17 +78,12 @@ def step(case: Case, arrays: Arrays, threads: int, target: str, bound: bool = Fa
     given = {name: arrays[name] for name in made.names}
     if bound:
         results: dict[str, np.ndarray[Any, Any]] = {}
-        own = [name for name in case.wrt if name in derivation.gradients]
-        for name in own:
+        for name in (name for name in case.wrt if name in derivation.gradients):
             results[name] = np.empty_like(arrays[name])
         run = made.bind(out=results, **given)
         return Ready(run, lambda result: {"loss": result[0], **results}, note=note)
-<<<<<<< HEAD
-    return Ready(lambda: made(**given), lambda result: {"loss": result[0], **result[1]}, note=note)
-=======
-    native, done = _native(target, given)
-    return Ready(lambda: done(made(**native)), lambda result: _numbers({"loss": result[0], **result[1]}), note=note)
->>>>>>> 08736b9 (Type the benchmark's native arrays; tidy the changelog after merges)
+    own, done = _native(target, given)
+    return Ready(lambda: done(made(**own)), lambda result: _numbers({"loss": result[0], **result[1]}), note=note)
 
 
 def value(case: Case, arrays: Arrays, threads: int, target: str) -> Ready:
@@ -79,8 +93,8 @@ def value(case: Case, arrays: Arrays, threads: int, target: str) -> Ready:
     made = derived.compile(target, dtype=case.dtype, **_options(case, target, threads))
     program = derived.program
     needed = {a for equation in program for a in equation.arguments} - program.equations.keys()
-    given = {name: array for name, array in arrays.items() if name in needed}
-    return Ready(lambda: made(**given), lambda result: {"value": result})
+    given, done = _native(target, {name: array for name, array in arrays.items() if name in needed})
+    return Ready(lambda: done(made(**given)), lambda result: _numbers({"value": result}))
 
 
 def newton(case: Case, arrays: Arrays, threads: int, target: str) -> Ready:

@@ -241,6 +241,21 @@ def training(case: Case, arrays: Arrays, threads: int) -> Ready:
     return Ready(run, lambda p: {n: t.detach().numpy() for n, t in p.items()})
 
 
+def program(case: Case, arrays: Arrays, threads: int) -> Ready:
+    """Any program: the forward pass that chainrule writes for torch, differentiated by torch itself."""
+    from chainrule import api
+    from chainrule.targets import registry
+
+    network = api.parse(case.text, str(case.options.get("dialect", "whiteboard")))
+    name = network.scalar_loss()
+    forward = registry.find("torch").compile(network.program, (name,), dtype=case.dtype)
+
+    def loss(t: Mapping[str, Any]) -> Any:
+        return forward(**{n: t[n] for n in forward.names})[name]
+
+    return _gradients(case, _tensors(arrays, threads), loss, compiled=False)
+
+
 def _both(function: str) -> tuple[Contender, ...]:
     return (
         Contender("torch eager", "peer", f"{HERE}:{function}", ("torch",)),
@@ -262,5 +277,6 @@ CONTENDERS = {
     "newton": _functional("newton"),
     "hessian_product": _functional("hessian_product"),
     "sample_norms": _functional("sample_norms"),
+    "program": (Contender("torch eager", "peer", f"{HERE}:program", ("torch",)),),
     "training": (Contender("torch eager", "peer", f"{HERE}:training", ("torch",)),),
 }
