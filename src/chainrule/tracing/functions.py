@@ -11,6 +11,7 @@ from chainrule.algebra.expr import add, constant, free_indices, multiply, rename
 from chainrule.tracing.array import FUNCTION_TABLE, METHODS, SAME, Traced, known_size, make, register, wrap
 from chainrule.tracing.linear import arrays_of, contract
 from chainrule.tracing.memory import fresh
+from chainrule.tracing.selectors import runner
 from chainrule.tracing.ufuncs import (
     apply,
     chosen,
@@ -238,14 +239,14 @@ def triu(m: Any, k: int = 0) -> Traced:
 
 @register(np.cumsum)
 def cumsum(a: Any, axis: Any = None) -> Traced:
-    """Running sums: a product with a triangle of ones."""
+    """Running sums: a product with 1[k ≤ i]."""
     from chainrule.tracing.linear import LETTERS
     from chainrule.tracing.shaping import ravel
 
     if axis is None:
         a, axis = ravel(a), 0
     (k,) = axes_of(a, axis)
-    ones = wrap(a.tracer, np.tri(known_size(a, a.axes[k], "np.cumsum")))
+    ones = runner(a.tracer, known_size(a, a.axes[k], "np.cumsum"))
     letters = LETTERS[: len(a.axes)]
     return contract([ones, a], ["Z" + letters[k], letters], letters.replace(letters[k], "Z"))
 

@@ -176,9 +176,18 @@ def _slide(a: Traced, v: Traced, mode: str, turned: bool) -> Traced:
     if len(a.axes) != 1 or len(v.axes) != 1:
         raise ValueError("object too deep for desired array")
     n, m = (known_size(x, x.axes[0], "np.convolve" if turned else "np.correlate") for x in (a, v))
+    from chainrule.tracing.selectors import selector
+
     how: Any = np.convolve if turned else np.correlate
-    table = np.array([[how(p, q, mode) for q in np.eye(m)] for p in np.eye(n)])
-    return contract([wrap(a.tracer, table), a, v], ["abc", "a", "b"], "c")
+    table = np.array([[how(p, q, mode) for q in np.eye(m)] for p in np.eye(n)]) > 0
+    count = table.shape[-1]
+    sign = -1 if turned else 1
+    first = np.argwhere(table)[0]
+    start = int(first[0] - sign * first[1] - first[2])  # entry a meets entry b at c where a = start + c ± b
+    places = start + np.arange(count)[:, None] + sign * np.arange(m)
+    padded = FUNCTION_TABLE[np.pad](a, (max(0, -int(places.min())), max(0, int(places.max()) - n + 1)))
+    where = selector(a.tracer, places + max(0, -int(places.min())), padded.axes[0])
+    return contract([where, padded, v], ["cba", "a", "b"], "c")
 
 
 @register(np.outer)
