@@ -110,6 +110,8 @@ def _items(a: Traced, key: Any) -> list[Any]:
 
 
 def _is_mask(k: Any) -> bool:
+    if isinstance(k, Traced):
+        return False
     return isinstance(k, (bool, np.bool_)) or (isinstance(k, (list, np.ndarray)) and np.asarray(k).dtype.kind == "b")
 
 

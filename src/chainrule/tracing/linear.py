@@ -217,9 +217,12 @@ def tensordot(a: Any, b: Any, axes: Any = 2) -> Traced:
 @register(np.einsum)
 def einsum(subscripts: Any, *operands: Any, optimize: Any = False) -> Traced:
     """np.einsum, with letters (and the dots)."""
+    if not isinstance(subscripts, str):  # arrays and lists of numbers, in turn
+        given = (subscripts, *operands)
+        spelt = [s if s is Ellipsis else "".join(LETTERS[k] for k in s) for s in given[1::2]]
+        last = f"->{''.join(LETTERS[k] for k in given[-1])}" if len(given) % 2 else ""
+        subscripts, operands = ",".join(spelt) + last, given[: len(given) // 2 * 2 : 2]
     arrays = arrays_of(*operands)
-    if not isinstance(subscripts, str):
-        arrays[0].refuse("np.einsum with lists of numbers", "letters: np.einsum('ij,jk', a, b)")
     inputs, arrow, output = subscripts.replace(" ", "").partition("->")
     parts = inputs.split(",")
     if len(parts) != len(arrays):
@@ -292,6 +295,12 @@ def diag(v: Any, k: int = 0) -> Traced:
     if dim == 1:
         return make(v, v.expr, (1, 1))
     return make(v, multiply(v.expr, delta((-1, dim), (-2, dim))), (dim, dim))
+
+
+@register(np.diagflat)
+def diagflat(v: Any, k: int = 0) -> Traced:
+    """The matrix with all entries on a diagonal."""
+    return diag(FUNCTION_TABLE[np.ravel](v), k)
 
 
 @register(np.linalg.matrix_power)
