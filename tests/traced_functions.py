@@ -1,5 +1,7 @@
 """NumPy functions as people write them, with the shapes of their arguments; sizes are distinct primes."""
 
+import copy
+
 import numpy as np
 import pytest
 
@@ -144,14 +146,21 @@ FUNCTIONS = [
         lambda x: np.sum(np.kron(x, x[0]) ** 2) + np.sum(np.tril(x) ** 2) + np.sum(np.kron(x[..., 0], x)),
         {"x": (2, 3, 5)},
     ),
-    (lambda x: np.sum(np.where(x > 0, np.log(abs(x)), np.sqrt(abs(x)))), A),
-    (lambda x: np.sum(np.where(x > 0, np.log(np.where(x > 0, x, 1.0)), x)), A),
+    (lambda x: np.sum(np.where(x > 0, np.log(abs(x) + 0.2), np.sqrt(abs(x) + 0.2))), A),
+    (lambda x: np.sum(np.where(x > 0, np.log(np.where(x > 0, x + 0.3, 1.0)), x)), A),
     (lambda x: np.sum(np.float32(0.5) * x + np.ones(3, dtype=np.float32) * x + np.array([1, 2, 3]) * x), A),
     (lambda x: sum(np.sum(p) * k for k, p in enumerate(np.array_split(x, [1, 2]))) + np.hsplit(x, 3)[1].sum() ** 2, A),
     (lambda x: np.sum(np.stack(np.broadcast_arrays(x[0], x[:, :1]), -1) ** 2), A),
     (lambda x: np.einsum("ij,ik,il->", x, x, x) + np.einsum("ij->j", x) @ x[0] + np.einsum("ii->i", x[:3]) @ x[1], A),
     (lambda x: np.sum(np.einsum("...j,jk->...k", x, TABLE[:3]) ** 2) + np.sum(np.einsum("ij,ij->ij", x, x) ** 2), A),
     (lambda a, b: np.sum((a @ b) ** 2) + np.sum(np.matmul(a, b[0]) ** 3), {"a": (2, 5, 3), "b": (2, 3, 7)}),
+    (lambda x: np.sum([r @ r for r in x]) + np.mean([r.sum() for r in x]) + np.max([x[0, 0], 0.0]), A),
+    (lambda x: np.amax(x) + np.amin(x, axis=0).sum() + np.sum(np.diagflat(x[:2]) ** 2), A),
+    (lambda x: np.polyval([1.0, 2, 3], x).sum() + np.polyval(x[0], 2.0) + np.sum(np.cov(x.T) ** 2), A),
+    (lambda x: np.trapezoid(x[:, 0], dx=0.5) ** 2 + np.trapezoid(x, np.arange(5.0) ** 2, axis=0) @ x[0], A),
+    (lambda x: np.sum(np.einsum(x, [0, 1], x, [2, 1], [0, 2]) ** 2), A),
+    (lambda x: np.sum(x**2) if isinstance(x, np.ndarray) else np.sum(x), A),
+    (lambda x: np.sum(copy.copy(x) * copy.deepcopy(x)) + isinstance(x.sum(), float) * x[0, 0], A),
     (lambda a, b: np.sum(np.tensordot(a, b, ((0, 2), (0, 1))) ** 2) + np.vdot(a, a), {"a": (2, 5, 3), "b": (2, 3, 7)}),
 ]
 

@@ -39,10 +39,10 @@ def recurrence_into_an_array(x):
 
 
 def overlap_add(x):
-    out = np.zeros(9)
-    for i in range(5):
+    out = np.zeros(7)
+    for i in range(3):
         out[i : i + 3] += x[i] * 2
-        out[2 * i % 7] -= x[i, 0] * x[i, 1]
+        out[2 * i] -= x[i, 0] * x[i, 1]
     return np.sum(out**3)
 
 

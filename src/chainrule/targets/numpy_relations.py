@@ -35,8 +35,12 @@ def _window(x, axis, counts, steps, offset):
 _OVERLAP = '''\
 def _overlap(x, steps, offset, size):
     """out[offset + Σ steps·i] += x[i…] over the first axes of x; what falls outside is left out."""
+    x = np.asarray(x) if np.ndim(x) else np.float64(x)
     counts = x.shape[: len(steps)]
     out = np.zeros((size, *x.shape[len(steps) :]), x.dtype)
+    if not steps:
+        out[offset] = x
+        return out
     longest = max(range(len(steps)), key=counts.__getitem__)
     rest = [k for k in range(len(steps)) if k != longest]
     x = x.transpose(*rest, longest, *range(len(steps), x.ndim))
@@ -70,7 +74,7 @@ def _ids(ids, least, classes):
 _PUT = '''\
 def _put(x, ids, size):
     """out[ids] += x over the first axes of x; a number goes to all of them."""
-    x = np.asarray(x)
+    x = np.asarray(x) if np.ndim(x) else np.float64(x)
     out = np.zeros((size, *x.shape[ids.ndim :]), x.dtype)
     np.add.at(out, ids, x)
     return out

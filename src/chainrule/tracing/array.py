@@ -76,6 +76,11 @@ class Traced:
         self.origin: Any = None  # (array, key) of a[key], and what was added to it since
 
     @property
+    def __class__(self) -> Any:
+        """What isinstance() says of it: NumPy's array, or number. Code that asks so must go the way that arrays go."""
+        return np.ndarray if self.axes else np.float64
+
+    @property
     def expr(self) -> Expr:
         """What stands in it now."""
         memory = self.memory
@@ -173,6 +178,12 @@ class Traced:
         assert self.memory is not None
         self.memory.given_away = True
         return np.array(data, dtype)
+
+    def __copy__(self) -> Traced:
+        return make(self, self.expr, self.axes, self.flag, self.row)
+
+    def __deepcopy__(self, _: Any) -> Traced:
+        return self.__copy__()
 
     def __bool__(self) -> bool:
         if self.data is not None:
@@ -340,6 +351,10 @@ class Size(Traced):
         super().__init__(tracer, size(dim), ())
         self.dim = dim
 
+    @property
+    def __class__(self) -> Any:
+        return Size
+
     def __hash__(self) -> int:  # type: ignore[override]
         return hash(self.dim)
 
@@ -423,6 +438,8 @@ def _replaced(value: Any) -> Any:
 
 def folded(tracer: Tracer, result: Any) -> Any:
     """What NumPy made of known numbers: arrays of floats may be written into."""
+    if isinstance(result, Traced):
+        return result
     if isinstance(result, np.ndarray) and result.dtype == np.float64 and result.ndim:
         return fresh(tracer, result)
     if type(result) in (list, tuple):

@@ -1,12 +1,10 @@
-"""What indexing, shaping and joining share: axes in another order, entries picked by a constant of 0 and 1."""
+"""What indexing, shaping and joining share: axes in another order, entries picked by an array of 0 and 1, views."""
 
 from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Sequence
 from typing import Any
-
-import numpy as np
 
 from chainrule.algebra.expr import rename
 from chainrule.tracing.array import SAME, Traced, make
@@ -44,13 +42,8 @@ def moved(a: Traced, order: Sequence[int | None]) -> Traced:
     return out
 
 
-def selected(a: Traced, axis: int, table: Any, name: str) -> Traced:
-    """Along one axis, the product with a constant: table[new, old], or table[old] where the axis goes."""
-    constant = Traced(a.tracer, {}, tuple(int(d) for d in np.shape(table)))
-    squeezed = np.asarray(table, dtype=float).reshape([d for d in np.shape(table) if d != 1])
-    places = tuple(i for i in constant.indices if i is not None)
-    if squeezed.ndim == np.ndim(table) or squeezed.size > 0:
-        constant.expr = a.tracer.constant_array(squeezed, name, places)
+def selected(a: Traced, axis: int, table: Traced) -> Traced:
+    """Along one axis, the product with an array of 0 and 1: table[…, old], whose other axes take its place."""
     letters = LETTERS[: len(a.axes)]
-    new = "XYZ"[: np.ndim(table) - 1]
-    return contract([constant, a], [new + letters[axis], letters], letters.replace(letters[axis], new))
+    new = "XYZ"[: len(table.axes) - 1]
+    return contract([table, a], [new + letters[axis], letters], letters.replace(letters[axis], new))

@@ -11,6 +11,7 @@ from chainrule.algebra.expr import add, constant, free_indices, multiply, rename
 from chainrule.tracing.array import FUNCTION_TABLE, METHODS, SAME, Traced, known_size, make, register, wrap
 from chainrule.tracing.linear import arrays_of, contract
 from chainrule.tracing.memory import fresh
+from chainrule.tracing.selectors import runner
 from chainrule.tracing.ufuncs import (
     apply,
     chosen,
@@ -132,14 +133,14 @@ def extreme(a: Traced, op: str, axis: Any, keepdims: bool) -> Traced:
     return left_over(a, a.tracer.extreme(op, a.expr, indices) if indices else a.expr, chosen, keepdims)
 
 
-@register(np.max)
+@register(np.max, np.amax)
 def largest(a: Any, axis: Any = None, keepdims: bool = False, *, initial: Any = None) -> Traced:
     """The maximum along axes."""
     out = extreme(a, "max", axis, keepdims)
     return out if initial is None else maximum(out, wrap(a.tracer, initial))
 
 
-@register(np.min)
+@register(np.min, np.amin)
 def smallest(a: Any, axis: Any = None, keepdims: bool = False, *, initial: Any = None) -> Traced:
     """The minimum along axes."""
     out = extreme(a, "min", axis, keepdims)
@@ -238,14 +239,14 @@ def triu(m: Any, k: int = 0) -> Traced:
 
 @register(np.cumsum)
 def cumsum(a: Any, axis: Any = None) -> Traced:
-    """Running sums: a product with a triangle of ones."""
+    """Running sums: a product with 1[k ≤ i]."""
     from chainrule.tracing.linear import LETTERS
     from chainrule.tracing.shaping import ravel
 
     if axis is None:
         a, axis = ravel(a), 0
     (k,) = axes_of(a, axis)
-    ones = wrap(a.tracer, np.tri(known_size(a, a.axes[k], "np.cumsum")))
+    ones = runner(a.tracer, known_size(a, a.axes[k], "np.cumsum"))
     letters = LETTERS[: len(a.axes)]
     return contract([ones, a], ["Z" + letters[k], letters], letters.replace(letters[k], "Z"))
 
@@ -387,6 +388,44 @@ def count_nonzero(a: Any, axis: Any = None, *, keepdims: bool = False) -> Traced
     if not a.flag:
         a = compare(a, wrap(a.tracer, 0), "!=")
     return total(number(a), axis, keepdims)
+
+
+@register(np.polyval)
+def polyval(p: Any, x: Any) -> Traced:
+    """A polynomial by its coefficients, the highest power first."""
+    p, x = arrays_of(p, x)
+    out = wrap(x.tracer, 0)
+    for k in range(known_size(p, p.axes[0], "np.polyval")):
+        out = plus(times(out, x), p[k])
+    return out
+
+
+@register(np.trapezoid)
+def trapezoid(y: Any, x: Any = None, dx: Any = 1.0, axis: int = -1) -> Traced:
+    """The integral by trapezoids."""
+    (y,) = arrays_of(y) if x is None else arrays_of(y, x)[:1]
+    (k,) = axes_of(y, axis)
+    front = (slice(None),) * k
+    steps = wrap(y.tracer, dx)
+    if x is not None:
+        (x,) = arrays_of(x, y)[:1]
+        if len(x.axes) != 1:
+            y.refuse("np.trapezoid with x of several axes is not traced yet")
+        steps = x[1:] - x[:-1]
+        steps = steps[(..., *(None,) * (len(y.axes) - 1 - k))]
+    both = plus(y[(*front, slice(1, None))], y[(*front, slice(None, -1))])
+    return total(times(times(both, steps), wrap(y.tracer, 0.5)), k)
+
+
+@register(np.cov)
+def cov(m: Any, rowvar: bool = True, bias: bool = False, ddof: Any = None) -> Traced:
+    """The covariance of the rows (or columns)."""
+    x = m if rowvar or len(m.axes) < 2 else m.T
+    if len(x.axes) != 2:
+        x.refuse("np.cov of other than a matrix is not traced yet")
+    centred = minus(x, mean(x, 1, True))
+    count = make(x, add(count_of(x, (1,)), constant(-(int(not bias) if ddof is None else int(ddof)))), ())
+    return over(contract([centred, centred], ["ik", "jk"], "ij"), count)
 
 
 @register(np.shape)

@@ -1,6 +1,6 @@
 """a[…]: numbers, slices, None, dots, and arrays of whole numbers or truth values that are known; or of labels.
 
-What picks entries is a product with a constant of zeros and ones, so that its derivative needs no rule of its own. A
+What picks entries is a product with an index relation (`selectors`), so that its derivative needs no rule of its own. A
 label, an argument that holds whole numbers, picks by its one-hot rows: a[n, y[n]] is Σₖ a[n, k] onehot(y)[n, k].
 """
 
@@ -16,11 +16,12 @@ from chainrule.algebra.expr import rename, single, variables
 from chainrule.dims import Dim
 from chainrule.language.scope import Call, bare_name, is_bare
 from chainrule.language.values import Value, orientation_of
-from chainrule.tracing.array import METHODS, Size, Traced, known_size, make, wrap
+from chainrule.tracing.array import METHODS, Size, Traced, known_size, make
 from chainrule.tracing.axes import moved, selected
 from chainrule.tracing.frames import place
 from chainrule.tracing.linear import LETTERS, contract
 from chainrule.tracing.memory import view_of
+from chainrule.tracing.selectors import selector
 from chainrule.tracing.tracer import squeezed
 
 __all__ = ["Keys", "is_traced_index", "known_key", "rows", "take"]
@@ -109,6 +110,8 @@ def _items(a: Traced, key: Any) -> list[Any]:
 
 
 def _is_mask(k: Any) -> bool:
+    if isinstance(k, Traced):
+        return False
     return isinstance(k, (bool, np.bool_)) or (isinstance(k, (list, np.ndarray)) and np.asarray(k).dtype.kind == "b")
 
 
@@ -119,9 +122,7 @@ def _entry(a: Traced, axis: int, position: int) -> Traced:
         raise IndexError(f"index {position} is out of bounds for axis {axis} with size {dim}")  # as NumPy; ends loops
     if dim == 1:
         return moved(a, [k for k in range(len(a.axes)) if k != axis])
-    table = np.zeros(dim)
-    table[position % dim] = 1
-    return selected(a, axis, table, f"e{position % dim}")
+    return selected(a, axis, selector(a.tracer, position % dim, dim))
 
 
 def _cut(a: Traced, axis: int, part: slice) -> Traced:
@@ -147,7 +148,7 @@ def rows(a: Traced, axis: int, numbers: Any) -> Traced:
     numbers = numbers % dim
     if len(numbers) == dim and (numbers == np.arange(dim)).all():
         return a
-    return selected(a, axis, np.eye(dim)[numbers], "S")
+    return selected(a, axis, selector(a.tracer, numbers, dim))
 
 
 def _check_numbers(a: Traced, numbers: Any) -> None:
@@ -209,7 +210,7 @@ class Keys:
             raise IndexError(f"an index is out of bounds for axis {axis} with size {dim}")
         if not key.size:
             self.array.refuse("an empty array of indices")
-        return wrap(self.array.tracer, np.eye(dim)[key % dim])
+        return selector(self.array.tracer, key % dim, dim)
 
     @property
     def _letters(self) -> str:

@@ -1,6 +1,6 @@
 """Joining, cutting and repeating: concatenate, stack, split, take, flip, roll, repeat, tile, pad.
 
-Each is a product with a constant of zeros and ones.
+Each is a product with an index relation (`selectors`): 1[k = i + a] puts a part behind others.
 """
 
 from __future__ import annotations
@@ -14,9 +14,17 @@ from chainrule.tracing.array import FUNCTION_TABLE, METHODS, SAME, Size, Traced,
 from chainrule.tracing.axes import selected, viewing
 from chainrule.tracing.indexing import rows, take
 from chainrule.tracing.linear import arrays_of, tracer_of
+from chainrule.tracing.selectors import selector
 from chainrule.tracing.shaping import expand_dims, ravel, reshape
 
 __all__ = ["concatenate", "stack"]
+
+
+def put_between(a: Traced, axis: int, start: int, whole: int) -> Traced:
+    """a from `start` on along an axis of size `whole`, zeros around it."""
+    length = known_size(a, a.axes[axis], "np.concatenate along an axis")
+    places = selector(a.tracer, np.arange(start, start + length), whole)
+    return selected(a, axis, FUNCTION_TABLE[np.transpose](places))
 
 
 @register(np.concatenate)
@@ -36,10 +44,8 @@ def concatenate(arrays: Any, axis: Any = 0) -> Traced:
         return parts[0]
     expr: Expr | None = None
     for part, length in zip(parts, sizes, strict=True):
-        table = np.zeros((whole, length))
-        table[start : start + length] = np.eye(length)
+        placed = put_between(part, axis, start, whole)
         start += length
-        placed = selected(part, axis, table, "P")
         expr = placed.expr if expr is None else add(expr, placed.expr)
     out = make(parts[0], expr or {}, [whole if k == axis else d for k, d in enumerate(parts[0].axes)])
     out.row = next((p.row for p in parts if p.row), 0) if len(out.axes) == 1 else 0
@@ -219,7 +225,7 @@ def pad(
             continue
         dim = known_size(array, array.axes[axis], "np.pad")
         if mode == "constant":
-            out = selected(out, axis, np.eye(before + dim + after)[:, before : before + dim], "P")
+            out = put_between(out, axis, before, before + dim + after)
         elif mode in ("edge", "reflect", "symmetric", "wrap"):
             pad_numbers: Any = np.pad
             out = rows(out, axis, pad_numbers(np.arange(dim), (before, after), mode))

@@ -176,9 +176,18 @@ def _slide(a: Traced, v: Traced, mode: str, turned: bool) -> Traced:
     if len(a.axes) != 1 or len(v.axes) != 1:
         raise ValueError("object too deep for desired array")
     n, m = (known_size(x, x.axes[0], "np.convolve" if turned else "np.correlate") for x in (a, v))
+    from chainrule.tracing.selectors import selector
+
     how: Any = np.convolve if turned else np.correlate
-    table = np.array([[how(p, q, mode) for q in np.eye(m)] for p in np.eye(n)])
-    return contract([wrap(a.tracer, table), a, v], ["abc", "a", "b"], "c")
+    table = np.array([[how(p, q, mode) for q in np.eye(m)] for p in np.eye(n)]) > 0
+    count = table.shape[-1]
+    sign = -1 if turned else 1
+    first = np.argwhere(table)[0]
+    start = int(first[0] - sign * first[1] - first[2])  # entry a meets entry b at c where a = start + c ± b
+    places = start + np.arange(count)[:, None] + sign * np.arange(m)
+    padded = FUNCTION_TABLE[np.pad](a, (max(0, -int(places.min())), max(0, int(places.max()) - n + 1)))
+    where = selector(a.tracer, places + max(0, -int(places.min())), padded.axes[0])
+    return contract([where, padded, v], ["cba", "a", "b"], "c")
 
 
 @register(np.outer)
@@ -208,9 +217,12 @@ def tensordot(a: Any, b: Any, axes: Any = 2) -> Traced:
 @register(np.einsum)
 def einsum(subscripts: Any, *operands: Any, optimize: Any = False) -> Traced:
     """np.einsum, with letters (and the dots)."""
+    if not isinstance(subscripts, str):  # arrays and lists of numbers, in turn
+        given = (subscripts, *operands)
+        spelt = [s if s is Ellipsis else "".join(LETTERS[k] for k in s) for s in given[1::2]]
+        last = f"->{''.join(LETTERS[k] for k in given[-1])}" if len(given) % 2 else ""
+        subscripts, operands = ",".join(spelt) + last, given[: len(given) // 2 * 2 : 2]
     arrays = arrays_of(*operands)
-    if not isinstance(subscripts, str):
-        arrays[0].refuse("np.einsum with lists of numbers", "letters: np.einsum('ij,jk', a, b)")
     inputs, arrow, output = subscripts.replace(" ", "").partition("->")
     parts = inputs.split(",")
     if len(parts) != len(arrays):
@@ -283,6 +295,12 @@ def diag(v: Any, k: int = 0) -> Traced:
     if dim == 1:
         return make(v, v.expr, (1, 1))
     return make(v, multiply(v.expr, delta((-1, dim), (-2, dim))), (dim, dim))
+
+
+@register(np.diagflat)
+def diagflat(v: Any, k: int = 0) -> Traced:
+    """The matrix with all entries on a diagonal."""
+    return diag(FUNCTION_TABLE[np.ravel](v), k)
 
 
 @register(np.linalg.matrix_power)

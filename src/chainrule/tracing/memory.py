@@ -196,14 +196,14 @@ def view_of(array: Traced, out: Traced | None, how: Callable[[Any], Any], sure: 
 def _selectors(
     tracer: Tracer, places: Places, shape: Sequence[int], letters: str, own: str
 ) -> tuple[list[Any], list[str]]:
-    """Constants of 0 and 1, one for each axis of a memory: which of its entries each place takes."""
-    from chainrule.tracing.array import constant_traced
+    """Arrays of 0 and 1, one for each axis of a memory: which of its entries each place takes."""
+    from chainrule.tracing.selectors import selector
 
     factors, spelled = [], []
     for axis, numbers in enumerate(np.unravel_index(places, shape)):
         varying = [k for k, d in enumerate(places.shape) if d > 1 and (np.diff(numbers, axis=k) != 0).any()]
         at = tuple(slice(None) if k in varying else 0 for k in range(places.ndim))
-        factors.append(constant_traced(tracer, np.eye(shape[axis])[numbers[at]], "S" if varying else "e"))
+        factors.append(selector(tracer, numbers[at], shape[axis]))
         spelled.append("".join(letters[k] for k in varying) + own[axis])
     return factors, spelled
 

@@ -170,7 +170,7 @@ def _run(tracer: Tracer, function: Callable[..., Any], arrays: Mapping[str, Trac
         stop()
         tracer.main = None
     if isinstance(result, Traced):
-        return result
+        return wrap(tracer, result)
     if isinstance(result, (tuple, list, dict)) or result is None:
         what = "nothing" if result is None else f"a {type(result).__name__}"
         raise UnsupportedError(f"the function returns {what}", "one array or number")

@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 
 from chainrule.dims import Dim
-from chainrule.tracing.array import METHODS, SAME, Size, Traced, known_size, make, register, wrap
+from chainrule.tracing.array import METHODS, SAME, Size, Traced, known_size, make, register
 from chainrule.tracing.axes import moved, viewing
 from chainrule.tracing.linear import LETTERS, contract, diagonal_of
+from chainrule.tracing.selectors import reshaper
 
 __all__ = ["expand_dims", "ravel", "reshape"]
 
@@ -106,11 +107,10 @@ def reshape(a: Any, shape: Any = None, *more: Any, order: str = "C") -> Traced:
         if count == len(sizes) == 1:
             continue
         old = [known_size(a, d, "reshape") for d in out.axes[first : first + count]]
-        table = np.eye(int(np.prod(old))).reshape([*map(int, sizes), *old])
         letters, fresh = LETTERS[: len(out.axes)], LETTERS[30 : 30 + len(sizes)]
         mine = letters[first : first + count]
-        constant = wrap(a.tracer, table)
-        out = contract([constant, out], [fresh + mine, letters], letters.replace(mine, fresh))
+        same = reshaper(a.tracer, [int(d) for d in sizes], old)
+        out = contract([same, out], [fresh + mine, letters], letters.replace(mine, fresh))
     rest = iter(range(len(out.axes)))
     return moved(out, [None if d == 1 else next(rest) for d in new])
 

@@ -261,6 +261,31 @@ for _name in ("asarray", "asanyarray", "ascontiguousarray", "asfarray", "require
         return original(a, dtype, *args, **options)
 
 
+def _of_list(tracer: Tracer, original: Any, a: Any = None, *args: Any, **options: Any) -> Any:
+    """NumPy's functions of one array take a list of arrays as well."""
+    if isinstance(a, (list, tuple)) and any(isinstance(v, Traced) for v in leaves(a)):
+        a = _joined(tracer, a, True)
+    return original(*(() if a is None else (a,)), *args, **options)
+
+
+for _name in (
+    "sum",
+    "mean",
+    "prod",
+    "max",
+    "min",
+    "amax",
+    "amin",
+    "var",
+    "std",
+    "cumsum",
+    "average",
+    "transpose",
+    "dot",
+):
+    _stands_for("numpy", _name)(_of_list)
+
+
 def _joined(tracer: Tracer, value: Any, copy: bool) -> Traced:
     if isinstance(value, (list, tuple)):
         parts = [_joined(tracer, v, False) for v in value]

@@ -76,7 +76,7 @@ def write(target: Traced, key: Any, value: Any) -> None:
         return
     if target.flag:
         target.refuse("a write into an array of truth values is not traced yet", "np.where, or mask.astype(float)")
-    if isinstance(value, np.ndarray) and value.dtype.kind not in "biuf":
+    if not isinstance(value, Traced) and isinstance(value, np.ndarray) and value.dtype.kind not in "biuf":
         target.refuse(f"a write of {value.dtype}")
     keys = known_key(key)
     if is_traced_index(keys):
@@ -98,7 +98,7 @@ def write(target: Traced, key: Any, value: Any) -> None:
         raise ValueError("assignment destination is read-only")
     _sure(target)
     places = np.asarray(places)
-    if isinstance(value, np.ndarray) or (np.ndim(value) == 0 and not isinstance(value, Traced)):
+    if not isinstance(value, Traced) and (isinstance(value, np.ndarray) or np.ndim(value) == 0):
         from chainrule.tracing.memory import fresh
 
         written = fresh(tracer, np.broadcast_to(np.asarray(value, dtype=np.float64), places.shape))
