@@ -201,3 +201,14 @@ def test_the_error_function_is_within_five_ulp(text: str, truth: Callable[[Dual]
     assert ulps(got, [truth(Dual(mp.mpf(float(v)))).v for v in x], np.float64).max() < (4 if text == "erf(x)" else 5)
     special = compile_numpy(cr.parse(f"input x : n\nz = {text}").program, ["z"])(x=np.array([np.inf, -np.inf, np.nan]))
     np.testing.assert_array_equal(special["z"], [1, -1, np.nan] if text == "erf(x)" else [0, 2, np.nan])
+
+
+@pytest.mark.parametrize("plain", [False, True], ids=["buffers", "plain"])
+def test_the_error_function_of_a_whole_number(plain: bool) -> None:
+    """erfc(1) was computed as an integer, and 0."""
+    net = cr.parse("input x : n\nJ = sum(x) (erf(1) + 10 erfc(1) + 100 normal_cdf(1) + normal_pdf(2) + gelu(1))")
+    want = float(mp.erf(1) + 10 * mp.erfc(1) + 100 * mp.ncdf(1) + mp.npdf(2) + mp.ncdf(1))
+    for dtype in (np.float32, np.float64):
+        loss, gradients = net.derive().compile(plain=plain, dtype=dtype.__name__)(x=np.ones(1, dtype))
+        assert loss == pytest.approx(want, rel=1e-6)
+        assert gradients["x"] == pytest.approx(want, rel=1e-6)

@@ -15,19 +15,20 @@ __all__: list[str] = []
 _DECAY = '''\
 def _exp_minus_square(x, scale=1):
     """exp(-scale * x**2) to the last digits: x**2 = h**2 + (x - h)(x + h), where h**2 is exact; scale is 1 or 0.5."""
-    t = np.minimum(np.abs(np.asarray(x, np.float64)), 40)  # exp(-800) is 0
+    x = np.asarray(x) * 1.0
+    t = np.minimum(np.abs(x.astype(np.float64)), 40)  # exp(-800) is 0
     h = np.trunc(t * 1048576)
     h *= 1 / 1048576
     d = scale * (h - t) * (h + t)
     out = np.exp(-scale * h * h)
     out *= 1 + d * (1 + d * (0.5 + d / 6))  # exp(d), |d| < 6e-5
-    return out.astype(np.asarray(x).dtype)[()]
+    return out.astype(x.dtype)[()]
 '''
 
 _ERF = '''\
 def _erf(x, complement=False):
     """erf(x), or erfc(x) = 1 - erf(x): W. J. Cody, Math. Comp. 23 (1969)."""
-    x = np.asarray(x)
+    x = np.asarray(x) * 1.0  # a float, also of a whole number
     out = np.empty(x.size)
     for k in range(0, x.size, 8192):  # pieces that stay in the cache
         t = x.reshape(-1)[k : k + 8192].astype(np.float64)
@@ -90,7 +91,7 @@ _ERF_FAR = 1.63153871373020978e-2, (
 _NORMAL = '''\
 def _normal_cdf(x):
     """erfc(-x / sqrt(2)) / 2, where exp(-x**2 / 2) is taken of x as it is."""
-    x = np.asarray(x)
+    x = np.asarray(x) * 1.0  # a float, also of a whole number
     out = np.empty(x.size)
     for k in range(0, x.size, 8192):
         t = x.reshape(-1)[k : k + 8192].astype(np.float64)
