@@ -75,7 +75,7 @@ class Traced:
         self.shared = False  # parts of it may be held elsewhere, with sizes that have only names
         self.origin: Any = None  # (array, key) of a[key], and what was added to it since
 
-    @property
+    @property  # type: ignore[misc]
     def __class__(self) -> Any:
         """What isinstance() says of it: NumPy's array, or number. Code that asks so must go the way that arrays go."""
         return np.ndarray if self.axes else np.float64
@@ -351,7 +351,7 @@ class Size(Traced):
         super().__init__(tracer, size(dim), ())
         self.dim = dim
 
-    @property
+    @property  # type: ignore[misc]
     def __class__(self) -> Any:
         return Size
 

@@ -219,8 +219,8 @@ def einsum(subscripts: Any, *operands: Any, optimize: Any = False) -> Traced:
     """np.einsum, with letters (and the dots)."""
     if not isinstance(subscripts, str):  # arrays and lists of numbers, in turn
         given = (subscripts, *operands)
-        spelt = [s if s is Ellipsis else "".join(LETTERS[k] for k in s) for s in given[1::2]]
-        last = f"->{''.join(LETTERS[k] for k in given[-1])}" if len(given) % 2 else ""
+        spelt = ["".join("..." if k is Ellipsis else LETTERS[k] for k in s) for s in given[1::2]]
+        last = f"->{''.join('...' if k is Ellipsis else LETTERS[k] for k in given[-1])}" if len(given) % 2 else ""
         subscripts, operands = ",".join(spelt) + last, given[: len(given) // 2 * 2 : 2]
     arrays = arrays_of(*operands)
     inputs, arrow, output = subscripts.replace(" ", "").partition("->")
