@@ -108,8 +108,9 @@ def paired_logs(
                 if len(extra) != 1 or len(others) != len(rest) + 1 or any(rest.get(a, e) != e for a, e in others):
                     continue
                 (atom, e) = extra[0]
-                fits = all(atom[2][a] == indices[label] for a, label in zip(kept, where, strict=True))
-                if atom[:2] != ("", t) or e != 1 or not fits or len(set(atom[2])) != len(atom[2]):
+                if atom[:2] != ("", t) or e != 1 or len(set(atom[2])) != len(atom[2]):
+                    continue
+                if any(atom[2][a] != indices[label] for a, label in zip(kept, where, strict=True)):
                     continue
                 shifted: Factor = ((f"shifted {','.join(map(str, axes))}", t, atom[2]), 1)
                 terms[position] = ([*rest.items(), (("log mantissa", s, indices), 1)], bound, coefficient)

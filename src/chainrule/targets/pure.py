@@ -144,6 +144,9 @@ class PureSpelling(ArraySpelling):
         if first.op == "number":
             texts[0] = self.array(first)
         name = node.attributes[0]
+        choices = node.operands[name == "where" :]
+        if all(choice.node.op == "number" for choice in choices):  # where(mask, 1, 2) has no dtype of its own
+            texts[-len(choices)] = self.array(choices[0].node)
         if name == "where" and first.dtype == "bool":
             name = "where mask"
         return self._template(name, texts)
