@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 import chainrule as cr
 from chainrule.library import entries
+from chainrule.reference import evaluate_program
 from library_programs import Program, judge, write_program
 
 CHECKS = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much, HealthCheck.large_base_example]
@@ -81,3 +82,44 @@ def test_a_root_of_nothing_is_nothing() -> None:
     """norm(a − a) was refused as a division by zero."""
     net = cr.parse("input a : n\ninput b : n\nJ = norm(a - a)^2 + norm(b)^2")
     assert net.evaluate(a=np.ones(3), b=np.ones(3))["J"] == pytest.approx(3)
+
+
+@pytest.mark.parametrize("plain", [False, True], ids=["buffers", "plain"])
+@pytest.mark.parametrize(
+    ("text", "value", "slope"),
+    [
+        ("leaky_relu(x, 2)", [-2.0, 3.0], [2.0, 1.0]),  # np.where(c, 1, 2) was an array of integers
+        ("iszero(2) x + step(2) x", [-1.0, 3.0], [1.0, 1.0]),
+        ("maximum(x, 2)", [2.0, 3.0], [0.0, 1.0]),
+    ],
+)
+def test_numbers_in_functions_are_floats(text: str, value: list[float], slope: list[float], plain: bool) -> None:
+    for dtype in (np.float32, np.float64):
+        x = np.array([-1, 3], dtype)
+        derivation = cr.parse(f"param x : n\nJ = sum(sin({text}))").derive()
+        loss, gradients = derivation.compile(plain=plain, dtype=dtype.__name__)(x=x)
+        assert loss == pytest.approx(np.sin(value).sum(), rel=1e-6)
+        assert gradients["x"].dtype == dtype
+        np.testing.assert_allclose(gradients["x"], np.cos(value) * slope, rtol=1e-6)
+
+
+@pytest.mark.parametrize("plain", [False, True], ids=["buffers", "plain"])
+def test_a_gradient_that_a_comparison_chooses_is_a_float(plain: bool) -> None:
+    """It was an int64: np.where(…, 1, 0)."""
+    derivation = cr.parse("param x : scalar\nparam w : scalar\nJ = maximum(x, 2 - x) + w").derive()
+    _, gradients = derivation.compile(plain=plain)(x=3.0, w=1.0)
+    assert gradients["x"] == 1
+    assert np.asarray(gradients["x"]).dtype == np.float64
+
+
+@pytest.mark.parametrize("text", ["log_softmax(logsumexp(W))", "logsumexp(W) + log_softmax(x)", "x - logsumexp(W)"])
+def test_logarithms_of_sums_beside_arrays_of_other_shapes(text: str) -> None:
+    """The rule that pairs t with log Σ exp(t) looked at the indices of what was not t."""
+    net = cr.parse(f"param W : n × n\nparam x : n\nJ = sum(sin({text})) + sum(x)")
+    arrays = {"W": np.arange(9.0).reshape(3, 3) / 7, "x": np.array([0.3, -1, 2])}
+    derivation = net.derive()
+    loss, gradients = derivation.compile()(**arrays)
+    assert loss == pytest.approx(net.evaluate(**arrays)["J"], rel=1e-12)
+    known = evaluate_program(derivation.program, arrays, {"n": 3})
+    for name, gradient in gradients.items():
+        np.testing.assert_allclose(gradient, known[derivation.backward.gradients[name]], rtol=1e-9, atol=1e-12)

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from itertools import pairwise
 
+from chainrule.functions import FUNCTIONS
 from chainrule.plan import Block, Node, Plan, contraction_form
 from chainrule.targets.names import Names, name_nodes
 from chainrule.targets.numpy_chunks import by_rows, loop_head, rows_at_hand
 from chainrule.targets.numpy_expressions import ATOM, Spelling, Text, bracket
 from chainrule.targets.numpy_loops import loop_lines, needs_name
 from chainrule.targets.numpy_plain import PlainWriter
-from chainrule.targets.numpy_reading import expression, several_text, tensordot
+from chainrule.targets.numpy_reading import expression, tensordot
 from chainrule.targets.numpy_relations import is_structural, structural_text
 
 __all__ = ["BufferWriter"]
@@ -182,7 +183,9 @@ class BufferWriter:
         return self._assign(node, self.spelling.map_text(node, (x, ATOM))[0])
 
     def _apply(self, node: Node) -> list[str]:
-        return self._assign(node, several_text(self.spelling, node))
+        texts = [bracket(self.spelling.argument(operand, node.rank), ATOM) for operand in node.operands]
+        letters = {"x" if k == 0 else f"x{k + 1}": text for k, text in enumerate(texts)}
+        return self._assign(node, FUNCTIONS[node.attributes[0]].numpy.format(**letters))
 
     def _sum(self, node: Node) -> list[str]:
         x = self.value(node.operands[0].node)[0]

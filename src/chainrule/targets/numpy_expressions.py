@@ -42,6 +42,11 @@ class Spelling(ArraySpelling):
 
     # -- functions ----------------------------------------------------------------------------------------------
 
+    def argument(self, operand: Operand, rank: int) -> Text:
+        """An operand of a function: a number has the step's type there, for np.where(c, 1, 2) would be of integers."""
+        text = self.operand(operand, rank)
+        return (f"{self.dtype}({text[0]})", ATOM) if operand.node.op == "number" else text
+
     def map_call(self, node: Node, x: str) -> Call | None:
         """An elementwise function as one ufunc call, or None where it takes more."""
         function = node.attributes[0]

@@ -8,7 +8,7 @@ from chainrule.targets.numpy_chunks import rows_at_hand
 from chainrule.targets.numpy_expressions import ATOM, MATMUL, PRODUCT, SUM, Spelling, Text, bracket
 from chainrule.targets.numpy_relations import is_structural, structural_text
 
-__all__ = ["expression", "several_text", "tensordot"]
+__all__ = ["expression", "tensordot"]
 
 
 def expression(spelling: Spelling, node: Node) -> Text:
@@ -18,7 +18,7 @@ def expression(spelling: Spelling, node: Node) -> Text:
         return _opaque(spelling, node)
     first = node.operands[0]
     if node.op == "map":
-        return spelling.map_text(node, value(first.node))
+        return spelling.map_text(node, spelling.argument(first, node.rank))
     if node.op == "scale":
         return spelling.scaled(node.attributes[0], value(first.node))
     if node.op in ("add", "subtract", "multiply", "divide"):
@@ -28,7 +28,7 @@ def expression(spelling: Spelling, node: Node) -> Text:
     if node.op == "contract":
         return _contraction(spelling, node)
     if node.op == "apply":
-        return several_text(spelling, node), SUM
+        return _several(spelling, node)
     if node.op == "diagonal":
         return f"np.einsum({spelling.diagonal_subscripts(first.axes)}, {value(first.node)[0]})", ATOM
     if node.op == "embed":
@@ -94,15 +94,11 @@ def _reduction(spelling: Spelling, node: Node) -> Text:
     return f"np.{node.op}({x[0]}{', ' if where else ''}{where})", ATOM
 
 
-def several_text(spelling: Spelling, node: Node) -> str:
-    """An elementwise function of several operands. np.where(mask, 1, 2) would be whole numbers: one gets the dtype."""
-    function = node.attributes[0]
-    texts = [bracket(spelling.operand(operand, node.rank), ATOM) for operand in node.operands]
-    first = 1 if function == "where" else 0
-    if all(operand.node.op == "number" for operand in node.operands[first:]):
-        texts[first] = f"{spelling.dtype}({texts[first]})"
+def _several(spelling: Spelling, node: Node) -> Text:
+    record = FUNCTIONS[node.attributes[0]]
+    texts = [bracket(spelling.argument(operand, node.rank), ATOM) for operand in node.operands]
     letters = {"x" if k == 0 else f"x{k + 1}": text for k, text in enumerate(texts)}
-    return FUNCTIONS[function].numpy.format(**letters)
+    return record.numpy.format(**letters), SUM
 
 
 def _contraction(spelling: Spelling, node: Node) -> Text:
