@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 __all__ = ["Row", "align", "equation_rows", "gradient_rows", "proof_rows"]
 
 NOTE = 0.5  # of a line, at most, for a reason
-SIZES = 72  # letters in a dimension line
+SIZES = 60  # letters in a dimension line
 TOGETHER = 24  # lines that stay on one page
-LEFT = 24  # letters at the left of the = sign
+LEFT = 18  # letters at the left of the = sign
 INDENT = r"\phantom{=}\ "
 
 
