@@ -138,3 +138,17 @@ def test_a_letter_on_the_left_is_no_axis_of_an_array() -> None:
 def test_an_array_is_no_entry(value: str) -> None:
     with pytest.raises(ChainruleError, match=r"each entry is a scalar|another array for each index"):
         cr.parse(f"param x : n\nparam w : n\ny[i] = {value}\nJ = sum(y)")
+
+
+@pytest.mark.parametrize(
+    ("right", "hint"),
+    [
+        ("1/(1+exp(-x))", "1 ./ (1+exp(-x)) (elementwise)"),  # it said 1 ./ 1+exp(-x), which is another function
+        ("(x+y)*(x-y)", "(x+y) ∘ (x-y) (elementwise)"),
+        ("x*y", "x y (the product) or x ∘ y (elementwise)"),
+    ],
+)
+def test_what_a_hint_tells_to_try_has_its_brackets(right: str, hint: str) -> None:
+    with pytest.raises(cr.ChainruleError) as caught:
+        cr.parse(f"input x : n\ninput y : n\nJ = sum({right})")
+    assert hint in str(caught.value.hint)

@@ -20,7 +20,7 @@ from chainrule.language import ast
 from chainrule.language.indices import Indices, Reach
 from chainrule.language.printer import print_expression
 from chainrule.language.scope import is_numeric
-from chainrule.language.values import Value, add_values, broadcast, hadamard, matrix_product, transpose
+from chainrule.language.values import Value, add_values, broadcast, hadamard, in_brackets, matrix_product, transpose
 from chainrule.sizes import minus, never_negative, polynomial
 
 __all__ = ["Expressions", "summed_letter"]
@@ -216,14 +216,16 @@ class Expressions(Indices):
             if left.orientation != "scalar" and right.orientation != "scalar":
                 raise LanguageError(
                     f"* can mean two things between {left.text} ({left.shape}) and {right.text} ({right.shape})",
-                    f"{left.text} {right.text} (the product) or {left.text} ∘ {right.text} (elementwise)", span,
+                    f"{in_brackets(left.text)} {in_brackets(right.text)} (the product) or "
+                    f"{in_brackets(left.text)} ∘ {in_brackets(right.text)} (elementwise)", span,
                 )  # fmt: skip
             a, b = self.factor(left, right)
             return matrix_product(a, b, span)
         if op == "/" and right.orientation != "scalar":
             raise LanguageError(
-                f"/ divides by a scalar, but {right.says()}", f"{left.text} ./ {right.text} (elementwise)", span
-            )
+                f"/ divides by a scalar, but {right.says()}",
+                f"{in_brackets(left.text)} ./ {in_brackets(right.text)} (elementwise)", span,
+            )  # fmt: skip
         if op in ("/", "./"):
             inverse = replace(right, expr=self.to_power(right, Fraction(-1)))
             a, b = self.factor(left, inverse)

@@ -20,7 +20,7 @@ from chainrule.algebra.expr import (
 from chainrule.dims import Dim
 from chainrule.errors import DimensionError, Span
 
-__all__ = ["Value", "add_values", "broadcast", "hadamard", "matrix_product", "transpose"]
+__all__ = ["Value", "add_values", "broadcast", "hadamard", "in_brackets", "matrix_product", "transpose"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +121,7 @@ def _clash(left: Value, right: Value, what: str, span: Span | None) -> Dimension
         f"give {left.text or 'the left side'} and {right.text or 'the right side'} the same size, or take another name"
     )
     if {left.orientation, right.orientation} == {"row", "column"} and left.dims == right.dims:
-        hint = f"transpose one of them: {_bracket(left.text)}ᵀ or {_bracket(right.text)}ᵀ"
+        hint = f"transpose one of them: {in_brackets(left.text)}ᵀ or {in_brackets(right.text)}ᵀ"
     elif {left.orientation, right.orientation} <= {"row", "column", "matrix"} and set(left.dims) & set(right.dims):
         hint = "check the order of the sizes, or transpose one of the two"
     return DimensionError(
@@ -129,7 +129,8 @@ def _clash(left: Value, right: Value, what: str, span: Span | None) -> Dimension
     )
 
 
-def _bracket(text: str) -> str:
+def in_brackets(text: str) -> str:
+    """The text of an operand as it must stand in a larger expression."""
     return f"({text})" if any(c in text for c in " +-*/∘@") else text
 
 
@@ -195,7 +196,7 @@ def _axes(value: Value) -> tuple[int | None, int | None]:
 
 
 def _product_clash(left: Value, right: Value, span: Span | None) -> DimensionError:
-    a, b = _bracket(left.text), _bracket(right.text)
+    a, b = in_brackets(left.text), in_brackets(right.text)
     hint = f"a size that {a} and {b} share, or other names"
     if left.orientation == right.orientation and left.orientation in ("column", "row"):
         if left.dims == right.dims:
