@@ -152,3 +152,9 @@ def test_what_a_hint_tells_to_try_has_its_brackets(right: str, hint: str) -> Non
     with pytest.raises(cr.ChainruleError) as caught:
         cr.parse(f"input x : n\ninput y : n\nJ = sum({right})")
     assert hint in str(caught.value.hint)
+
+
+def test_a_maximum_with_a_matrix_of_zeros_keeps_its_shape() -> None:
+    """maximum(W − W, −1) was the number relu(−1), and sums over it forgot the sizes."""
+    net = cr.parse("param W : H × D\nJ = sum(logsumexp(hard_tanh(W - W)))")
+    assert net.evaluate(W=np.ones((3, 5)))["J"] == pytest.approx(3 * np.log(5))

@@ -351,7 +351,7 @@ class Calls(Matrices):
     def extremum(self, name: str, a: Value, b: Value, span: Span | None) -> Value:
         smaller = name in ("min", "minimum")
         for zero, other in ((a, b), (b, a)):
-            if not zero.expr and not smaller:
+            if not zero.expr and not smaller and zero.dims in ((), other.dims):  # a matrix of zeros keeps its shape
                 return self.elementwise("relu", other)
         x, y, _ = broadcast(a, b, name, span)
         # At a tie the second argument is taken, with its derivative. No x − y is added to y: that would round.
