@@ -7,24 +7,21 @@ Two variants: the default writes into memory that is allocated once per set of s
 
 from __future__ import annotations
 
-import linecache
 import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import count
 from math import isfinite
 from typing import Any
 
 import numpy as np
 
-from chainrule.algebra.program import Program, Variable, is_anonymous
+from chainrule.algebra.program import Program, is_anonymous
 from chainrule.dims import canonical_name, format_shape
 from chainrule.errors import UnsupportedError
 from chainrule.functions.operations import OPERATIONS
 from chainrule.plan import Block, Node, Plan, build_plan, read_request
 from chainrule.plan.memory import memory_report
 from chainrule.plan.relations import STRUCTURAL
-from chainrule.sizes import spoken
 from chainrule.targets.arrays import ArrayChecker, Checked
 from chainrule.targets.names import Names
 from chainrule.targets.numpy_buffers import BufferWriter
@@ -33,11 +30,11 @@ from chainrule.targets.numpy_expressions import Spelling
 from chainrule.targets.numpy_helpers import helpers_of
 from chainrule.targets.numpy_plain import PlainWriter
 from chainrule.targets.registry import Target, register
+from chainrule.targets.text import LazyNames, keys_of, run, shape, size_lines, wrapped
 
 __all__ = ["Step", "compile_numpy", "numpy_source"]
 
 _DTYPES = ("float32", "float64")
-_serial = count(1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +63,7 @@ def numpy_source(
         raise UnsupportedError(f"no NumPy code for dtype {dtype!r}", hint=" or ".join(_DTYPES))
     everything = ([loss] if loss is not None and loss not in outputs else []) + list(outputs)
     plan = build_plan(program, everything, reuse=not plain, chunk=read_request(chunk, memory), loops=True)
-    keys = _keys(plan, loss, gradients)
+    keys = keys_of(tuple(plan.outputs), gradients, loss)
     names = Names({"step", "predict", "sizes", "threading", "_allocate", "_memory", "_Memory"})
     if plan.chunks is not None:
         names.reserve(LOCALS)
@@ -75,7 +72,7 @@ def numpy_source(
     for node in _inputs(plan):
         inputs[node] = arguments[node.attributes[0]]
     writer: PlainWriter | BufferWriter
-    sizes = _LazyNames(names)
+    sizes = LazyNames(names)
     if plain:
         writer = PlainWriter(plan, names, inputs, f"np.{dtype}", sizes)
     else:
@@ -86,17 +83,6 @@ def numpy_source(
     function = name or ("step" if loss is not None else "predict")
     text = _assemble(plan, writer, function, arguments, body, results, loss, dtype, reuse_outputs, keys)
     return _Source(text, function, plan)
-
-
-class _LazyNames(dict[str, str]):
-    """Local names of sizes, taken when they are first needed."""
-
-    def __init__(self, names: Names) -> None:
-        self._names = names
-
-    def __missing__(self, dim: str) -> str:
-        self[dim] = self._names.take(dim)
-        return self[dim]
 
 
 def _inputs(plan: Plan) -> list[Node]:
@@ -152,17 +138,6 @@ def _returned(plan: Plan, writer: PlainWriter | BufferWriter, loss: str | None, 
     return first + "{\n" + "".join(f"        {entry},\n" for entry in entries) + "    }"
 
 
-def _keys(plan: Plan, loss: str | None, gradients: Mapping[str, str] | None) -> dict[str, str]:
-    """What each output is called in the dictionary: the gradient ∂J/∂W is W; a forward value is itself."""
-    given = {output: key for key, output in (gradients or {}).items()}
-    keys = {}
-    for name in plan.outputs:
-        if name != loss:
-            stripped = name.split("/∂", 1)[1] if loss is not None and name.startswith("∂") and "/∂" in name else name
-            keys[name] = given.get(name, stripped)
-    return keys
-
-
 def _assemble(
     plan: Plan, writer: PlainWriter | BufferWriter, function: str, arguments: dict[str, str], body: list[str],
     results: str, loss: str | None, dtype: str, reuse_outputs: bool, keys: dict[str, str],
@@ -202,7 +177,7 @@ def _assemble(
         lines += ["", "", *text.rstrip("\n").split("\n")]
     lines += ["", "", f"def {function}({', '.join(arguments.values())}):"]
     lines += ["    " + line if line else "" for line in _docstring(plan, arguments, loss, dtype, reuse_outputs, keys)]
-    lines += ["    " + line for line in _size_lines(plan, spelling.sizes_used, arguments, spelling.size)]
+    lines += ["    " + line for line in size_lines(plan, spelling.sizes_used, arguments, spelling.size)]
     lines += ["    " + line for line in rows]
     if workspace:
         if order:
@@ -232,61 +207,23 @@ def _unpacked(names: list[str], value: str) -> list[str]:
     return ["    (", *("        " + part for part in inner), f"    ) = {value}"]
 
 
-def _size_lines(plan: Plan, used: set[str], arguments: dict[str, str], size: Callable[[str], str]) -> list[str]:
-    """N, D_x = X.shape"""
-    lines: list[str] = []
-    done: set[str] = set()
-    derived: list[str] = []
-    for dim, found in reversed(plan.derived.items()):
-        if dim in used:
-            if found is None:
-                text = spoken(dim, size)[1:-1]
-            else:
-                whole, rest, slope = found
-                above = size(whole) if rest == 0 else f"({size(whole)} - {spoken(rest, size)})"
-                text = f"{above} // {spoken(slope, size)}"
-            derived.insert(0, f"{size(dim)} = {text}")
-    for dim, (argument, axis) in plan.sizes.items():
-        if dim not in used or dim in done:
-            continue
-        dims = plan.program.variables[argument].dims
-        fresh = [d for d in dims if isinstance(d, str) and d in used and plan.sizes[d][0] == argument]
-        if fresh == list(dims) and len(dims) > 1 and len(set(dims)) == len(dims):
-            lines.append(f"{', '.join(map(size, fresh))} = {arguments[argument]}.shape")
-            done.update(fresh)
-        else:
-            lines.append(f"{size(dim)} = {arguments[argument]}.shape[{axis}]")
-            done.add(dim)
-    return lines + derived
-
-
 def _docstring(
     plan: Plan, arguments: dict[str, str], loss: str | None, dtype: str, reuse_outputs: bool, keys: dict[str, str]
 ) -> list[str]:
     variables = plan.program.variables
     results = [name for name in plan.outputs if name != loss]
     what = f"The loss {loss} and its gradients" if loss is not None else "The values of " + ", ".join(results)
-    lines = [*_wrapped(f'"""{what}; arrays of {dtype}.'), ""]
+    lines = [*wrapped(f'"""{what}; arrays of {dtype}.'), ""]
     for argument, local in arguments.items():
-        lines.append(f"{local}: {_shape(variables[argument])}")
-    returned = ", ".join(f"{keys[name]} {_shape(variables[name])}".replace(" ", "\u00a0") for name in results)
+        lines.append(f"{local}: {shape(variables[argument].dims)}")
+    returned = ", ".join(f"{keys[name]} {shape(variables[name].dims)}".replace(" ", "\u00a0") for name in results)
     sentence = f"Returns {loss + ' and ' if loss is not None else ''}a dictionary: {returned}."
-    lines += ["", *_wrapped(sentence)]
+    lines += ["", *wrapped(sentence)]
     if plan.chunks is not None:
-        lines += _wrapped(what_it_saves(plan))
+        lines += wrapped(what_it_saves(plan))
     if reuse_outputs:
         lines += ["The arrays returned are overwritten by the next call: copy what must last."]
     return [*lines, '"""']
-
-
-def _shape(variable: Variable) -> str:
-    dims = variable.dims
-    return f"({', '.join(map(str, dims))}{',' if len(dims) == 1 else ''})" if dims else "scalar"
-
-
-def _wrapped(text: str) -> list[str]:
-    """Lines of at most 100 columns; shapes are not broken."""
-    return [line.replace("\u00a0", " ") for line in textwrap.wrap(text, 100, break_long_words=False)]
 
 
 class Step:
@@ -309,7 +246,7 @@ class Step:
         declared = tuple(n for n in program.variables if n not in program.equations)
         self._checker = ArrayChecker(program.variables, self.names, declared, dtype)
         self._loss = loss
-        self._run = _function(source)
+        self._run = run(source.text, source.function)[source.function]
         self._seen: dict[tuple[Any, ...], Checked | None] = {}
         self._key = _key_function(len(self.names))
 
@@ -348,9 +285,9 @@ class Step:
     def _adapted(self, arrays: list[Any], checked: Checked) -> Any:
         """A call with arrays that are reshaped or converted first; gradients go back to the shapes given."""
         used = list(arrays)
-        for position, shape, dtype in checked.changes:
+        for position, new_shape, dtype in checked.changes:
             array = np.asarray(used[position], dtype=dtype)
-            used[position] = array if shape is None else array.reshape(shape)
+            used[position] = array if new_shape is None else array.reshape(new_shape)
         if self._loss is not None and self._checker.stochastic:
             self._checker.check_facts(used)
         result = self._run(*used)
@@ -381,16 +318,6 @@ def _key_function(count_: int) -> Callable[..., tuple[Any, ...]]:
     parts = "".join(f"{name}.shape, {name}.dtype, " for name in names)
     key: Callable[..., tuple[Any, ...]] = eval(f"lambda {', '.join(names)}: ({parts})")
     return key
-
-
-def _function(source: _Source) -> Callable[..., Any]:
-    """Run the text and take its function; the text is known to tracebacks and debuggers."""
-    file = f"<chainrule {source.function} {next(_serial)}>"
-    linecache.cache[file] = (len(source.text), None, source.text.splitlines(keepends=True), file)
-    space: dict[str, Any] = {"__name__": "chainrule.generated"}
-    exec(compile(source.text, file, "exec"), space)
-    function: Callable[..., Any] = space[source.function]
-    return function
 
 
 def compile_numpy(
