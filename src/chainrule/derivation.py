@@ -444,7 +444,7 @@ class Derivation:
         """The network with its sizes, and the signals that flow back, as SVG; standalone: a file by itself."""
         from chainrule.picture import network_svg
 
-        texts = {e.name: e.text for e in self.network.equations}
+        texts = {e.name: str(e) for e in self.network.equations}
         texts |= {of: self.describe(of)[1:-1] for of in self.backward.signals.values() if is_anonymous(of)}
         title = f"{self.network.title or 'The network'}: its equations, and the error signals flowing back"
         return network_svg(self.network.program, self.backward, texts, title, standalone)

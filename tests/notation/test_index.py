@@ -7,6 +7,7 @@ import xml.etree.ElementTree as ET
 import pytest
 
 import chainrule as cr
+from chainrule.catalogue import CatalogueEntry, catalogue
 from chainrule.notation import tree
 from chainrule.notation.index import index_node, letters_for
 from chainrule.notation.latex import entry_to_latex, to_latex
@@ -128,3 +129,37 @@ def test_the_tree_of_an_unknown_functions_jacobian() -> None:
     node = index_node(found.program, found.expression, found.program.variables[found.name].indices, letters)
     assert to_text(node) == "sum(k, (∂g[i]/∂f[k]) (∂f[k]/∂x))"
     assert to_latex(node) == (r"\sum_{k} \frac{\partial g_{i}}{\partial f_{k}} \frac{\partial f_{k}}{\partial x}")
+
+
+ALONG_AXES = {
+    "J = sum(max(x, over=last).^2)": "2 max(l, x[i,j,l]) ismax(l = k, x[i,j,l])",
+    "J = sum(prod(x, over=last).^2)": "2 prod(l, x[i,j,l]) prod_others(l = k, x[i,j,l])",
+    "J = sum(max_pool1d(x, 2, 2).^2)": (
+        "sum(l, sum(m, 2 · 1[k = m+2l-2] max(n, x[i,j,n+2l−2]) ismax(n = m, x[i,j,n+2l−2])))"
+    ),
+}
+
+
+@pytest.mark.parametrize("loss", ALONG_AXES)
+def test_what_goes_along_an_axis_is_written_with_its_letter(loss: str) -> None:
+    """It was %1[i,j], a name of ours that says nothing."""
+    gradient = cr.parse(f"param x : B × C × L\n{loss}").derive().gradients["x"]
+    assert gradient.text == ALONG_AXES[loss]
+    assert r"\operatorname{ismax}" in gradient.latex or "prod" in gradient.latex
+    assert "%" not in gradient.latex + gradient.mathml
+
+
+def test_an_entry_of_an_operation_says_of_which() -> None:
+    net = cr.parse("param A : n × n\nL = cholesky(A Aᵀ + eye(n))\nJ = 2 sum(log(diag(L)))")
+    gradient = net.derive().gradients["A"]
+    assert "inv(L)[k,i]" in gradient.text
+    assert "half_triangle(n)[l,k]" in gradient.text
+    assert "%" not in gradient.text + gradient.latex + gradient.mathml
+
+
+@pytest.mark.parametrize("entry", catalogue(), ids=lambda e: e.entry.name)
+def test_no_formula_of_the_library_shows_a_name_of_ours(entry: CatalogueEntry) -> None:
+    shown = [*entry.derivation.signals.values(), *entry.derivation.gradients.values()]
+    assert shown
+    for formula in shown:
+        assert "%" not in formula.text + formula.latex + formula.mathml

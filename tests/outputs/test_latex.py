@@ -19,6 +19,7 @@ import chainrule as cr
 from chainrule.derivation import Derivation
 from chainrule.explanation.steps import Formula, Step
 from chainrule.notation import tree
+from chainrule.notation.latex import function_to_latex
 from chainrule.notation.lines import broken, width
 from chainrule.notation.prose import escaped, formula_to_latex, sentence_to_latex, sentence_to_math
 from chainrule.notation.tree import at, partial, sigma, sym
@@ -199,3 +200,21 @@ def test_steps_in_index_notation_are_formulas(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(Derivation, "steps", lambda _, g: [step] if g.of == "W" else [])
     block = net.derive().latex(1)
     assert r"\frac{\partial J}{\partial W_{ij}} &= \sum_{k} a_{k} x_{j} && \text{chain rule}" in block
+
+
+@pytest.mark.parametrize("form", ["latex", "markdown"])
+def test_a_sentence_that_begins_with_a_name_does_not_change_it(form: str) -> None:
+    """ "b1 is repeated" became "B1 is repeated", h[0] became H[0]: other names."""
+    rows = cr.load(ROOT / "examples" / "one_layer_rows.net").derive()
+    loop = cr.load(ROOT / "examples" / "rnn.net").derive()
+    shown = [d.latex(0, True) if form == "latex" else d.markdown() for d in (rows, loop)]
+    assert "is repeated over the" in shown[0]
+    assert "is 0, since no value is given" in shown[1]
+    assert "B_{1}" not in shown[0]
+    assert "H_{0}" not in shown[1]
+
+
+def test_the_name_of_a_function_is_upright_with_digits_inside() -> None:
+    assert function_to_latex("max_pool1d") == r"\operatorname{max\_pool1d}"
+    assert function_to_latex("conv2d'") == r"\operatorname{conv2d}'"
+    assert function_to_latex("f1") == "f_{1}"

@@ -169,3 +169,11 @@ def test_the_command_writes_a_file(tmp_path: Path) -> None:
     assert ET.fromstring(out.read_text(encoding="utf-8")).tag == f"{SVG}svg"
     shown = CliRunner().invoke(app, ["picture", str(EXAMPLES / "attention.net")])
     assert shown.output == out.read_text(encoding="utf-8")
+
+
+def test_boxes_of_a_loop_show_the_step_and_whole_formulas_have_no_dots() -> None:
+    """They said h = tanh(A h[t−1] …), and J = CE(y, softmax(U h[T]))… though nothing was cut."""
+    texts = re.findall(r"<text[^>]*>(.*?)</text>", cr.load(EXAMPLES / "lstm.net").derive().picture())
+    shown = [re.sub(r"<[^>]*>", "", text) for text in texts]
+    assert "J = CE(y, softmax(U h[T]))" in shown
+    assert any(text.startswith("h[t] = read[t]") for text in shown)

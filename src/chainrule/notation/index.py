@@ -8,7 +8,6 @@ from fractions import Fraction
 from chainrule.algebra.expr import Atom, Expr, Factor, Index, Monomial, rename
 from chainrule.algebra.loops import is_lag
 from chainrule.algebra.program import Operation, Program, is_anonymous
-from chainrule.dims import display_name
 from chainrule.functions.operations import defined_by
 from chainrule.functions.sequences import UNIT
 from chainrule.notation import tree
@@ -21,6 +20,9 @@ from chainrule.simplify.masks import extremum
 
 __all__ = ["in_order", "index_node", "index_text", "letters_for", "summed_letters"]
 
+# operations along axes whose entries can be written one by one
+ALONG_AXES = frozenset({"max", "min", "prod", "cumprod", "ismax", "ismin", "prod_others"})
+_INSIDE = -500_000  # indices of an argument while it is written
 LETTERS = "ijklmnpqrstuvwabcdefgh"
 
 
@@ -171,9 +173,11 @@ def _variable(
     letters = [names[i] for i in indices]
     if _is_onehot(program, ("", name, indices)) and is_anonymous(name):
         ids = str(program.equations[name].arguments[0])
-        where = f"[{','.join(letters[:-1])}]" if letters[1:] else ""
-        return tree.iverson(letters[-1], display_name(ids) + where), False
+        looked_up, _ = _variable(program, ids, indices[:-1], names, taken)
+        return tree.iverson(letters[-1], to_text(looked_up).replace("−", "-")), False
     operation = program.equations[name].value if name in program.equations else None
+    if isinstance(operation, Operation) and operation.op in ALONG_AXES and is_anonymous(name):
+        return _along(program, operation, indices, names, taken), False
     if isinstance(operation, Operation) and operation.op == UNIT:
         step, dim = operation.attributes
         return tree.iverson(letters[0], str(dim if step == -1 else step + 1)), False
@@ -186,4 +190,46 @@ def _variable(
         top, below = name[1:].split("/∂")
         split = len(letters) - len(program.variables[operation.args[0]].dims)
         return tree.partial(tree.at(top, letters[:split]), tree.at(below, letters[split:])), True
+    if isinstance(operation, Operation) and is_anonymous(name):
+        whole = _whole(program, name)
+        return (tree.entry(whole, letters) if letters else whole), False
     return tree.at(name, letters), False
+
+
+def _whole(program: Program, name: str) -> Node:
+    """inv(L), where a name of ours is an operation of what has names; half_triangle(n) where it takes nothing."""
+    equation = program.equations.get(name)
+    if equation is None or not is_anonymous(name) or not isinstance(equation.value, Operation):
+        return tree.sym(name)
+    operation = equation.value
+    if operation.op == "constant":
+        return Node("raw", (), operation.attributes[0].text)
+    arguments = [_whole(program, a) for a in operation.args]
+    sizes = [tree.sym(str(d)) for d in dict.fromkeys(program.variables[name].dims)] if not arguments else []
+    return tree.call(operation.op.replace(" ", "_"), (*arguments, *sizes), 1, 1)
+
+
+def _along(
+    program: Program, operation: Operation, indices: tuple[Index, ...], names: dict[Index, str], taken: Set[str]
+) -> Node:
+    """max(l, x[i,l]): the largest over l. ismax(l = k, x[i,l]): is it the one at l = k.
+
+    So is every operation written that keeps the axes it goes along.
+    """
+    (argument,), (axes,) = operation.args, operation.attributes
+    dims = program.variables[argument].dims
+    inside = tuple((_INSIDE - axis, dim) for axis, dim in enumerate(dims))
+    kept = len(indices) == len(dims)
+    outer = iter(indices)
+    letters = iter(summed_letters(taken, names.values()))
+    inner: dict[Index, str] = {}
+    over: list[Node] = []
+    for axis, index in enumerate(inside):
+        if axis not in axes:
+            inner[index] = names[next(outer)]
+            continue
+        inner[index] = next(letters)
+        letter = tree.sym(inner[index])
+        over.append(tree.equal(letter, tree.sym(names[next(outer)])) if kept else letter)
+    body, _ = _variable(program, argument, inside, inner, taken | set(names.values()) | set(inner.values()))
+    return tree.call(operation.op, (*over, body), 1, 1)

@@ -215,7 +215,7 @@ def function_to_latex(name: str) -> str:
     record = FUNCTIONS.get(bare)
     if record is not None and record.latex:
         latex = record.latex
-    elif bare.isascii() and len(bare) > 1 and not any(c.isdigit() for c in bare):
+    elif bare.isascii() and len(bare) > 1 and not bare[-1].isdigit():  # conv1d, but f_1
         latex = r"\operatorname{" + bare.replace("_", r"\_") + "}"
     else:
         latex = name_to_latex(bare)
@@ -287,6 +287,7 @@ _WRITERS: dict[str, Callable[[Node], str]] = {
     "bracketed": lambda n: rf"({to_latex(n.args[0])})",
     "stepwise": lambda n: rf"{to_latex(n.args[0])} \qquad ({_run(*names_in(n))})",
     "range": lambda n: rf"{letter_to_latex(names_in(n)[0])} = 1, \dots, {letter_to_latex(names_in(n)[1])}",
+    "entry": lambda n: to_latex(n.args[0], ATOM) + "_{" + ",".join(map(letter_to_latex, names_in(n))) + "}",
     "at": lambda n: entry_to_latex(names_in(n)[0], names_in(n)[1:]),
     "^": lambda n: rf"{to_latex(n.args[0], ATOM)}^{{{_exponent(n)}}}",
     "raised": lambda n: rf"{to_latex(n.args[0], ATOM)}^{{{n.data or ''}{to_latex(n.args[1])}}}",

@@ -41,6 +41,8 @@ def width(node: Node) -> float:
     if op == "at":
         name, *letters = names_in(node)
         return _letters(name) + 0.2 + sum(0.75 * len(x) for x in letters)
+    if op == "entry":
+        return width(args[0]) + 0.2 + sum(0.75 * len(x) for x in names_in(node))
     if op in ("ones", "eye"):
         return 2.0 if op == "ones" and node.cols != 1 else 1.2
     if op == "iverson":

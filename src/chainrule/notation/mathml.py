@@ -133,6 +133,11 @@ def _at(node: Node) -> str:
     return name_to_mathml(name, ("" if short else COMMA).join(map(_letter, letters)))
 
 
+def _entry(node: Node) -> str:
+    """One entry of a formula: its letters are a subscript of the whole."""
+    return f"<msub>{_row(inner_mathml(node.args[0], ATOM))}{_row(COMMA.join(map(_letter, names_in(node))))}</msub>"
+
+
 def partial_to_mathml(top: str, bottom: str) -> str:
     """∂top/∂bottom as a fraction; both are MathML."""
     return f"<mfrac>{_row('<mo>∂</mo>' + top)}{_row('<mo>∂</mo>' + bottom)}</mfrac>"
@@ -372,7 +377,7 @@ _WRITERS: dict[str, Callable[[Node], str]] = {
     "div": _div, "ediv": _div,
     "norm": lambda n: _fenced(inner_mathml(n.args[0]), _is_tall(n), "‖", "‖"),
     "fn": _call, "call": _call,
-    "at": _at, "sigma": _sigma, "iverson": _iverson, "^": _pow,
+    "at": _at, "entry": _entry, "sigma": _sigma, "iverson": _iverson, "^": _pow,
     "partial": _partial,
     "foreign": lambda n: MARK.sub("", inner_mathml(n.args[0])),
     "bracketed": lambda n: _fenced(inner_mathml(n.args[0]), _is_tall(n)),

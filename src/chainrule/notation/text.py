@@ -43,6 +43,10 @@ def _at(node: Node) -> str:
     return f"{display_name(name)}[{','.join(letters).replace('-', '−')}]"
 
 
+def _entry(node: Node) -> str:
+    return f"{_tight(node.args[0], ATOM)}[{','.join(names_in(node)).replace('-', '−')}]"
+
+
 def _num(node: Node) -> str:
     return number_text(Fraction(str(node.data)))
 
@@ -174,7 +178,7 @@ _WRITERS: dict[str, Callable[[Node], str]] = {
     "raised": lambda n: f"{_tight(n.args[0], ATOM)}{'.^' if n.data else '^'}{to_text(n.args[1], ATOM)}",
     "rel": lambda n: f"{to_text(n.args[0], SUM)} {n.data} {to_text(n.args[1], SUM)}",
     "bracket": lambda n: f"1[{_write(n.args[0])}]",
-    "at": _at, "^": _entry_power,
+    "at": _at, "entry": _entry, "^": _entry_power,
     "sigma": lambda n: f"sum({n.data}, {_write(n.args[0])})",
     "iverson": lambda n: "1[{} {} {}]".format(*compared(n)),
     "partial": lambda n: f"∂{_tight(n.args[0], ATOM)}/∂{_tight(n.args[1], ATOM)}",

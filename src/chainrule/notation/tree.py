@@ -67,6 +67,7 @@ class Node:
 
     Index notation is written from the same trees, with
     at: one entry of a name, W[i,j]; `data` is (name, letter, …).
+    entry: one entry of a formula, inv(A)[i,j]; `data` holds the letters.
     sigma: Σ over a letter, which is `data`, of the one argument.
     iverson: 1[i = j]; `data` holds the two letters, which may be sums such as 2i+a, and ≤ where it is no equation.
     partial: ∂top/∂bottom of two names or entries, ∂z[k]/∂W[i,j] or ∂θ/∂h; with its rows and columns it is a Jacobian,
@@ -132,6 +133,11 @@ def at(name: str, letters: Iterable[str]) -> Node:
         name, _, inside = name[:-1].partition("[")
         letters = (*inside.split(","), *letters)
     return Node("at", (), (name, *letters)) if letters else sym(name)
+
+
+def entry(whole: Node, letters: Iterable[str]) -> Node:
+    """One entry of a formula, inv(A)[i,j]."""
+    return Node("entry", (whole,), tuple(letters))
 
 
 def names_in(node: Node) -> tuple[str, ...]:
@@ -380,6 +386,8 @@ def cost(node: Node) -> float:
     own = {"sym": 1.0, "num": 0.8, "ones": 1.0, "eye": 1.0, "T": 1.0, "diag": 1.5, "call": 1.0, "fn": 0.8,
            "pow": 0.8, "^": 0.8, "div": 0.4, "norm": 1.2, "sigma": 1.5, "iverson": 1.6,
            "partial": 0.4}.get(node.op, 0.0)  # fmt: skip
+    if node.op == "entry":
+        own = 0.2 * len(names_in(node))
     if node.op == "at":
         own = 0.9 + 0.2 * len(names_in(node))
     if node.op in ("ediv", "rel"):

@@ -114,5 +114,5 @@ def _network(net: Network, names: set[str]) -> list[str]:
         table = "\\begin{longtable}[l]{@{}lll}\n" + "\n".join(rows) + "\n\\end{longtable}\n"
         out.append(table + "\\noindent Its equations:")
     out[-1] += "\n" + align([("", equation_rows(net))], names, PAGE)
-    out += [sentence_to_latex(note[:1].upper() + note[1:], names) + "." for note in net.repeats]
+    out += [sentence_to_latex(note, names) + "." for note in net.repeats]
     return out

@@ -86,7 +86,7 @@ def network_markdown(net: Network) -> list[str]:
         shape = inline(formula_to_latex(format_shape(net.dims[name]))) if net.dims[name] else "scalar"
         facts = "".join(f", {_words(f)}" for f in item.facts)
         table.append(f"| {item.kind} | {inline(name_to_latex(name))} | {shape}{facts} |")
-    said = [sentence(note[:1].upper() + note[1:], names) + "." for note in net.repeats]
+    said = [sentence(note, names) + "." for note in net.repeats]
     shown = ["\n".join(table)] if len(table) > 2 else []
     return ["## The network", *shown, block(align([("", equation_rows(net))], names, WIDTH, page=True)), *said]
 

@@ -21,7 +21,7 @@ __all__ = ["Box", "Graph", "Use", "network_graph"]
 class Box:
     """A node. kind: input, label, param, const, value or loss.
 
-    text: the right-hand side, "" for what is declared.  size: D_h × 1.  signal: the error signal at it, "" where the
+    text: what stands in it, "" for what is declared.  size: D_h × 1.  signal: the error signal at it, "" where the
     adjoint has no name; `has_adjoint` is False where nothing flows back.  ghost: stands for a node of another column.
     """
 
@@ -67,7 +67,7 @@ class Graph:
 def network_graph(program: Program, backward: Backward, texts: Mapping[str, str]) -> Graph:
     """The graph of a forward program with its backward pass.
 
-    texts: the right-hand side of each equation as people read it, and of each anonymous name at which a signal stands.
+    texts: each equation as people read it, and the right-hand side of each anonymous name at which a signal stands.
     """
     signal_at = {of: signal for signal, of in backward.signals.items()}
     graph = Graph()

@@ -42,10 +42,10 @@ def label(text: str, size: float, known: frozenset[str], widest: float = float("
     pieces: list[tuple[str, float]] = []
     shift = 0.0
     total = 0.0
-    for token in _TOKEN.findall(text):
-        parts = _parts(token, known)
-        width = size * sum(w for _, _, w in parts)
-        if total + width > widest - size:
+    tokens = [(parts, size * sum(w for _, _, w in parts)) for parts in (_parts(t, known) for t in _TOKEN.findall(text))]
+    whole = sum(width for _, width in tokens)
+    for parts, width in tokens:
+        if whole > widest and total + width > widest - size:
             pieces.append((_moved("…", -shift), size))
             break
         for body, level, w in parts:

@@ -55,7 +55,7 @@ def network_svg(
 ) -> str:
     """The forward graph of a program with its backward pass.
 
-    texts: right-hand sides by name, for the boxes.  standalone: with its own style sheet and a background.
+    texts: what stands in the boxes, by name.  standalone: with its own style sheet and a background.
     """
     graph = network_graph(program, backward, texts)
     names = {n for n in program.variables if not is_anonymous(n)} | set(backward.signals)
@@ -125,7 +125,7 @@ class _Drawing:
 
     def _text(self, box: Box) -> Label:
         shown = display_name(box.name) if not is_anonymous(box.name) else ""
-        whole = f"{shown} = {box.text}" if shown and box.text and not box.ghost else shown or box.text
+        whole = shown or box.text if box.ghost else box.text or shown
         return label(whole, FONT, self.known, WIDEST_FORMULA)
 
     def _rows(self) -> dict[str, int]:
@@ -231,7 +231,7 @@ class _Drawing:
         kind = f"box {box.kind}" + (" ghost" if box.ghost else "")
         name = f' data-name="{escape(canonical_name(box.name))}"' if not is_anonymous(box.name) else ""
         radius = 17 if box.is_leaf else 5
-        whole = f"{display_name(box.name)} = {box.text}" if box.text and name else box.text or display_name(box.name)
+        whole = box.text or display_name(box.name)
         out = f'<g class="{kind}"{name}><title>{escape(whole)}: {escape(box.size)}</title>'
         out += (
             f'<rect x="{x - half:.1f}" y="{y:.1f}" width="{2 * half:.1f}" height="{BOX_HEIGHT:g}" rx="{radius}" '

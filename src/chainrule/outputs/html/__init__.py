@@ -15,6 +15,7 @@ from importlib import resources
 from string import Template
 from typing import TYPE_CHECKING
 
+from chainrule.algebra.loops import has_loops
 from chainrule.dims import display_name
 from chainrule.outputs.html.formulas import conditions_section, formula_article
 from chainrule.outputs.html.names import Names
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = ["derivation_html"]
 
+AROUND = " What a step takes from another step of a loop, a name at t−1 or t+1, has no edge."
 CONTENTS = "<!-- contents -->"
 _SECTION = re.compile(r'<h2 id="([\w-]+)">(.*?)</h2>')
 LAYOUTS = ("both", "shape", "numerator")
@@ -64,6 +66,7 @@ def derivation_html(
         equations=equations_table(network, names),
         repeats="".join(f'<p class="note">{escape(note)}</p>' for note in network.repeats),
         picture=derivation.picture(standalone=False),
+        around=AROUND if has_loops(network.program) else "",
         program=escape(str(network).strip()),
         signals=_signals(derivation, names, explain),
         gradients=_gradients(derivation, names, explain),
