@@ -33,7 +33,7 @@ def compile_step(target: str, derivation: Derivation, dtype: str, **options: Any
     """`step(**arrays) -> (loss, {name: gradient})`."""
     comments = {e.name: str(e) for e in derivation.network.equations}
     for found in (*derivation.signals.values(), *derivation.gradients.values()):
-        comments[found.name] = found.symbol if "%" in found.text else str(found)  # %1: a name that nobody gave
+        comments[found.name] = str(found)
     return _compile(
         target, derivation.program, (derivation.loss, *derivation.backward.gradients.values()), dtype, options,
         loss=derivation.loss, gradients=dict(derivation.backward.gradients), comments=comments,
