@@ -103,4 +103,4 @@ def _source(source: Any, names: Renaming) -> Any:
     """A call that an anonymous name came from, softmax(θ); other sources are pieces of the user's text, and go."""
     if not hasattr(source, "function"):
         return None
-    return type(source)(names.function(source.function), tuple(map(names.variable, source.args)))
+    return type(source)(names.function(source.function), tuple(map(names.variable, source.args)), source.over)

@@ -86,9 +86,9 @@ def _lift_operation(operation: Operation, program: Program, data: set[str], name
 def _renamed_source(source: Any, names: dict[str, str]) -> Any:
     if source is None or not hasattr(source, "args"):
         return None
-    if any(a not in names for a in source.args):
-        return None
-    return type(source)(source.function, tuple(names[a] for a in source.args))
+    if source.over or any(a not in names for a in source.args):
+        return None  # over=rows means another axis once there is one more
+    return source.with_args(tuple(names[a] for a in source.args))
 
 
 def _lifted(var: Variable, name: str, batch: Dim) -> Variable:

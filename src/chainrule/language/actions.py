@@ -133,14 +133,20 @@ def indexed_definition(c: Context, v: Values, a: int, b: int) -> ast.Definition:
     return ast.Definition(v[1].text, names, v[9], Span(c.source, a, b), defaults, tuple(v[6]))
 
 
-def default(c: Context, v: Values, a: int, b: int) -> tuple[Token, ast.Number]:
-    return v[0], ast.Number(Fraction(v[2].text), v[2].text, Span(c.source, v[2].start, v[2].end))
+def default(c: Context, v: Values, a: int, b: int) -> tuple[Token, ast.Number | ast.Name]:
+    span = Span(c.source, v[2].start, v[2].end)
+    if v[2].kind == "NUMBER":
+        return v[0], ast.Number(Fraction(v[2].text), v[2].text, span)
+    if v[0].text != "over" or v[2].text not in ast.AXES:
+        hint = f"a number, or over=last for the axis that is meant: {', '.join(ast.AXES)}"
+        raise c.error(f"{v[2].text} is no default for {v[0].text}", hint, v[2].start, v[2].end)
+    return v[0], ast.Name(v[2].text, span=span)
 
 
-def _parameters(c: Context, found: Values) -> tuple[tuple[str, ...], tuple[ast.Number, ...]]:
+def _parameters(c: Context, found: Values) -> tuple[tuple[str, ...], tuple[ast.Number | ast.Name, ...]]:
     tokens = [item if isinstance(item, Token) else item[0] for item in found]
     names = tuple(token.text for token in tokens)
-    defaults: list[ast.Number] = []
+    defaults: list[ast.Number | ast.Name] = []
     for k, (token, item) in enumerate(zip(tokens, found, strict=True)):
         if token.text in names[:k]:
             raise c.error(f"{token.text} stands twice among the arguments", None, token.start, token.end)

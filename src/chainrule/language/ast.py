@@ -16,6 +16,7 @@ from fractions import Fraction
 from chainrule.errors import Span
 
 __all__ = [
+    "AXES",
     "Binary",
     "Call",
     "Declaration",
@@ -33,6 +34,9 @@ __all__ = [
     "Transpose",
     "TypeDim",
 ]
+
+
+AXES = ("last", "first", "rows", "columns", "all")  # words for axes, in over=last
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,14 +147,15 @@ class FunctionDeclaration:
 class Definition:
     """`def swish(u) = u ∘ sigmoid(u)`, or entry by entry, `def f(x, s=1)[i] = x[s i]`.
 
-    defaults: what the last parameters are where a call does not say.  indices: None where there are no brackets.
+    defaults: what the last parameters are where a call does not say; a name says an axis, over=last.
+    indices: None where there are no brackets.
     """
 
     name: str
     parameters: tuple[str, ...]
     body: Expr
     span: Span | None = field(default=None, compare=False)
-    defaults: tuple[Number, ...] = ()
+    defaults: tuple[Number | Name, ...] = ()
     indices: tuple[IndexRef, ...] | None = None
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Sequence
 from dataclasses import replace
 from fractions import Fraction
 
@@ -20,7 +19,6 @@ from chainrule.algebra.expr import (
     rename,
     single,
     size,
-    sum_over,
 )
 from chainrule.dims import Dim, canonical_name
 from chainrule.errors import ChainruleError, DimensionError, LanguageError, Span, UnknownNameError, UnsupportedError
@@ -30,25 +28,15 @@ from chainrule.language.expressions import summed_letter
 from chainrule.language.matrices import MATRIX_CALLS, Matrices
 from chainrule.language.parser import parse_program
 from chainrule.language.printer import print_expression
+from chainrule.language.reductions import REDUCTIONS
 from chainrule.language.scope import BUILTINS, Call, bare_name, is_numeric, known_functions, squeeze
 from chainrule.language.structure import STRUCTURE_CALLS
-from chainrule.language.values import Value, broadcast, matrix_product, orientation_of, transpose
+from chainrule.language.values import Value, broadcast, matrix_product, transpose
 from chainrule.library import definition_names, definition_text
 
 __all__ = ["Calls"]
 
-REDUCTIONS = frozenset({"max", "min", "prod", "cumprod", "ismax", "ismin", "prod_others"})
-
 LATER: dict[str, str] = {}  # understood but not differentiated yet, with what can be written instead
-
-
-def axes_left(value: Value, axes: Sequence[int]) -> tuple[tuple[Dim, ...], str]:
-    """Sizes and orientation when `axes` are gone: the sums over the rows of a matrix are a row."""
-    left = [a for a in range(len(value.dims)) if a not in axes]
-    orientation = orientation_of(len(left))
-    if len(left) == 1 and value.orientation == "matrix" and left == [1]:
-        orientation = "row"
-    return tuple(value.dims[a] for a in left), orientation
 
 
 class Calls(Matrices):
@@ -90,30 +78,36 @@ class Calls(Matrices):
     def usage(self, function: str, count: int) -> str:
         """How a function is called: CE(y, p)."""
         definition = self.definitions.get(canonical_name(function))
-        letters = definition.parameters if definition else tuple("uvwxyz"[:count])
+        letters = self.parameters_of(definition)[0] if definition else tuple("uvwxyz"[:count])
         return f"{function}({', '.join(letters)})"
 
     def call_definition(self, definition: ast.Definition, node: ast.Call) -> Value:
-        count = len(definition.parameters)
-        given = self.arguments(node, count - len(definition.defaults), count)
-        named = dict(zip(definition.parameters, given, strict=False))
-        optional = definition.parameters[count - len(definition.defaults) :]
+        letters, over = self.parameters_of(definition)
+        count = len(letters)
+        numbers = [d for d in definition.defaults if isinstance(d, ast.Number)]
+        given = self.arguments(node, count - len(numbers), count)
+        named = dict(zip(letters, given, strict=False))
+        optional = letters[count - len(numbers) :]
         for word, argument in node.options:
+            if over is not None and word in ("over", "axis"):
+                over = self.axis_word(argument)
+                continue
             if word not in optional:
                 hint = f"{optional[0]}=…" if optional else self.usage(definition.name, count)
                 raise LanguageError(f"{definition.name} has no option {word}", hint, node.span)
             if word in named:
                 raise LanguageError(f"{word} is given twice", self.usage(definition.name, count), node.span)
             named[word] = self.expr(argument)
-        for word, default in zip(optional, definition.defaults, strict=True):
+        for word, default in zip(optional, numbers, strict=True):
             named.setdefault(word, replace(self.on_number(default), text=default.text))
-        values = [v if is_numeric(v) else self.named(v) for v in (named[p] for p in definition.parameters)]
+        values = [v if is_numeric(v) else self.named(v) for v in (named[p] for p in letters)]
         self.depth += 1
         if self.depth > 50:
             raise LanguageError(
                 f"the definition of {definition.name} uses itself", "a body without it", definition.span
             )
-        self.scopes.append(dict(zip(definition.parameters, values, strict=True)))
+        self.scopes.append(dict(zip(letters, values, strict=True)))
+        self.axis_words.append(over)
         try:
             result = self.body_of(definition)
         except ChainruleError as error:
@@ -124,11 +118,31 @@ class Calls(Matrices):
             raise
         finally:
             self.scopes.pop()
+            self.axis_words.pop()
             self.depth -= 1
         if result.orientation == "identity":
             return result
-        call = Call(definition.name, tuple(map(self.argument_name, values)))
+        said = self.axis_said(definition, values, over, node)
+        call = Call(definition.name, tuple(map(self.argument_name, values)), said)
         return replace(result, expr=self.name_for(result.expr, result.orientation, call), text="")
+
+    @staticmethod
+    def parameters_of(definition: ast.Definition) -> tuple[tuple[str, ...], ast.Expr | None]:
+        """The letters that stand for arguments, and the axis that `over` means where a call does not say."""
+        over = next((d for d in definition.defaults if isinstance(d, ast.Name)), None)
+        return tuple(p for p in definition.parameters if over is None or p != "over"), over
+
+    def axis_said(self, definition: ast.Definition, values: list[Value], over: ast.Expr | None, node: ast.Call) -> str:
+        """How the axis of a call is shown: nothing where it is the one that goes without saying."""
+        usual = self.parameters_of(definition)[1]
+        if over is None or usual is None or values[0].orientation in ("scalar", "identity"):
+            return ""
+        axes = [self.axes(values[0], replace(node, options=(("over", word),))) for word in (over, usual)]
+        if axes[0] == axes[1]:
+            return ""
+        if len(axes[0]) == len(values[0].dims):
+            return "all"
+        return ("rows", "columns")[axes[0][0]] if values[0].orientation == "matrix" else str(axes[0][0])
 
     def body_of(self, definition: ast.Definition) -> Value:
         """The value of a definition whose arguments are in scope."""
@@ -272,67 +286,6 @@ class Calls(Matrices):
         if name == "mean":
             expr = multiply(expr, size(index[1], -1))
         return Value(expr, body.dims, body.orientation)
-
-    def reduce(self, name: str, value: Value, node: ast.Call) -> Value:
-        if value.orientation == "identity":
-            raise DimensionError("the size of I is not known here", "eye(D)", node.span)
-        return self.reduce_axes(name, value, self.axes(value, node))
-
-    def reduce_axes(self, name: str, value: Value, axes: list[int]) -> Value:
-        summed = tuple(value.indices[a] for a in axes)
-        expr = sum_over(value.expr, summed)
-        if name == "mean":
-            for index in summed:
-                expr = multiply(expr, size(index[1], -1))
-        left = [a for a in range(len(value.dims)) if a not in axes]
-        expr = rename(expr, {value.indices[a]: (-1 - k, value.dims[a]) for k, a in enumerate(left)})
-        return Value(expr, *axes_left(value, axes))
-
-    def axes(self, value: Value, node: ast.Call) -> list[int]:
-        options = dict(node.options)
-        over = options.get("over", options.get("axis"))
-        unknown = set(options) - {"over", "axis"}
-        if unknown:
-            raise LanguageError(f"{node.function} has no option {min(unknown)}", "over=rows", node.span)
-        count = len(value.dims)
-        if over is None:
-            return list(range(count))
-        word = over.name if isinstance(over, ast.Name) else print_expression(over)
-        if word == "last":
-            return [count - 1] if count else []
-        if word == "first":
-            return [0] if count else []
-        if isinstance(over, ast.Number) and -count <= over.value < count and over.value.denominator == 1:
-            return [int(over.value) % count]
-        if word in ("rows", "row") and value.orientation in ("matrix", "column"):
-            return [0]
-        if word in ("columns", "cols", "column", "col") and value.orientation in ("matrix", "row"):
-            return [count - 1]
-        found = [a for a, dim in enumerate(value.dims) if str(dim) == word]
-        if len(found) == 1:
-            return found
-        raise LanguageError(
-            f"over={word} names no one axis; {value.says()}",
-            "over=rows, over=columns, or the name of a size",
-            node.span,
-        )
-
-    def reduce_whole(self, name: str, value: Value, node: ast.Call) -> Value:
-        """max, min, prod over axes; cumprod along one; their derivatives ismax, prod_others keep all axes."""
-        if value.orientation in ("identity", "scalar"):
-            if value.orientation == "scalar" and not node.options:
-                return (
-                    replace(value, text="")
-                    if name[:2] != "is" and "_" not in name
-                    else Value(constant(1), (), "scalar")
-                )
-            raise DimensionError(f"{value.says()}: {name} goes over the axes of an array", None, node.span)
-        axes = tuple(self.axes(value, node))
-        if name == "cumprod" and len(axes) != 1:
-            raise DimensionError(f"{name} runs along one axis; {value.says()}", "over=rows or over=columns", node.span)
-        left = axes_left(value, axes) if name in ("max", "min", "prod") else (value.dims, value.orientation)
-        source = Call(name, (value.text,)) if len(axes) == len(value.dims) else None
-        return self.operation(name, (value,), *left, (axes,), source)
 
     def three(self, name: str, values: tuple[Value, Value, Value], span: Span | None) -> Value:
         """where(c, a, b), each repeated as a sum of them would."""

@@ -240,6 +240,13 @@ class Expressions(Indices):
         if self.scopes:
             return value
         for small, big in ((left, right), (right, left)):
+            if big.orientation == "tensor" and 0 < len(small.dims) < len(big.dims):
+                rest = list(map(str, big.dims))
+                for dim in map(str, small.dims):
+                    rest.remove(dim)
+                self.repeats.append(
+                    f"{small.text} ({small.shape}) is repeated along {' and '.join(rest)} of {big.text}"
+                )
             if small.orientation in ("row", "column") and big.orientation == "matrix":
                 along = "rows" if small.orientation == "row" else "columns"
                 count = big.dims[0 if small.orientation == "row" else 1]

@@ -47,7 +47,7 @@ def print_statement(statement: ast.Declaration | ast.FunctionDeclaration | ast.D
         case ast.Definition(name, parameters, body):
             plain = len(parameters) - len(statement.defaults)
             shown = [*parameters[:plain]]
-            shown += [f"{p}={_number(n.value)[0]}" for p, n in zip(parameters[plain:], statement.defaults, strict=True)]
+            shown += [f"{p}={_print(d)[0]}" for p, d in zip(parameters[plain:], statement.defaults, strict=True)]
             entry = "" if statement.indices is None else f"[{_indices(statement.indices)}]"
             return f"def {name}({', '.join(shown)}){entry} = {print_expression(body)}"
         case ast.Equation(name, indices, value, recurrence):

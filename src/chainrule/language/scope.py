@@ -77,6 +77,7 @@ class Scope:
         self.definitions: dict[str, ast.Definition] = {}
         self.known: dict[object, str] = {}  # equal right-hand sides get one name
         self.scopes: list[dict[str, Value]] = []
+        self.axis_words: list[ast.Expr | None] = []  # what `over` means in each definition that is being read
         self.index_scope: dict[str, Index] = {}
         self.time: dict[Index, str] = {}  # markers that stand for the steps of a sequence, and their letters
         self.depth = 0
@@ -364,16 +365,24 @@ def within(span: Span | None, text: str, last: bool = False) -> Span | None:
 
 
 class Call:
-    """The source of an anonymous name that came from a call: softmax(θ). Shown so in formulas."""
+    """The source of an anonymous name that came from a call: softmax(θ). Shown so in formulas.
 
-    __slots__ = ("args", "function")
+    over: the axis, where it does not go without saying: softmax(S, over=rows).
+    """
 
-    def __init__(self, function: str, args: tuple[str, ...]) -> None:
+    __slots__ = ("args", "function", "over")
+
+    def __init__(self, function: str, args: tuple[str, ...], over: str = "") -> None:
         self.function = function
         self.args = args
+        self.over = over
 
     def __str__(self) -> str:
-        return f"{self.function}({', '.join(self.args)})"
+        return f"{self.function}({', '.join((*self.args, *([f'over={self.over}'] if self.over else [])))})"
+
+    def with_args(self, args: tuple[str, ...]) -> Call:
+        """The same call of other names."""
+        return Call(self.function, args, self.over)
 
 
 def squeeze(shape: tuple[ast.TypeDim, ...]) -> tuple[tuple[Dim, ...], str]:

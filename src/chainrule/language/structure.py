@@ -25,7 +25,7 @@ from chainrule.dims import Dim
 from chainrule.errors import DimensionError, LanguageError
 from chainrule.functions.onehot import onehot_of
 from chainrule.language import ast
-from chainrule.language.expressions import Expressions
+from chainrule.language.reductions import Reductions
 from chainrule.language.values import Value, orientation_of
 
 __all__ = ["STRUCTURE_CALLS", "Structure"]
@@ -45,11 +45,8 @@ STRUCTURE_CALLS: dict[str, tuple[int, tuple[str, ...], dict[str, int]]] = {
 ROWS = frozenset({"concat", "cumsum"})
 
 
-class Structure(Expressions):
+class Structure(Reductions):
     """Reads these calls."""
-
-    def axes(self, value: Value, node: ast.Call) -> list[int]:
-        raise NotImplementedError
 
     def call_structure(self, name: str, node: ast.Call) -> Value:
         arrays, numbers, options = STRUCTURE_CALLS[name]

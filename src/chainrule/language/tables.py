@@ -90,6 +90,7 @@ shape 3 shape
 facts 2 append
 sizes 3 more
 parameter 3 default
+parameter 3 default
 parameters 3 more
 function_declaration 6 function_declaration
 equation 6 indexed_equation
@@ -254,66 +255,67 @@ RPAR:150 TIMES:125
 $END:-69 FACT:151
 LPAR:152 NAME:87 NUMBER:88
 size:153
-NUMBER:154
-parameter:155
-EQUALS:156 LSQB:157
-shape:158 size:90 sizes:91
-EQUALS:159
+NAME:154 NUMBER:155
+parameter:156
+EQUALS:157 LSQB:158
+shape:159 size:90 sizes:91
+EQUALS:160
 COMMA:-70 RSQB:-70
-atom:20 base:21 expression:160 power:23 product:24 raised:25 signed:26 sum:27 term:28
+atom:20 base:21 expression:161 power:23 product:24 raised:25 signed:26 sum:27 term:28
 COMMA:-71 MINUS:50 PLUS:51 RSQB:-71
 COMMA:-72 RPAR:-72
 COMMA:-73 RPAR:-73
 MINUS:50 PLUS:51 RSQB:-74
 $END:-75 CMP:-75 COLON:-75 COMMA:-75 EQUALS:-75 FNAME:-75 FOR:-75 HADAMARD:-75 LPAR:-75 MINUS:-75 NAME:-75 NORM_CLOSE:-75 NORM_OPEN:-75 NUMBER:-75 PLUS:-75 PRODUCT:-75 ROOT:-75 RPAR:-75 RSQB:-75 TRANSPOSE:-75
-size_atom:118 size_product:119 size_sum:161 size_term:121 size_terms:122
+size_atom:118 size_product:119 size_sum:162 size_term:121 size_terms:122
 LPAR:-62 MINUS:-62 NAME:-62 NUMBER:-62 PLUS:-62 PRODUCT:-62 RPAR:-62
 LPAR:-63 MINUS:-63 NAME:-63 NUMBER:-63 PLUS:-63 PRODUCT:-63 RPAR:-63
-RPAR:162
-PRODUCT:163
+RPAR:163
+PRODUCT:164
 LPAR:-76 MINUS:-76 NAME:-76 NUMBER:-76 PLUS:-76 RPAR:-76
 LPAR:-77 MINUS:-77 NAME:-77 NUMBER:-77 PLUS:-77 RPAR:-77
 $END:-78 ARROW:-78 FACT:-78 RPAR:-78 TIMES:-78
-size_atom:118 size_product:164 size_term:165
-size_atom:118 size_product:164 size_term:166
-size_atom:118 size_product:164 size_term:167
-size_atom:118 size_product:164 size_term:168
+size_atom:118 size_product:165 size_term:166
+size_atom:118 size_product:165 size_term:167
+size_atom:118 size_product:165 size_term:168
+size_atom:118 size_product:165 size_term:169
 $END:-79 ARROW:-79 FACT:-79
 $END:-80 FACT:-80
 size_atom:118 size_product:119 size_sum:120 size_term:121 size_terms:122
 $END:-81 ARROW:-81 FACT:-81 RPAR:-81 TIMES:-81
 COMMA:-82 RPAR:-82
 COMMA:-83 RPAR:-83
-atom:20 base:21 expression:169 power:23 product:24 raised:25 signed:26 sum:27 term:28
-atom:20 base:21 index:59 indices:170 power:23 product:24 raised:25 signed:26 sum:61 term:28
-$END:-84
-MINUS:171 NAME:172 NUMBER:173
-bound:174
-$END:-85 FOR:97
-recurrence:175
-RPAR:176
-LPAR:-86 MINUS:-86 NAME:-86 NUMBER:-86 PLUS:-86 PRODUCT:-86 RPAR:-78 TIMES:-78
-size_atom:177
+COMMA:-84 RPAR:-84
+atom:20 base:21 expression:170 power:23 product:24 raised:25 signed:26 sum:27 term:28
+atom:20 base:21 index:59 indices:171 power:23 product:24 raised:25 signed:26 sum:61 term:28
+$END:-85
+MINUS:172 NAME:173 NUMBER:174
+bound:175
+$END:-86 FOR:97
+recurrence:176
+RPAR:177
+LPAR:-87 MINUS:-87 NAME:-87 NUMBER:-87 PLUS:-87 PRODUCT:-87 RPAR:-78 TIMES:-78
+size_atom:178
 LPAR:138 MINUS:-66 NAME:139 NUMBER:140 PLUS:-66 RPAR:-66
-MINUS:-87 PLUS:-87 RPAR:-87
 MINUS:-88 PLUS:-88 RPAR:-88
 MINUS:-89 PLUS:-89 RPAR:-89
 MINUS:-90 PLUS:-90 RPAR:-90
-$END:-91
-COMMA:100 RSQB:178
-NUMBER:179
-$END:-92 DOTS:-92
+MINUS:-91 PLUS:-91 RPAR:-91
+$END:-92
+COMMA:100 RSQB:179
+NUMBER:180
 $END:-93 DOTS:-93
-DOTS:180
-$END:-94
-LPAR:-86 MINUS:-86 NAME:-86 NUMBER:-86 PLUS:-86 PRODUCT:-86 RPAR:-86
-LPAR:-95 MINUS:-95 NAME:-95 NUMBER:-95 PLUS:-95 RPAR:-95
-EQUALS:181
-$END:-96 DOTS:-96
-bound:182
-atom:20 base:21 expression:183 power:23 product:24 raised:25 signed:26 sum:27 term:28
-$END:-97
-$END:-98"""
+$END:-94 DOTS:-94
+DOTS:181
+$END:-95
+LPAR:-87 MINUS:-87 NAME:-87 NUMBER:-87 PLUS:-87 PRODUCT:-87 RPAR:-87
+LPAR:-96 MINUS:-96 NAME:-96 NUMBER:-96 PLUS:-96 RPAR:-96
+EQUALS:182
+$END:-97 DOTS:-97
+bound:183
+atom:20 base:21 expression:184 power:23 product:24 raised:25 signed:26 sum:27 term:28
+$END:-98
+$END:-99"""
 _STATES = """\
 0:1 2:3 4:5 6:7 8:7 9:7 10:7 11:7 12:7 13:7 14:7 15:7
 7:7 16:7 2:17 2:18 19:7 2:20 21:7 22:23 24:7 25:7 7:7 26:7
@@ -328,9 +330,9 @@ _STATES = """\
 140:7 141:7 142:7 143:7 144:7 145:146 147:7 65:148 149:7 62:150 151:7 152:7
 2:153 154:7 155:7 156:7 157:7 158:7 131:159 160:7 161:7 162:7 163:7 164:7
 165:7 166:7 131:167 131:168 131:169 131:170 171:7 172:7 131:173 174:7 175:7 176:7
-2:177 39:178 179:7 180:181 182:183 184:7 185:7 131:186 187:139 188:7 189:7 190:7
+177:7 2:178 39:179 180:7 181:182 183:184 185:7 186:7 131:187 188:139 189:7 190:7
 191:7 192:7 193:7 194:7 195:7 196:7 197:7 198:7 199:7 200:7 201:7 202:7
-180:203 2:204 205:7 206:7"""
+203:7 181:204 2:205 206:7 207:7"""
 
 
 def _row(text: str) -> dict[str, int]:

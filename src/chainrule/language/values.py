@@ -7,6 +7,7 @@ orientation decides how products contract, which is all that "D × 1" and "1 × 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import combinations
 
 from chainrule.algebra.expr import (
     Expr,
@@ -83,13 +84,12 @@ def transpose(value: Value) -> Value:
 def broadcast(left: Value, right: Value, what: str, span: Span | None) -> tuple[Value, Value, str]:
     """Two values over the same axes, for an elementwise operation, and the orientation of the result.
 
-    A scalar is repeated everywhere, a row over the rows of a matrix, a column over its columns; nothing else is.
+    A scalar is repeated everywhere, a row over the rows of a matrix, a column over its columns. In an array of three or
+    more axes a smaller array is repeated along the axes whose sizes it does not have, where there is one way.
     """
     if left.orientation == "identity" or right.orientation == "identity":
         left, right = _size_identity(left, right, what, span), _size_identity(right, left, what, span)
-    if left.orientation == right.orientation:
-        if left.dims != right.dims:
-            raise _clash(left, right, what, span)
+    if left.orientation == right.orientation and left.dims == right.dims:
         return left, right, left.orientation
     if left.orientation == "scalar":
         return Value(left.expr, right.dims, right.orientation), right, right.orientation
@@ -102,7 +102,30 @@ def broadcast(left: Value, right: Value, what: str, span: Span | None) -> tuple[
                 raise _clash(left, right, what, span)
             moved = Value(rename(small.expr, {(-1, small.dims[0]): (-1 - axis, small.dims[0])}), big.dims, "matrix")
             return (big, moved, "matrix") if swap else (moved, big, "matrix")
+        if big.orientation == "tensor" and len(small.dims) < len(big.dims):
+            axes = _places(small, big, what, span)
+            moves = {(-1 - k, small.dims[k]): (-1 - a, small.dims[k]) for k, a in enumerate(axes)}
+            moved = Value(rename(small.expr, moves), big.dims, "tensor")
+            return (big, moved, "tensor") if swap else (moved, big, "tensor")
     raise _clash(left, right, what, span)
+
+
+def _places(small: Value, big: Value, what: str, span: Span | None) -> tuple[int, ...]:
+    """The axes of `big` that a vector or a matrix goes along, by their sizes and in their order; a row the last one."""
+    count = len(big.dims)
+    ways = [
+        axes
+        for axes in combinations(range(count), len(small.dims))
+        if tuple(big.dims[a] for a in axes) == small.dims and (small.orientation != "row" or axes == (count - 1,))
+    ]
+    if len(ways) > 1:
+        raise DimensionError(
+            f"{small.says()} and {big.says()}: it could be repeated in {len(ways)} ways",
+            "a name for each size, or index notation, such as C[b,t,d] = A[b,t,d] + B[t,d]", span,
+        )  # fmt: skip
+    if not ways:
+        raise _clash(small, big, what, span)
+    return ways[0]
 
 
 def _size_identity(value: Value, other: Value, what: str, span: Span | None) -> Value:
@@ -124,6 +147,10 @@ def _clash(left: Value, right: Value, what: str, span: Span | None) -> Dimension
         hint = f"transpose one of them: {in_brackets(left.text)}ᵀ or {in_brackets(right.text)}ᵀ"
     elif {left.orientation, right.orientation} <= {"row", "column", "matrix"} and set(left.dims) & set(right.dims):
         hint = "check the order of the sizes, or transpose one of the two"
+        for small, big in ((left, right), (right, left)):
+            axis = 1 if small.orientation == "column" else 0
+            if len(small.dims) == 1 and big.orientation == "matrix" and small.dims[0] == big.dims[axis]:
+                hint = f"{in_brackets(small.text or 'x')}ᵀ, repeated over the {('columns', 'rows')[axis]}"
     return DimensionError(
         f"sizes do not agree: {left.says()}, but {right.says()}; {what} needs the same size on both sides", hint, span
     )
@@ -149,7 +176,7 @@ def hadamard(left: Value, right: Value, span: Span | None) -> Value:
 
 
 def matrix_product(left: Value, right: Value, span: Span | None) -> Value:
-    """The product of the whiteboard: W x, x W, A B, xᵀ y, x yᵀ, or by a scalar."""
+    """The product of the whiteboard: W x, x W, A B, xᵀ y, x yᵀ, X W along the last axis of a tensor, or by a scalar."""
     pair = (left.orientation, right.orientation)
     if "scalar" in pair or "identity" in pair:
         if pair[0] in ("scalar", "identity") and pair[1] in ("scalar", "identity"):
@@ -157,6 +184,8 @@ def matrix_product(left: Value, right: Value, span: Span | None) -> Value:
             return Value(multiply(left.expr, right.expr), (), kind)
         other = right if pair[0] in ("scalar", "identity") else left
         return Value(multiply(left.expr, right.expr), other.dims, other.orientation)
+    if left.orientation == "tensor" and right.orientation in ("column", "matrix"):
+        return _product_along_last(left, right, span)
     if "tensor" in pair:
         raise DimensionError(
             f"{left.says()} and {right.says()}: a product of tensors needs named indices",
@@ -189,6 +218,23 @@ def matrix_product(left: Value, right: Value, span: Span | None) -> Value:
         (False, False): "scalar", (True, False): "column", (False, True): "row", (True, True): "matrix",
     }[a_row is not None, b_col is not None]  # fmt: skip
     return Value(expr, tuple(dims), orientation)
+
+
+def _product_along_last(left: Value, right: Value, span: Span | None) -> Value:
+    """X W and X w for an array X of three or more axes: the last axis meets the rows of W, the others stay."""
+    count = len(left.dims)
+    if left.dims[-1] != right.dims[0]:
+        hint = f"{in_brackets(left.text)} {in_brackets(right.text)}ᵀ" if left.dims[-1] == right.dims[-1] else None
+        raise DimensionError(
+            f"sizes do not agree: {left.says()}, but {right.says()}; the last axis meets the rows", hint, span
+        )
+    summed: Index = (-999_999, left.dims[-1])
+    moved = {i: (-count - k, i[1]) for k, i in enumerate(right.indices[1:])}
+    expr = multiply(
+        rename(left.expr, {left.indices[-1]: summed}), rename(right.expr, {**moved, right.indices[0]: summed}), [summed]
+    )
+    dims = (*left.dims[:-1], *right.dims[1:])
+    return Value(expr, dims, orientation_of(len(dims)))
 
 
 def _axes(value: Value) -> tuple[int | None, int | None]:

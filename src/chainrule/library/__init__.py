@@ -52,7 +52,8 @@ def _entries() -> dict[str, LibraryEntry]:
         for match in _DEF.finditer(text):
             stop = text.find("\n", match.start())
             line = text[match.start() : stop if stop >= 0 else len(text)]
-            parameters = tuple(p.partition("=")[0].strip() for p in match.group(2).split(","))
+            letters = (p.partition("=")[0].strip() for p in match.group(2).split(","))
+            parameters = tuple(p for p in letters if p != "over")  # which says an axis, and is no argument
             above = _ABOVE.search(text[: match.start()])
             found[match.group(1)] = LibraryEntry(
                 match.group(1), parameters, line, path.stem, *_read(match.group(1), above.group(1) if above else "")

@@ -70,6 +70,10 @@ class Names(ABC):
         rows, cols = shape_of(variable.dims, variable.orientation)
         if source.function in COMPARED and len(args) == 1:
             return applied(source.function, args[0])
+        if source.function == "norm" and not source.over:
+            return Node("norm", tuple(args))  # ‖x‖, wherever that can be typeset
+        if source.over:
+            args.append(tree.option("over", source.over))
         return tree.call(source.function, tuple(args), rows, cols)
 
     def _written_out(self, name: str) -> Node:

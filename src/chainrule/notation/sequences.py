@@ -155,7 +155,7 @@ class Projection:
         source = equation.source
         if hasattr(source, "function"):
             try:
-                source = type(source)(source.function, tuple(self._argument(a) for a in source.args))
+                source = source.with_args(tuple(self._argument(a) for a in source.args))
             except LookupError:
                 source = None
         # While it is being written it is there under its name: an adjoint may hold itself at another step.
