@@ -154,3 +154,12 @@ def test_a_call_along_another_axis_is_shown_so_and_read_again():
 
 def test_the_usual_axis_goes_without_saying():
     assert "over" not in cr.parse("input S : T × D\nJ = sum(softmax(S, over=columns) ∘ S)").derive().gradients["S"].text
+
+
+def test_a_traced_softmax_along_the_rows_is_called_so():
+    def loss(x, y):
+        e = np.exp(x - x.max(axis=0))
+        return -np.sum(y * np.log(e / e.sum(axis=0)))
+
+    net = cr.trace(loss, labels="y", x=("T", "K"), y=("T", "K"))
+    assert net.derive().gradients["x"].text == "1ᵀ y ∘ softmax(x, over=rows) − y"

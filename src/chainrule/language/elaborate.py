@@ -23,7 +23,7 @@ from chainrule.language.calls import Calls
 from chainrule.language.recurrences import is_initial, read_initial, read_loop, same_loop
 from chainrule.language.scope import Call, bare_name, known_functions, squeeze, within
 from chainrule.language.values import Value, orientation_of
-from chainrule.library import definition_names, definition_text
+from chainrule.library import definition_names, definition_text, entries, has_axis
 from chainrule.sizes import symbols_of
 
 __all__ = ["Elaborated", "Elaborator", "elaborate", "elaborate_expression", "known_functions", "offer_names"]
@@ -80,7 +80,8 @@ def offer_names(program: Program) -> None:
     for argument, heads in applied.items():
         for function in sorted(definition_names()):
             if heads_of(function) & heads:
-                elaborator.recognise(function, argument)
+                for along in elaborator.axes_to_offer(function, argument):
+                    elaborator.recognise(function, argument, along)
 
 
 def _in_names_of(program: Program) -> Elaborator:
@@ -100,13 +101,15 @@ def _in_names_of(program: Program) -> Elaborator:
     return elaborator
 
 
+Options = tuple[tuple[str, ast.Expr], ...]
+
+
 @cache
 def heads_of(function: str) -> frozenset[str]:
     """The primitive functions that a library function of one argument uses; none where it takes more."""
-    text = definition_text(function)
-    if "," in text.split(")")[0]:
+    if len(entries()[function].parameters) != 1:
         return frozenset()
-    return frozenset(re.findall(r"\w+(?=\()", text.split("=", 1)[1])) & FUNCTIONS.keys()
+    return frozenset(re.findall(r"\w+(?=\()", definition_text(function).partition(") =")[2])) & FUNCTIONS.keys()
 
 
 class Elaborator(Calls):
@@ -170,7 +173,13 @@ class Elaborator(Calls):
                 continue  # it has a name already
             for function in sorted(definition_names()):
                 if "sum(" in definition_text(function):
-                    self.offer(function, inner[part], self.unshifted(inner[part], total, part))
+                    for along in self.axes_to_offer(function, inner[part]):
+                        self.offer(function, inner[part], along, self.unshifted(inner[part], total, part))
+
+    def axes_to_offer(self, function: str, argument: str) -> tuple[Options, ...]:
+        """The options of calls that may be found: along the usual axis, and in a matrix along the rows."""
+        matrix = len(self.program.variables[argument].dims) == 2
+        return ((), (("over", ast.Name("rows")),)) if matrix and has_axis(function) else ((),)
 
     def unshifted(self, argument: str, total: str, part: str) -> str | None:
         """a where the argument is a + b and the sum `total` of exp(a + b) goes over an index that b has not.
@@ -187,7 +196,7 @@ class Elaborator(Calls):
         kept = {key: c for key, c in value.items() if any(i in summed for (_, _, ix), _ in key[0] for i in ix)}
         return bare_name(kept, own) if len(kept) < len(value) else None
 
-    def offer(self, function: str, argument: str, unshifted: str | None = None) -> None:
+    def offer(self, function: str, argument: str, along: Options = (), unshifted: str | None = None) -> None:
         """Keep `function(argument)` as a name if it takes one new equation, a product of what is there.
 
         `unshifted`: what it is shown as a function of, where the product has as many exponentials above as below.
@@ -196,7 +205,7 @@ class Elaborator(Calls):
         known = dict(self.known)
         self.scopes.append({argument: replace(self.variable_value(argument), text=unshifted or argument)})
         with contextlib.suppress(ChainruleError):
-            self.expr(ast.Call(function, (ast.Name(argument),)))
+            self.expr(ast.Call(function, (ast.Name(argument),), along))
         self.scopes.pop()
         new = [n for n in self.program.equations if n not in before]
         value = self.program.equations[new[0]].value if len(new) == 1 else None
@@ -209,20 +218,21 @@ class Elaborator(Calls):
         for name in new:
             del self.program.equations[name], self.program.variables[name]
 
-    def recognise(self, function: str, argument: str) -> None:
+    def recognise(self, function: str, argument: str, along: Options = ()) -> None:
         """Where an anonymous name is `function(argument)`, let it be read so. Nothing is added to the program."""
         before, known = dict(self.program.equations), dict(self.known)
         value: Value | None = None
         self.scopes.append({argument: replace(self.variable_value(argument), text=argument)})
         with contextlib.suppress(ChainruleError):
-            value = self.expr(ast.Call(function, (ast.Name(argument),)))
+            value = self.expr(ast.Call(function, (ast.Name(argument),), along))
         self.scopes.pop()
         self.known = known
         for name in [n for n in self.program.equations if n not in before]:
             del self.program.equations[name], self.program.variables[name]
         found = bare_name(value.expr, value.indices) if value is not None else None
         if found in before and is_anonymous(found) and not hasattr(before[found].source, "function"):
-            self.program.equations[found] = replace(before[found], source=Call(function, (argument,)))
+            source = Call(function, (argument,), "rows" if along else "")
+            self.program.equations[found] = replace(before[found], source=source)
 
     def declare(self, node: ast.Declaration) -> None:
         self.new_dims(node.shape, node.span)

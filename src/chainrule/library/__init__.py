@@ -20,8 +20,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-__all__ = ["LibraryEntry", "definition_names", "definition_text", "entries"]
+__all__ = ["LibraryEntry", "definition_names", "definition_text", "entries", "has_axis"]
 
+AXIS = "over"  # among the parameters of a definition: it says an axis, and is no argument
 _DEF = re.compile(r"^def\s+(\w+)\s*\(([^)]*)\)", re.MULTILINE)
 _ABOVE = re.compile(r"((?:^#[^\n]*\n)+)\Z", re.MULTILINE)
 
@@ -53,7 +54,7 @@ def _entries() -> dict[str, LibraryEntry]:
             stop = text.find("\n", match.start())
             line = text[match.start() : stop if stop >= 0 else len(text)]
             letters = (p.partition("=")[0].strip() for p in match.group(2).split(","))
-            parameters = tuple(p for p in letters if p != "over")  # which says an axis, and is no argument
+            parameters = tuple(p for p in letters if p != AXIS)
             above = _ABOVE.search(text[: match.start()])
             found[match.group(1)] = LibraryEntry(
                 match.group(1), parameters, line, path.stem, *_read(match.group(1), above.group(1) if above else "")
@@ -89,6 +90,11 @@ def entries() -> dict[str, LibraryEntry]:
 def definition_names() -> frozenset[str]:
     """The names that the library defines."""
     return frozenset(_entries())
+
+
+def has_axis(name: str) -> bool:
+    """Whether a call may say along which axis: softmax(S, over=rows)."""
+    return re.search(rf"\b{AXIS}=", _entries()[name].text.partition(")")[0]) is not None
 
 
 def definition_text(name: str) -> str:
