@@ -1,6 +1,7 @@
 """Programs to compile, with arrays and the reference's values: what every target is judged by.
 
-All conformance cases, all functions of the library, and what neither has (`extras.py`). `corpus()` gives their names;
+All conformance cases, all functions of the library, what neither has (`extras.py`), and recurrences, for one sample
+and for a batch (`test_recurrences.py`). `corpus()` gives their names;
 `entry(name)` makes one: what is compiled, arrays in float64, and what must come out, which the reference interpreter
 computes.
 """
@@ -28,7 +29,9 @@ from chainrule.plan import build_plan
 from chainrule.reference import evaluate_program
 from chainrule.verification import choose_sizes, sample
 from targets.extras import TEXTS, TRACED
+from test_recurrences import MORE, NETWORKS
 
+BATCH = " over a batch"
 CASES = Path(__file__).resolve().parents[1] / "conformance" / "cases.jsonl"
 
 
@@ -53,12 +56,15 @@ class Entry:
     def words(self) -> set[tuple[str, str]]:
         """What a target must be able to spell for it, in the registry's vocabulary."""
         found = set()
-        for node in build_plan(self.program, self.outputs, reuse=False).steps:
+        steps = list(build_plan(self.program, self.outputs, reuse=False, loops=True).steps)
+        for node in steps:
             found.add(("step", node.op))
             if node.op in ("map", "apply"):
                 found.add(("function", node.attributes[0]))
             if node.op == "opaque":
                 found.add(("operation", node.attributes[1]))
+            if node.op == "loop":
+                steps += node.attributes[0].plan.steps
         return found
 
 
@@ -73,11 +79,13 @@ def _library() -> dict[str, CatalogueEntry]:
 
 
 def corpus() -> list[str]:
-    """case/mc083, …, library/softmax, …, extra/matrices, …"""
+    """case/mc083, …, library/softmax, …, extra/matrices, …, loop/lstm, loop/lstm over a batch, …"""
     return [
         *(f"case/{name}" for name in _cases()),
         *(f"library/{name}" for name in _library()),
         *(f"extra/{name}" for name in (*TEXTS, *TRACED)),
+        *(f"loop/{name}{batch}" for name in NETWORKS for batch in ("", BATCH)),
+        *(f"loop/{name}" for name in MORE),
     ]
 
 
@@ -93,6 +101,14 @@ def entry(name: str) -> Entry:
         if key == "smoothed_CE":
             arrays["a"] = np.array(0.1)
         return _derived(name, derivation, arrays)
+    if kind == "loop":
+        plain = key.removesuffix(BATCH)
+        net = cr.parse(NETWORKS[plain][0] if plain in NETWORKS else MORE[plain])
+        net = net.lift("N_b") if plain != key else net
+        derivation = _derive(net)
+        return _derived(
+            name, derivation, sample(net.program, choose_sizes(net.program), np.random.default_rng(7), spread=0.5)
+        )
     if key in TRACED:
         function, shapes, arrays = TRACED[key]
         return _derived(name, _derive(cr.trace(function, **shapes)), arrays)

@@ -19,7 +19,8 @@ from targets.corpus import corpus, entry
 QUICK = ("numpy", "torch")
 GOLDEN = Path(__file__).parent / "golden" / "coverage.txt"
 TOLERANCE = {"float64": 1e-10, "float32": 1e-5}
-SAMPLE = {name for k, name in enumerate(corpus()) if k % 17 == 0 or name.startswith("extra")}
+LOOPS = {"loop/lstm over a batch", "loop/gru", "loop/both_ways over a batch", "loop/scalar", "loop/two steps back"}
+SAMPLE = {name for k, name in enumerate(corpus()) if k % 17 == 0 or name.startswith("extra")} | LOOPS
 
 
 def pairs() -> list[object]:

@@ -16,9 +16,8 @@ from chainrule.dims import Dim
 from chainrule.errors import UnknownNameError, UnsupportedError
 from chainrule.plan.chunking import Chunks, Request, Split, candidates, split
 from chainrule.plan.graph import VIEWS, Node, Operand
-from chainrule.plan.loops import LoopPlan, define_loop, hoisted
+from chainrule.plan.loops import define_loop, hoisted, sizes_of_nodes
 from chainrule.plan.lower import Lowering
-from chainrule.plan.relations import sizes_of
 from chainrule.plan.schedule import Block, assign_memory
 from chainrule.sizes import is_derived, linear, symbols_of
 
@@ -111,7 +110,7 @@ def _build(
         best = _split(program, steps, results, chunk, reuse, lowering)
         steps, results, chunks = best.steps, best.outputs, best.chunks
         live.update(steps)
-    sizes = _sizes_used(live) - ({chunks.symbol} if chunks is not None else set())
+    sizes = sizes_of_nodes(live) - ({chunks.symbol} if chunks is not None else set())
     arguments = [name for name in program.variables if name not in program.equations and _input(lowering, name) in live]
     sources: dict[str, tuple[str, int]] = {}
     derived: dict[str, tuple[str, Dim, Dim] | None] = {}
@@ -195,23 +194,6 @@ def _own_outputs(lowering: Lowering, outputs: Sequence[str]) -> dict[str, Node]:
 def _copy(lowering: Lowering, operand: Operand, dims: tuple[Dim, ...], number: int) -> Node:
     op = "copy" if len(operand.axes) == len(dims) else "broadcast"
     return lowering.graph.make(op, (operand,), dims, (f"output {number}",))
-
-
-def _sizes_used(live: set[Node]) -> set[str]:
-    """All symbolic sizes of nodes and in numbers."""
-    sizes: set[str] = set()
-    for node in live:
-        sizes.update(d for d in node.dims if isinstance(d, str))
-        sizes.update(sizes_of(node))
-        for attribute in node.attributes:
-            for dim, _ in getattr(attribute, "sizes", ()):
-                sizes.add(dim)
-            if isinstance(attribute, LoopPlan):
-                sizes |= {d for d in (attribute.dim,) if isinstance(d, str)}
-                sizes |= {d for lag in attribute.lags.values() for d in lag.dims if isinstance(d, str)}
-                sizes |= _sizes_used(set(attribute.plan.steps))
-                sizes |= _sizes_used({o.node for n in attribute.plan.steps for o in n.operands})
-    return sizes
 
 
 def _size_sources(

@@ -10,7 +10,7 @@ The terms that do not change while a loop runs, B x[t] + b, are taken out and co
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -20,12 +20,13 @@ from chainrule.algebra.program import Operation, Program, Variable, is_anonymous
 from chainrule.algebra.relations import CONSTANTS
 from chainrule.dims import Dim
 from chainrule.plan.graph import Node, Operand
+from chainrule.plan.relations import sizes_of
 
 if TYPE_CHECKING:
     from chainrule.plan.build import Plan
     from chainrule.plan.lower import Lowering
 
-__all__ = ["Lag", "LoopPlan", "Store", "Taken", "define_loop", "hoisted"]
+__all__ = ["Lag", "LoopPlan", "Store", "Taken", "define_loop", "hoisted", "sizes_of_nodes"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +75,13 @@ class LoopPlan:
     lags: dict[str, Lag]
     stores: tuple[Store, ...]
     names: tuple[str, ...]
+
+    def sizes(self) -> set[str]:
+        """All symbolic sizes that a target needs to know to write it."""
+        sizes = {d for dims in ((self.dim,), *(lag.dims for lag in self.lags.values())) for d in dims}
+        found = {d for d in sizes if isinstance(d, str)}
+        nodes = {*self.plan.steps, *(o.node for n in self.plan.steps for o in n.operands)}
+        return found | sizes_of_nodes(nodes)
 
 
 def hoisted(program: Program) -> Program:
@@ -165,7 +173,7 @@ def define_loop(
     )
     for name, node in sequences.items():
         made = graph.make("computed", (node.whole, Operand(run, ())), node.dims, (name,))
-        made.name = node.name
+        made.name, made.hint = node.name, node.hint
         lowering.give(name, made.whole)
 
 
@@ -210,3 +218,17 @@ def _step_program(
                         taken[argument] = Taken(operand(argument), ())
         step.define(step.variables[called], value)
     return step, taken
+
+
+def sizes_of_nodes(nodes: Iterable[Node]) -> set[str]:
+    """All symbolic sizes of nodes, in numbers and inside of loops."""
+    sizes: set[str] = set()
+    for node in nodes:
+        sizes.update(d for d in node.dims if isinstance(d, str))
+        sizes.update(sizes_of(node))
+        for attribute in node.attributes:
+            for dim, _ in getattr(attribute, "sizes", ()) if not isinstance(attribute, LoopPlan) else ():
+                sizes.add(dim)
+            if isinstance(attribute, LoopPlan):
+                sizes |= attribute.sizes()
+    return sizes

@@ -10,7 +10,9 @@ from collections.abc import Mapping
 from typing import ClassVar
 
 from chainrule.dims import Dim
-from chainrule.targets.pure import COMMON, PureSpelling
+from chainrule.plan import Node
+from chainrule.targets.jax_loops import scan
+from chainrule.targets.pure import COMMON, PureSpelling, PureWriter
 from chainrule.targets.pure_relations import JAX
 from chainrule.targets.spelling import ATOM, PRODUCT, Text, bracket
 
@@ -20,6 +22,20 @@ _LARGEST = "int(math.log(jnp.finfo({like}.dtype).max))"  # what has a finite exp
 
 _HELPERS = {
     **JAX,
+    "_lag": '''\
+def _lag(x, offset, axis, first=None):
+    """x one step (or -offset steps) earlier along the axis; before the first step `first`, or 0."""
+    moved = jnp.moveaxis(x, axis, 0)
+    count, far = len(moved), min(abs(offset), len(moved))
+    edge = jnp.broadcast_to(jnp.zeros((), x.dtype) if first is None else first, (far, *moved.shape[1:]))
+    parts = [edge, moved[: count - far]] if offset < 0 else [moved[far:], edge]
+    return jnp.moveaxis(jnp.concatenate(parts), 0, axis)
+''',
+    "_unit": '''\
+def _unit(size, step, like):
+    """1 at one step, 0 elsewhere."""
+    return jnp.zeros(size, like.dtype).at[step].set(1)
+''',
     "_ismax": '''\
 def _ismax(x, axes):
     """1 at the largest entry along the axes, shared equally where several are; 0 elsewhere."""
@@ -92,6 +108,8 @@ class JaxSpelling(PureSpelling):
         "cosh": ("jnp.cosh", ATOM),
     }
     operations: ClassVar[Mapping[str, str]] = {
+        "lag": "_lag({0}, {a0}, {a1}{more})",
+        "unit": "_unit({d0}, {a0}, {like})",
         "constant": "jnp.array({a0}, dtype={like}.dtype)",
         "inv": "jnp.linalg.inv",
         "det": "jnp.linalg.det",
@@ -141,3 +159,7 @@ class JaxSpelling(PureSpelling):
     def largest(self, text: str, where: str) -> str:
         """The largest entries."""
         return f"{text}.max({where})"
+
+    def loop(self, writer: PureWriter, node: Node) -> list[str]:
+        """A scan over the steps."""
+        return scan(writer, node)

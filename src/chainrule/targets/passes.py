@@ -13,8 +13,9 @@ from dataclasses import dataclass
 
 from chainrule.algebra.expr import Expr, add, atom_variables, multiply
 from chainrule.algebra.expr import variable as bare_variable
+from chainrule.algebra.loops import is_lag
 from chainrule.algebra.program import Equation, Program, Variable, is_anonymous
-from chainrule.plan import Node, Plan, build_plan
+from chainrule.plan import LoopPlan, Node, Plan, build_plan
 from chainrule.plan.relations import sizes_of
 
 __all__ = ["Passes", "headings", "seeded", "split"]
@@ -38,14 +39,39 @@ def seeded(program: Program, loss: str, gradients: Sequence[str]) -> tuple[Progr
     forward = _ancestors(program, [loss])
     needed = _ancestors(program, gradients) - forward
     backward = [equation for equation in program if equation.name in needed]
+    lags = {e.name: e.arguments[0] for e in backward if is_lag(e)}
     certain = {*gradients, *(e.name for e in backward if program.variables[e.name].kind == "signal")}
-    factor = bare_variable(seed)
-    scaled: set[str] = set()
+    carried = {lag for lag, of in lags.items() if of in certain}  # a lag stands before what it is an earlier step of
+    while True:
+        found = _scaled(program, backward, certain, carried, bare_variable(seed))
+        if found is None:
+            return program, seed, False
+        replaced, scaled = found
+        if not (more := {lag for lag, of in lags.items() if of in scaled} - carried):
+            break
+        carried |= more
+    result = program.copy()
+    result.variables = {seed: Variable(seed, (), "scalar", "const"), **result.variables}
+    for name, value in replaced.items():
+        old = result.equations[name]
+        result.equations[name] = Equation(name, value, old.source, old.span)
+    return result, seed, True
+
+
+def _scaled(
+    program: Program, backward: Sequence[Equation], certain: set[str], carried: set[str], factor: Expr
+) -> tuple[dict[str, Expr], set[str]] | None:
+    """The equations with ∂J in them, and the names that have it with the lags `carried`; None where not linear."""
+    scaled = set(carried)
     replaced: dict[str, Expr] = {}
     for equation in backward:
+        if is_lag(equation):
+            if len(equation.arguments) > 1 and any(name in scaled for name in equation.arguments):
+                return None  # an initial value beside it
+            continue
         degrees = _degrees(equation, scaled)
         if degrees is None or (not isinstance(equation.value, dict) and equation.name in certain):
-            return program, seed, False
+            return None
         if not isinstance(equation.value, dict) or not (equation.name in certain or any(degrees)):
             continue
         scaled.add(equation.name)
@@ -54,12 +80,7 @@ def seeded(program: Program, loss: str, gradients: Sequence[str]) -> tuple[Progr
             term: Expr = {monomial: coefficient}
             value = add(value, term if degree else multiply(term, factor))
         replaced[equation.name] = value
-    result = program.copy()
-    result.variables = {seed: Variable(seed, (), "scalar", "const"), **result.variables}
-    for name, value in replaced.items():
-        old = result.equations[name]
-        result.equations[name] = Equation(name, value, old.source, old.span)
-    return result, seed, True
+    return replaced, scaled
 
 
 def _degrees(equation: Equation, scaled: set[str]) -> list[int] | None:
@@ -130,7 +151,7 @@ def split(program: Program, loss: str, gradients: Mapping[str, str]) -> Passes:
     """The passes of a program. `gradients`: variable → its gradient. Raises UnsupportedError for what has no code."""
     wanted = tuple(gradients.values())
     program, seed, within = seeded(program, loss, wanted)
-    plan = build_plan(program, (loss, *wanted), reuse=False)
+    plan = build_plan(program, (loss, *wanted), reuse=False, loops=True)
     needed: set[Node] = set()
     stack = [plan.outputs[loss]]
     while stack:
@@ -138,6 +159,9 @@ def split(program: Program, loss: str, gradients: Mapping[str, str]) -> Passes:
         if node not in needed:
             needed.add(node)
             stack += [operand.node for operand in node.operands]
+    for node in plan.steps:  # what a loop of the forward pass computes is there, whoever uses it
+        if node.op == "computed" and all(operand.node in needed for operand in node.operands):
+            needed.add(node)
     forward = tuple(node for node in plan.steps if node in needed)
     backward = tuple(node for node in plan.steps if node not in needed)
     used = {operand.node: None for node in backward for operand in node.operands}
@@ -146,7 +170,10 @@ def split(program: Program, loss: str, gradients: Mapping[str, str]) -> Passes:
     sizes = {d for node in backward for d in node.dims if isinstance(d, str)}
     for node in (*backward, *used):
         for attribute in node.attributes:
-            sizes |= {d for d, _ in getattr(attribute, "sizes", ())}
+            if isinstance(attribute, LoopPlan):
+                sizes |= attribute.sizes()
+            else:
+                sizes |= {d for d, _ in getattr(attribute, "sizes", ())}
     read = {str(node.attributes[0]) for node in used if node.op == "input"}
     if plan.derived or any(sizes_of(node) for node in backward):
         sizes |= plan.sizes.keys()

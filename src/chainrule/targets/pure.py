@@ -13,9 +13,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import ClassVar
 
+from chainrule.algebra.program import is_anonymous
 from chainrule.dims import Dim
 from chainrule.errors import UnsupportedError
 from chainrule.plan import Node, Operand, Plan, contraction_form
+from chainrule.plan.graph import LOOP_STEPS
 from chainrule.targets.names import Names, name_nodes
 from chainrule.targets.pure_relations import STRUCTURAL, relation_text
 from chainrule.targets.spelling import (
@@ -46,7 +48,7 @@ COMMON: dict[str, Text] = {
 }
 _STEPS = frozenset({
     "map", "scale", "add", "subtract", "multiply", "divide", "apply", "sum", "max", "contract", "diagonal", "embed",
-    "add_embed", "broadcast", "copy", "opaque",
+    "add_embed", "broadcast", "copy", "opaque", "sequence", "loop", "computed",
 })  # fmt: skip
 
 
@@ -54,9 +56,9 @@ class PureSpelling(ArraySpelling):
     """Writes nodes. A language sets the tables and the methods below `expression`.
 
     functions: text and strength by name, as in `COMMON`.  operations: the same, where {0}, {1} are arguments that bind
-    like a name, {a0} attributes, {axis} the only one of the axes, {d0} and {last} sizes of the result, {least} the
-    smallest label.  helpers: functions that these call, as text, each after those that it calls.  module: what einsum
-    belongs to.
+    like a name, {more} those from the second on, {a0} attributes, {axis} the only one of the axes, {d0} and {last}
+    sizes of the result, {least} the smallest label.  helpers: functions that these call, as text, each after those that
+    it calls.  module: what einsum belongs to.
     `like` is the name of an array with the step's dtype and device, or "" where there is none: then `dtype` counts.
     """
 
@@ -102,6 +104,10 @@ class PureSpelling(ArraySpelling):
 
     def largest(self, text: str, where: str) -> str:
         """The largest entries."""
+        raise NotImplementedError
+
+    def loop(self, writer: PureWriter, node: Node) -> list[str]:
+        """The statements of a loop, as `chainrule.targets.pure_loops` writes them."""
         raise NotImplementedError
 
     # -- scalars ------------------------------------------------------------------------------------------------
@@ -272,6 +278,7 @@ class PureSpelling(ArraySpelling):
         if "{last}" in template:
             letters["last"] = self.size(node.dims[-1])
             letters["least"] = "0" if "from 0" in attributes else f"-{letters['last']}"
+        letters["more"] = "".join(f", {text[0]}" for text in texts[1:])
         letters |= {f"d{k}": self.size(d) for k, d in enumerate(node.dims) if f"{{d{k}}}" in template}
         whole = ", ".join(text[0] for text in texts)
         if "{" not in template:
@@ -313,14 +320,18 @@ class PureWriter:
         self.spelling = spelling(self.value, dtype, sizes)
         self._inputs = inputs
         self._texts: dict[Node, Text] = {}
+        self.local_names = names
         uses = plan.uses()
         outputs = self._results = set(plan.outputs.values())
         users = {operand.node: node for node in plan.steps for operand in node.operands}
+        whole = ("opaque", "apply", "loop", "computed")  # what these use has a name
         self._inline = {
             node for node in plan.steps
-            if uses[node] == 1 and not node.name and node not in outputs and users[node].op not in ("opaque", "apply")
+            if node.op not in LOOP_STEPS and uses[node] == 1 and not node.name and node not in outputs
+            and users[node].op not in whole
         }  # fmt: skip
-        self.names = name_nodes(plan, names, {node for node in plan.steps if node not in self._inline})
+        named = {node for node in plan.steps if node not in self._inline and node.op not in ("sequence", "loop")}
+        self.names = name_nodes(plan, names, named)
 
     def value(self, node: Node) -> Text:
         """The text of a node where it is used."""
@@ -332,8 +343,19 @@ class PureWriter:
             return self._texts[node]
         return self.names[node], ATOM
 
+    def nested(self, plan: Plan, inputs: Mapping[str, str]) -> PureWriter:
+        """The writer of a plan inside this one: of one step of a loop."""
+        spelling = self.spelling
+        inner = PureWriter(plan, self.local_names, inputs, type(spelling), spelling.dtype, spelling.size_names)
+        inner.spelling.sizes_used, inner.spelling.like = spelling.sizes_used, spelling.like
+        return inner
+
     def statements(self, node: Node) -> list[str]:
         """The lines for one node: none where it stands inside another's."""
+        if node.op == "loop":
+            return self.spelling.loop(self, node)
+        if node.op in LOOP_STEPS:  # the loop's own statements give it
+            return []
         text = self.spelling.expression(node)
         if node in self._results and node.op == "opaque" and node.attributes[1] == "window":
             text = self.spelling.copied(text)  # a result is no view of an argument
@@ -350,10 +372,10 @@ class PureWriter:
             statements = self.statements(node)
             if not statements:
                 continue
-            title = titles.get(node.equation, "")
-            if title != last:
-                last = title
-                if title in comments:
+            looped = [n for n in node.attributes[0].names if not is_anonymous(n)] if node.op == "loop" else []
+            for title in looped or [titles.get(node.equation, "")]:
+                if title != last and title in comments:
                     lines += [f"# {line}" for line in wrapped(comments[title])]
+                last = title
             lines += statements
         return lines

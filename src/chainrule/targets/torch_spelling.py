@@ -9,9 +9,11 @@ from collections.abc import Mapping
 from typing import ClassVar
 
 from chainrule.dims import Dim
-from chainrule.targets.pure import COMMON, PureSpelling
+from chainrule.plan import Node
+from chainrule.targets.pure import COMMON, PureSpelling, PureWriter
 from chainrule.targets.pure_relations import TORCH
 from chainrule.targets.spelling import ATOM, PRODUCT, Text, bracket
+from chainrule.targets.torch_loops import unrolled
 
 __all__ = ["TorchSpelling"]
 
@@ -19,6 +21,22 @@ _LARGEST = "int(math.log(torch.finfo({like}.dtype).max))"  # what has a finite e
 
 _HELPERS = {
     **TORCH,
+    "_lag": '''\
+def _lag(x, offset, axis, first=None):
+    """x one step (or -offset steps) earlier along the axis; before the first step `first`, or 0."""
+    moved = x.movedim(axis, 0)
+    count, far = len(moved), min(abs(offset), len(moved))
+    edge = torch.zeros_like(moved[:1]) if first is None else first.expand(1, *moved.shape[1:])
+    edge = edge.expand(far, *moved.shape[1:])
+    parts = [edge, moved[: count - far]] if offset < 0 else [moved[far:], edge]
+    return torch.cat(parts).movedim(0, axis)
+''',
+    "_unit": '''\
+def _unit(size, step, like):
+    """1 at one step, 0 elsewhere."""
+    steps = torch.arange(size, device=like.device)
+    return (steps == step % size).to(like.dtype)
+''',
     "_cholesky": '''\
 def _cholesky(a):
     """L with L Lᵀ = (a + aᵀ) / 2."""
@@ -106,6 +124,8 @@ class TorchSpelling(PureSpelling):
         "cosh": ("torch.cosh", ATOM),
     }
     operations: ClassVar[Mapping[str, str]] = {
+        "lag": "_lag({0}, {a0}, {a1}{more})",
+        "unit": "_unit({d0}, {a0}, {like})",
         "constant": "torch.tensor({a0}, dtype={like}.dtype, device={like}.device)",
         "inv": "torch.linalg.inv",
         "det": "torch.linalg.det",
@@ -155,3 +175,7 @@ class TorchSpelling(PureSpelling):
     def largest(self, text: str, where: str) -> str:
         """The largest entries."""
         return f"{text}.amax({where})"
+
+    def loop(self, writer: PureWriter, node: Node) -> list[str]:
+        """A Python loop: PyTorch has none of its own that is differentiated."""
+        return unrolled(writer, node)
