@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import signal
 import subprocess
@@ -352,6 +353,56 @@ def test_embedded_code_needs_nothing(tmp_path: Path) -> None:
         capture_output=True, text=True, check=False, timeout=60,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("known", [{}, {"D": 5, "H": 3, "K": 1009}], ids=["any sizes", "known sizes"])
+def test_memory_says_how_many_rows_go_at_a_time(known: dict[str, int]) -> None:
+    """The rows that fit are worked out at each call; the workspace never takes more, and nearly as much."""
+    arrays = data(67, "float64", K=1009)
+    sizes = {"N": 67, "D": 5, "H": 3, "K": 1009}
+    step = rows(dtype="float64", memory="200kB", sizes=known)
+    want, wanted = rows(dtype="float64")(**arrays)
+    loss, gradients = step(**arrays)
+    assert loss == pytest.approx(want, rel=1e-12)
+    assert step.bind(**arrays)()[0] == loss
+    for name, array in wanted.items():
+        np.testing.assert_allclose(gradients[name], array, rtol=1e-10, atol=1e-13)
+    taken = 8 * step.build().chainrule_workspace((ctypes.c_size_t * 4)(*(sizes[d] for d in step.plan.sizes)))
+    count = step._made.workspace.rows_at_once(sizes)
+    assert 1 < count < 67
+    assert 200_000 - 8 * (1009 + 6) < taken <= 200_000
+    assert taken == step._made.workspace.bytes(sizes)
+    assert step.memory_report(**sizes).startswith(f"workspace {taken / 1000:.3g} kB with N gone through {count} rows")
+    assert "with all at once" in step.memory_report(**sizes)
+    assert "(rows, K)" in step.source[:900]
+    assert "with all N rows at once it would be" in step.source[:1200]
+    few = data(2, "float64", K=1009)
+    assert step(**few)[0] == pytest.approx(rows(dtype="float64")(**few)[0], rel=1e-12)  # all rows fit
+
+
+def test_a_memory_that_is_too_small_is_refused() -> None:
+    step = rows(memory="2kB")
+    step(**data(7))
+    large = data(7, K=1009)
+    for call in (step, step.bind):
+        with pytest.raises(ArrayError, match="one row at a time takes"):
+            call(**large)
+    with pytest.raises(ArrayError, match="one row at a time takes"):
+        rows(memory="2kB", sizes={"N": 7, "D": 5, "H": 3, "K": 1009})
+    with pytest.raises(ChainruleError, match="one of them"):
+        rows(memory="2kB", chunk=3)
+    with pytest.raises(ArrayError, match="depends on"):
+        step.memory_report(N=7)
+    assert rows().memory_report(N=7, D=5, H=3, K=11).startswith("workspace ")
+
+
+def test_embedded_code_in_chunks() -> None:
+    """The report counts the rows at hand."""
+    sizes = {"N": 64, "D": 5, "H": 31, "K": 101}
+    whole, few = (rows(embedded=True, sizes=sizes, **more) for more in ({}, {"chunk": 5}))
+    assert few.report["workspace_bytes"] < whole.report["workspace_bytes"]
+    arrays = data(64, H=31, K=101)
+    assert few(**arrays)[0] == pytest.approx(whole(**arrays)[0], rel=1e-5)
 
 
 # -- the cache -------------------------------------------------------------------------------------------------------

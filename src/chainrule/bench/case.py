@@ -91,6 +91,7 @@ class Contender:
 
     name: in the table.  kind: "ours", "peer" or "bound" (less than the whole step).  maker: "module:function", called
     with the case, its arrays, the number of threads and the options.  needs: packages without which it is left out.
+    compiles: something in its first step, which then says nothing of the time and memory of the next one.
     """
 
     name: str
@@ -98,6 +99,7 @@ class Contender:
     maker: str
     needs: tuple[str, ...] = ()
     options: Mapping[str, Any] = field(default_factory=dict)
+    compiles: bool = False
 
     @property
     def missing(self) -> tuple[str, ...]:

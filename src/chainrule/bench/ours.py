@@ -29,7 +29,9 @@ def contenders(case: Case, targets: tuple[str, ...] = ()) -> list[Contender]:
         if (targets and name not in targets) or record.missing:
             continue
         maker = {"gradients": "step"}.get(case.what, case.what.partition(":")[0])
-        found.append(Contender(name, "ours", f"{HERE}:{maker}", record.packages, {"target": name}))
+        found.append(
+            Contender(name, "ours", f"{HERE}:{maker}", record.packages, {"target": name}, name in ("c", "jax"))
+        )
         if case.what == "gradients" and name == "c":
             options = {"target": name, "bound": True}
             found.append(Contender(f"{name}, bound", "ours", f"{HERE}:step", record.packages, options))

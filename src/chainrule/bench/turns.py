@@ -51,7 +51,10 @@ def measure(
             for name in racing[first:] + racing[:first]:
                 if threads > 1:
                     sleep(PAUSE)
-                times[name].append(_ask(pipes[name], "turn"))
+                seconds, peak = _ask(pipes[name], "turn")
+                times[name].append(seconds)
+                if lines[name].peak is None:
+                    lines[name].peak = peak
             turn += 1
     for name, values in times.items():
         lines[name].set_times(values)

@@ -23,6 +23,7 @@ __all__ = ["Prepared", "work"]
 
 TURN = 20e-3  # seconds that a turn repeats a step
 LONG = 0.25  # a step that takes longer needs no other one before it that wakes the threads
+SLOW = 1.0  # a step that takes longer is made once to be compared, then to be timed: the first turn says its peak
 
 Prepared = dict[str, Any]
 
@@ -31,7 +32,7 @@ def work(pipe: Connection, case: Case, contender: Contender, threads: int) -> No
     """The process: what it sends is an answer, or the exception that kept it from one."""
     try:
         _pin(threads)
-        ready, about, repeats, result = _prepare(case, contender, threads)
+        ready, about, repeats, result, base = _prepare(case, contender, threads)
         pipe.send(about)
         while True:
             if pipe.recv() == "values":
@@ -40,7 +41,13 @@ def work(pipe: Connection, case: Case, contender: Contender, threads: int) -> No
             else:
                 if about["first_step"] < LONG:
                     ready.run()
-                pipe.send(_seconds(ready.run, repeats) / ready.share)
+                _forget_peak()
+                seconds = _seconds(ready.run, repeats)
+                peak = None if base is None else _above(base)
+                if repeats * seconds < TURN / 4:  # the first steps were slower than they need be
+                    repeats = max(1, round(TURN / max(seconds, 1e-7)))
+                    seconds = _seconds(ready.run, repeats)
+                pipe.send((seconds / ready.share, peak))
     except (EOFError, BrokenPipeError, ConnectionResetError):
         return
     except BaseException as error:  # the parent says it: this process has no terminal
@@ -62,8 +69,10 @@ def _pin(threads: int) -> None:
         os.sched_setaffinity(0, allowed[:threads])
 
 
-def _prepare(case: Case, contender: Contender, threads: int) -> tuple[Ready, Prepared, int, Any]:
-    """The contender, what is known of it, how often a turn repeats a step, and the result of the last step."""
+def _prepare(case: Case, contender: Contender, threads: int) -> tuple[Ready, Prepared, int, Any, int | None]:
+    """The contender, what is known of it, how often a turn repeats a step, the result of the last step, and the memory
+    from which a peak that is still to be measured counts.
+    """
     for package in contender.needs:
         __import__(package)
     arrays = case.arrays()
@@ -74,23 +83,36 @@ def _prepare(case: Case, contender: Contender, threads: int) -> tuple[Ready, Pre
     gc.collect()
     before = _memory("VmRSS")
     began = perf_counter()
-    ready.run()
+    result = ready.run()
     first = perf_counter() - began
+    slow = first >= SLOW and not contender.compiles
     again: list[float] = []
     while len(again) < 5 and sum(again) < 0.2 and first < LONG:
         again.append(_seconds(ready.run, 1))
     # The highest point of one more step: that of the first ones, in which some contenders compile, is forgotten.
+    peak = None
+    if not slow:
+        result = None
+        _forget_peak()
+        began = perf_counter()
+        result = ready.run()
+        again.append(perf_counter() - began)
+        peak = _above(before)
+    usual = min(again, default=first)
+    about = {"first_call": prepared - start + first, "first_step": usual, "peak": peak, "note": ready.note}
+    repeats = max(1, round(TURN / max(usual, 1e-7)))
+    return ready, about, repeats, result, before if slow else None
+
+
+def _forget_peak() -> None:
     with contextlib.suppress(OSError):
         Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
-    began = perf_counter()
-    result = ready.run()
-    again.append(perf_counter() - began)
+
+
+def _above(before: int | None) -> int | None:
+    """The highest point of this process since it was forgotten, above what was there before the first step."""
     highest = _memory("VmHWM")
-    peak = None if before is None or highest is None else max(0, highest - before)
-    about = {
-        "first_call": prepared - start + first, "first_step": min(again), "peak": peak, "note": ready.note,
-    }  # fmt: skip
-    return ready, about, max(1, round(TURN / max(min(again), 1e-7))), result
+    return None if before is None or highest is None else max(0, highest - before)
 
 
 def _memory(what: str) -> int | None:

@@ -14,7 +14,10 @@ from chainrule.dims import Dim
 from chainrule.errors import ArrayError
 from chainrule.plan.build import Plan
 
-__all__ = ["Amounts", "fixed_bytes", "memory_report", "row_bytes", "rows_at_once", "workspace_text"]
+__all__ = [
+    "Amounts", "blocks_text", "bytes_text", "fixed_bytes", "memory_report", "row_bytes", "rows_at_once",
+    "workspace_text",
+]  # fmt: skip
 
 # Products of sizes, each with how many bytes there are of it: 8 × N_c + 1 × D_h is {("N_c",): 8, ("D_h",): 1}.
 Amounts = dict[tuple[Dim, ...], int]
@@ -62,7 +65,9 @@ def rows_at_once(plan: Plan, sizes: Mapping[str, int], itemsize: int) -> int:
     fixed, each = _value(fixed_bytes(plan, itemsize), sizes), _value(row_bytes(plan, itemsize), sizes)
     fit = (chunks.memory - fixed) // max(each, 1)
     if fit < 1:
-        raise ArrayError(f"{_said(chunks.memory)} are not enough: one row at a time takes {_said(fixed + each)}")
+        raise ArrayError(
+            f"{bytes_text(chunks.memory)} are not enough: one row at a time takes {bytes_text(fixed + each)}"
+        )
     return min(fit, total)
 
 
@@ -77,13 +82,13 @@ def memory_report(plan: Plan, sizes: Mapping[str, int], itemsize: int) -> str:
     if missing:
         raise ArrayError(f"the memory depends on {', '.join(missing)}", f"{missing[0]}=512")
     if chunks is None:
-        return f"workspace {_said(_value(_amounts(_workspace(plan), itemsize), sizes))}"
+        return f"workspace {bytes_text(_value(_amounts(_workspace(plan), itemsize), sizes))}"
     count = rows_at_once(plan, sizes, itemsize)
     fixed, each = _value(fixed_bytes(plan, itemsize), sizes), _value(row_bytes(plan, itemsize), sizes)
     without = _value(_amounts(chunks.without, itemsize), sizes)
     return (
-        f"workspace {_said(fixed + count * each)} with {chunks.dim} gone through {count} rows at a time, "
-        f"{_said(without)} with all at once"
+        f"workspace {bytes_text(fixed + count * each)} with {chunks.dim} gone through {count} rows at a time, "
+        f"{bytes_text(without)} with all at once"
     )
 
 
@@ -93,10 +98,11 @@ def workspace_text(plan: Plan) -> str:
     assert chunks is not None
     rows = str(chunks.count) if chunks.count is not None else "rows"
     held = [(tuple(rows if d == chunks.symbol else d for d in dims), t) for dims, t in _workspace(plan)]
-    return f"Holds {_listed(held)}; with all {chunks.dim} rows at once it would be {_listed(chunks.without)}."
+    return f"Holds {blocks_text(held)}; with all {chunks.dim} rows at once it would be {blocks_text(chunks.without)}."
 
 
-def _listed(blocks: Iterable[_Block]) -> str:
+def blocks_text(blocks: Iterable[_Block]) -> str:
+    """Blocks by their sizes, the largest rank first."""
     count: dict[tuple[Dim, ...], int] = {}
     for dims, _ in blocks:
         count[dims] = count.get(dims, 0) + 1
@@ -107,7 +113,8 @@ def _listed(blocks: Iterable[_Block]) -> str:
     return ", ".join(parts) if parts else "nothing"
 
 
-def _said(amount: int) -> str:
+def bytes_text(amount: int) -> str:
+    """64 MB."""
     for unit, size in (("GB", 10**9), ("MB", 10**6), ("kB", 10**3)):
         if amount >= size:
             return f"{amount / size:.3g} {unit}"

@@ -154,6 +154,8 @@ class CStep:
         if clash is not None:
             raise ArrayError(f"sizes do not fit each other: {clash[0]} is {clash[1]}", "arrays of one set of sizes")
         self._shapes = tuple(tuple(value_of(d, sizes) for d in dims) for dims in self._result_dims)
+        if self.plan.chunks is not None:
+            self._made.workspace.rows_at_once(sizes)  # refuses a memory that is too small
         return used, checked.shapes, sizes
 
     def _adapted(self, arrays: list[Any]) -> Any:
@@ -247,6 +249,15 @@ class CStep:
         )
         return _builtin(library, "chainrule_bound", _NOARGS, own)
 
+    def memory_report(self, **sizes: int) -> str:
+        """What the workspace takes, beside arguments and results, for sizes such as N=2048; and what chunks save."""
+        symbols = {canonical_name(dim): dim for dim in self._made.sizes}
+        known = {symbols.get(canonical_name(name), name): n for name, n in sizes.items()} | self._made.known
+        missing = [dim for dim in self._made.sizes if dim not in known]
+        if missing:
+            raise ArrayError(f"the memory depends on {', '.join(missing)}", f"{missing[0]}=512")
+        return self._made.workspace.report(known)
+
     def __repr__(self) -> str:
         shapes = self.plan.program.variables
         arguments = ", ".join(f"{name}: {format_shape(shapes[name].shape)}" for name in self.names)
@@ -301,6 +312,7 @@ def compile_c(
     embedded: bool = False,
     blas: str = "auto",
     chunk: int | Mapping[str, int] | None = None,
+    memory: str | int | None = None,
     comments: Mapping[str, str] | None = None,
     name: str | None = None,
 ) -> CStep:
@@ -309,7 +321,8 @@ def compile_c(
     loss, gradients, dtype, comments, name: as for NumPy (`chainrule.targets.numpy.compile_numpy`).
     sizes: numbers for some or all sizes; small programs of known sizes become plain loops that call no BLAS.
     threads: of the BLAS.  blas: "auto", "openblas" or "none".
-    chunk: go through a row-like index so many rows at a time (`chainrule.plan.chunking`).
+    chunk, memory: go through a row-like index so many rows at a time, or as many as keep the workspace within
+    `memory="64MB"` (`chainrule.plan.chunking`); `step.memory_report(N=2048, …)` says what that saves.
     embedded: all sizes given, static memory, no BLAS, nothing but math.h; `step.report` says what it takes.
     Raises UnsupportedError for what has no C code, and where there is no compiler.
     """
@@ -318,7 +331,7 @@ def compile_c(
     choose_blas(blas)  # one that is not there is refused even where none is needed
     source = c_source(
         program, outputs, loss=loss, gradients=gradients, dtype=dtype, sizes=sizes, embedded=embedded, chunk=chunk,
-        comments=comments, name=name,
+        memory=memory, comments=comments, name=name,
     )  # fmt: skip
     quick = _quick_call(source)
     kind = CStep if quick is None else type("CStep", (CStep,), {"__call__": quick, "__doc__": CStep.__doc__})
@@ -343,7 +356,8 @@ register(
             "sizes": 'numbers for sizes, such as {"D_h": 128}: known sizes make small programs plain loops.',
             "threads": "of the BLAS.",
             "blas": "auto, openblas or none.",
-            "chunk": "rows at a time of a row-like index: no array has all of them",
+            "chunk": 'rows at a time of a row-like index: 512, or {"N": 512}',
+            "memory": 'rows at a time so that the workspace stays within this: "64MB"',
             "embedded": "all sizes known, static memory, no BLAS: for a device without an operating system.",
         },
         suffix=".c",

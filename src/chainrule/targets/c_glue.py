@@ -215,7 +215,7 @@ PyObject *chainrule_call(PyObject *self, PyObject *const *given, ptrdiff_t count
         wrong = -1;
     if (!wrong) {
         const size_t wanted = numbers(sizes);
-        void *memory = workspace_take(wanted);
+        void *memory = wanted > (size_t)-1 / 2 ? NULL : workspace_take(wanted);
         if (memory) {
             void *thread = total > 65536 ? PyEval_SaveThread() : NULL;
             loss = run(sizes, arrays, (@real@ *)memory);
@@ -250,7 +250,7 @@ PyObject *chainrule_bound(PyObject *self, PyObject *none)
 }
 
 SEEN int64_t chainrule_workspace(const size_t *sizes);
-int64_t chainrule_workspace(const size_t *sizes) { return (int64_t)numbers(sizes); }
+int64_t chainrule_workspace(const size_t *sizes) { return (int64_t)numbers(sizes); } /* -1: memory is too small */
 """
 
 

@@ -7,7 +7,6 @@ run loops in lanes. `embedded`: all sizes are numbers, the workspace is static, 
 from __future__ import annotations
 
 import re
-import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
@@ -17,9 +16,11 @@ from chainrule.dims import Dim, format_shape
 from chainrule.errors import UnknownNameError, UnsupportedError
 from chainrule.plan import Node, Plan, build_plan, read_request
 from chainrule.plan.fusion import fuse
+from chainrule.plan.sharing import share_memory
 from chainrule.sizes import spoken, symbols_of, value_of
 from chainrule.targets.c_helpers import helper_text
 from chainrule.targets.c_loops import LoopWriter
+from chainrule.targets.c_memory import Workspace, occurs, wrapped
 from chainrule.targets.c_names import CNames
 
 __all__ = ["CSource", "c_source", "derived_size"]
@@ -32,7 +33,7 @@ class CSource:
     sizes: symbolic sizes that are arguments, in order.  known: those that are numbers.  computed: those that no array
     has, in an order in which they can be worked out.  results: outputs that are
     arrays or scalars behind a pointer; the loss is what the function returns.  keys: what each is called.
-    report: bytes of workspace, parameters and the like (embedded).
+    report: bytes of workspace, parameters and the like (embedded).  workspace: how large it is for which sizes.
     """
 
     text: str
@@ -46,6 +47,7 @@ class CSource:
     results: tuple[str, ...]
     keys: dict[str, str]
     report: dict[str, int]
+    workspace: Workspace
 
 
 def c_source(
@@ -58,6 +60,7 @@ def c_source(
     sizes: Mapping[str, int] | None = None,
     embedded: bool = False,
     chunk: int | Mapping[str, int] | None = None,
+    memory: str | int | None = None,
     comments: Mapping[str, str] | None = None,
     name: str | None = None,
     title: str = "",
@@ -66,7 +69,7 @@ def c_source(
     if dtype not in ("float32", "float64"):
         raise UnsupportedError(f"no C code for dtype {dtype!r}", hint="float32 or float64")
     everything = ([loss] if loss is not None and loss not in outputs else []) + list(outputs)
-    plan = build_plan(program, everything, reuse=False, chunk=read_request(chunk, None))
+    plan = build_plan(program, everything, reuse=False, chunk=read_request(chunk, memory))
     symbols = _symbols(plan)
     known = _known(plan, symbols, sizes or {}, embedded)
 
@@ -74,7 +77,8 @@ def c_source(
         return known.get(dim) if isinstance(dim, str) else dim
 
     function = name or ("step" if loss is not None else "predict")
-    names = CNames((function, "workspace", "real", "LANES", "PAD", "start", "chunk", f"{function}_workspace"))
+    own = (f"{function}_workspace", f"{function}_chunk")
+    names = CNames((*own, function, "workspace", "real", "LANES", "PAD", "start", "chunk", "fit", "fixed", "each"))
     size_names = {dim: names.take(re.sub(r"\W+", "_", dim)) for dim in [*symbols, *plan.derived]}
     if plan.chunks is not None:
         size_names[plan.chunks.symbol] = names.take(plan.chunks.symbol)
@@ -90,6 +94,11 @@ def c_source(
     stripped = {n: n.split("/∂", 1)[1] if loss is not None and n.startswith("∂") and "/∂" in n else n for n in results}
     given = {output: key for key, output in (gradients or {}).items()}
     keys = {n: given.get(n, stripped[n]) for n in results}
+    workspace = Workspace(
+        plan, writer.blocks, _without(program, everything, plan, value), function, writer.real, size_names, writer.size,
+        dynamic, tuple(_computed(plan, computed, size_names, writer.size)), known, embedded,
+        {block: _note(writer, block, arena.nodes) for block, arena in writer.blocks.items()},
+    )  # fmt: skip
     parts = _Parts(
         plan,
         writer,
@@ -105,10 +114,21 @@ def c_source(
         body,
         embedded,
         title,
+        workspace,
     )
     text = _assemble(parts)
-    report = _report(plan, writer, known, text) if embedded else {}
-    return CSource(text, function, plan, dtype, dynamic, known, computed, loss, results, keys, report)
+    report = _report(plan, writer, known, text, workspace.bytes(known, whole_lines=False)) if embedded else {}
+    return CSource(text, function, plan, dtype, dynamic, known, computed, loss, results, keys, report, workspace)
+
+
+def _without(
+    program: Program, outputs: Sequence[str], plan: Plan, value: Callable[[Dim], int | None]
+) -> tuple[tuple[Dim, ...], ...]:
+    """The blocks that there would be without chunks."""
+    if plan.chunks is None:
+        return ()
+    whole = share_memory(fuse(build_plan(program, outputs, reuse=False), value))
+    return tuple(arena.dims for arena in dict.fromkeys(whole.values()))
 
 
 def _symbols(plan: Plan) -> list[str]:
@@ -162,6 +182,7 @@ class _Parts:
     body: list[str]
     embedded: bool
     title: str
+    workspace: Workspace
 
 
 def _assemble(p: _Parts) -> str:
@@ -186,14 +207,14 @@ def _assemble(p: _Parts) -> str:
         ]  # fmt: skip
     if p.known:
         numbers = ", ".join(f"{p.size_names[d]} = {n}" for d, n in p.known.items())
-        lines += ["", *_wrapped(f"enum {{ {numbers} }};", "    ")]
+        lines += ["", *wrapped(f"enum {{ {numbers} }};", "    ")]
     if helpers:
         written = helper_text(helpers, "float32" if real == "float" else "float64")
         if p.embedded:
             written = _without_blas(written)
         if written:
             lines += ["", written.rstrip("\n")]
-    lines += ["", *_workspace(p), *_signature(p), "{", *("    " + line for line in _opening(p)),
+    lines += ["", *p.workspace.lines(), *_signature(p), "{", *("    " + line for line in _opening(p)),
               *("    " + line for line in p.body), *("    " + line for line in _closing(p)), "}", ""]  # fmt: skip
     return "\n".join(lines)
 
@@ -216,10 +237,11 @@ def _header(p: _Parts) -> list[str]:
     shapes = [f"{p.inputs[a]}: {_shape(variables[a])}" for a in p.plan.arguments]
     outs = [f"{p.pointers[n]}: {_shape(variables[n])}" for n in p.results]
     lines = [f"/* {p.title or what + ', made by chainrule.'}", " *"]
-    lines += _wrapped("Takes " + ", ".join(shapes) + ".", " * ", " * ")
+    lines += wrapped("Takes " + ", ".join(shapes) + ".", " * ", " * ")
     end = f"; returns {p.loss}." if p.loss is not None else "."
-    lines += _wrapped("Gives " + ", ".join(outs) + end, " * ", " * ")
+    lines += wrapped("Gives " + ", ".join(outs) + end, " * ", " * ")
     lines.append(" * Arrays are in row-major order, and results overlap with nothing else.")
+    lines += wrapped(p.workspace.saving(), " * ", " * ")
     if p.embedded:
         lines.append(" * Static memory only; not for two threads at once.")
     return [*lines, " */"]
@@ -229,69 +251,13 @@ def _shape(variable: Variable) -> str:
     return format_shape(variable.shape).replace("*", "")
 
 
-def _wrapped(text: str, rest: str, first: str = "") -> list[str]:
-    return textwrap.wrap(text, 116, initial_indent=first, subsequent_indent=rest, break_long_words=False,
-                         break_on_hyphens=False)  # fmt: skip
+def _computed(plan: Plan, computed: Sequence[str], names: Mapping[str, str], size: Callable[[Dim], str]) -> list[str]:
+    """Lines for the sizes that are worked out from the arguments."""
+    return [f"const size_t {names[d]} = {derived_size(plan, d, size)};" for d in computed]
 
 
-def _extent(p: _Parts, dims: tuple[Dim, ...]) -> str:
-    rows = p.plan.chunks.symbol if p.plan.chunks is not None else None
-    factors = [_rows(p) if d == rows else p.writer.size(d) for d in dims if not (isinstance(d, int) and d == 1)]
-    return " * ".join(factors) or "1"
-
-
-def _computed(p: _Parts) -> list[str]:
-    """The sizes that are worked out from the arguments."""
-    return [f"const size_t {p.size_names[d]} = {derived_size(p.plan, d, p.writer.size)};" for d in p.computed]
-
-
-def _rows(p: _Parts) -> str:
-    """How many rows at a time: a number where it is known, or the name of what holds it."""
-    chunks = p.plan.chunks
-    assert chunks is not None
-    assert chunks.count is not None
-    total = p.known.get(chunks.dim) if isinstance(chunks.dim, str) else chunks.dim
-    return "chunk" if total is None else str(min(total, chunks.count))
-
-
-def _chunk(p: _Parts) -> list[str]:
-    """The line that says how many rows at a time."""
-    chunks = p.plan.chunks
-    if chunks is None:
-        return []
-    rows, total = _rows(p), p.writer.size(chunks.dim)
-    if rows == "chunk":
-        rows = f"{total} < {chunks.count} ? {total} : {chunks.count}"
-    return [f"const size_t chunk = {rows};"]
-
-
-def _workspace(p: _Parts) -> list[str]:
-    """How large the workspace is, or the workspace itself."""
-    blocks = p.writer.blocks
-    if not blocks:
-        return []
-    if p.embedded:
-        return [*(f"static {p.writer.real} {name}[{_extent(p, arena.dims)}];{_note(p, name, arena.nodes)}"
-                  for name, arena in blocks.items()), ""]  # fmt: skip
-    parameters = ", ".join(f"size_t {p.size_names[d]}" for d in p.dynamic) or "void"
-    terms = " + ".join(f"PAD({_extent(p, arena.dims)})" for arena in blocks.values())
-    head = [*_computed(p), *_chunk(p), f"return {terms};"]
-    unused = [p.size_names[d] for d in p.computed if not _occurs(p.size_names[d], terms)]
-    unused += [p.size_names[d] for d in p.dynamic if not _occurs(p.size_names[d], "\n".join(head))]
-    if p.plan.chunks is not None and not _occurs("chunk", terms):
-        unused.append("chunk")
-    return [
-        "#define PAD(n) (((size_t)(n) + 15) / 16 * 16) /* whole cache lines */", "",
-        f"/* How many numbers the workspace of `{p.function}` must have room for. */",
-        f"size_t {p.function}_workspace({parameters});",
-        f"size_t {p.function}_workspace({parameters})", "{",
-        *("    " + line for line in head[:-1]), *(f"    (void){name};" for name in unused),
-        *_wrapped(head[-1], "        ", "    "), "}", "",
-    ]  # fmt: skip
-
-
-def _note(p: _Parts, name: str, nodes: list[Node]) -> str:
-    others = list(dict.fromkeys(p.writer.names[n] for n in nodes if p.writer.names[n] != name))
+def _note(writer: LoopWriter, name: str, nodes: list[Node]) -> str:
+    others = list(dict.fromkeys(writer.names[n] for n in nodes if writer.names[n] != name))
     return f" /* later {', '.join(others)} */" if others else ""
 
 
@@ -304,33 +270,29 @@ def _signature(p: _Parts) -> list[str]:
         parameters.append(f"{real} *workspace")
     returned = real if p.loss is not None else "void"
     head = f"{returned} {p.function}({', '.join(parameters)})"
-    return [*_wrapped(head + ";", " " * (len(p.function) + 6)), *_wrapped(head, " " * (len(p.function) + 6))]
+    return [*wrapped(head + ";", " " * (len(p.function) + 6)), *wrapped(head, " " * (len(p.function) + 6))]
 
 
 def _opening(p: _Parts) -> list[str]:
     """Pointers into the workspace."""
-    lines = [*_computed(p), *_chunk(p)]
-    lines += [f"(void){p.size_names[d]};" for d in p.computed if not _occurs(p.size_names[d], "\n".join(p.body))]
+    lines = [*p.workspace.computed, *p.workspace.chunk_lines()]
+    lines += [f"(void){p.size_names[d]};" for d in p.computed if not occurs(p.size_names[d], "\n".join(p.body))]
     used = "\n".join([*lines, *p.body])
     for dim in p.dynamic:
         name = p.size_names[dim]
-        if not _occurs(name, used) and not any(dim in a.dims for a in p.writer.blocks.values()):
+        if not occurs(name, used) and not any(dim in a.dims for a in p.writer.blocks.values()):
             lines.append(f"(void){name};")
-    lines += [f"(void){p.inputs[a]};" for a in p.plan.arguments if not _occurs(p.inputs[a], used)]
+    lines += [f"(void){p.inputs[a]};" for a in p.plan.arguments if not occurs(p.inputs[a], used)]
     before = "workspace"
     for name, arena in p.writer.blocks.items():
         if not p.embedded:
             lines.append(f"{p.writer.real} *const {name} = {before};")
-            before = f"{name} + PAD({_extent(p, arena.dims)})"
+            before = f"{name} + PAD({p.workspace.extent(arena.dims)})"
         for node in arena.nodes:
             other = p.writer.names[node]
             if other != name:
                 lines.append(f"{p.writer.real} *const {other} = {name}; /* in the same memory */")
     return list(dict.fromkeys(lines))
-
-
-def _occurs(name: str, text: str) -> bool:
-    return re.search(rf"\b{re.escape(name)}\b", text) is not None
 
 
 def _closing(p: _Parts) -> list[str]:
@@ -344,7 +306,7 @@ def _closing(p: _Parts) -> list[str]:
     return lines
 
 
-def _report(plan: Plan, writer: LoopWriter, known: Mapping[str, int], text: str) -> dict[str, int]:
+def _report(plan: Plan, writer: LoopWriter, known: Mapping[str, int], text: str, took: int) -> dict[str, int]:
     width = 4 if writer.real == "float" else 8
 
     def count(dims: tuple[Dim, ...]) -> int:
@@ -352,7 +314,7 @@ def _report(plan: Plan, writer: LoopWriter, known: Mapping[str, int], text: str)
 
     variables = plan.program.variables
     return {
-        "workspace_bytes": width * sum(count(arena.dims) for arena in writer.blocks.values()),
+        "workspace_bytes": took,
         "parameter_bytes": width * sum(count(v.dims) for a in plan.arguments if (v := variables[a]).kind == "param"),
         "argument_bytes": width * sum(count(variables[a].dims) for a in plan.arguments),
         "result_bytes": width * sum(count(node.dims) for node in plan.outputs.values()),

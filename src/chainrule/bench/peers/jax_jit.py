@@ -241,7 +241,7 @@ def program(case: Case, arrays: Arrays, threads: int) -> Ready:
 
 
 def _one(function: str) -> tuple[Contender, ...]:
-    return (Contender("JAX jit", "peer", f"{HERE}:{function}", ("jax",)),)
+    return (Contender("JAX jit", "peer", f"{HERE}:{function}", ("jax",), compiles=True),)
 
 
 CONTENDERS = {

@@ -74,4 +74,6 @@ def one_layer(case: Case, arrays: Arrays, threads: int) -> Ready:
     return Ready(run, lambda loss: {"loss": loss, **gradients})
 
 
-CONTENDERS = {"one_layer": (Contender("Numba by hand", "peer", f"{__name__}:one_layer", ("numba", "scipy")),)}
+CONTENDERS = {
+    "one_layer": (Contender("Numba by hand", "peer", f"{__name__}:one_layer", ("numba", "scipy"), compiles=True),)
+}

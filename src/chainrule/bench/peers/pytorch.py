@@ -259,7 +259,7 @@ def program(case: Case, arrays: Arrays, threads: int) -> Ready:
 def _both(function: str) -> tuple[Contender, ...]:
     return (
         Contender("torch eager", "peer", f"{HERE}:{function}", ("torch",)),
-        Contender("torch.compile", "peer", f"{HERE}:{function}", ("torch",), {"compiled": True}),
+        Contender("torch.compile", "peer", f"{HERE}:{function}", ("torch",), {"compiled": True}, True),
     )
 
 
