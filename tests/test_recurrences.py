@@ -409,6 +409,67 @@ def test_a_loop_backwards_is_the_loop_forwards_on_turned_data() -> None:
         np.testing.assert_allclose(found[of], turned_back, rtol=1e-10, atol=1e-13)
 
 
+CIRCLE = """
+input x : T × D
+param A : D × D
+u[t] = sin(A v[t-1]) for t = 1..T
+v[t] = sin(A w[t-1]) for t = 1..T
+w[t] = sin(A z[t-1]) for t = 1..T
+z[t] = sin(A u[t-1] + x[t]) for t = 1..T
+J = sum(u)
+"""
+
+
+def test_a_loop_is_followed_around_as_often_as_it_takes() -> None:
+    """x reaches u through three equations that stand below it: two rounds said that J does not depend on x."""
+    net = cr.parse(CIRCLE)
+    derivation = net.derive()
+    assert derivation.gradients["x"].text == "δ₁[t]ᵀ"
+    assert derivation.verify(sizes={"T": 6, "D": 3}).ok
+    assert net.lift("N_b").derive().verify(sizes={"T": 5, "D": 3, "N_b": 2}).ok
+
+
+def test_what_a_step_adds_to_a_diagonal_is_stored() -> None:
+    """Δ[t] = … + s I is written by two statements: the second changed a copy of what was stored."""
+    net = cr.parse(
+        "input X : T × D × D\nparam A : D × D\n"
+        "H[t] = tanh(A H[t-1] + X[t]) + tr(H[t-1]) A for t = 1..T\nJ = norm(H[T])^2"
+    )
+    derivation = net.derive()
+    values = arrays(net, 4)
+    known = evaluate_program(derivation.program, values, {"T": 4, "D": len(values["A"])})
+    for plain in (True, False):
+        _, found = derivation.compile(plain=plain)(**values)
+        for of, gradient in derivation.backward.gradients.items():
+            np.testing.assert_allclose(found[of], known[gradient], rtol=1e-10)
+
+
+def test_the_step_before_the_first_is_its_initial_value() -> None:
+    net = cr.parse(LAST.replace("J = CE(y, softmax(U h[T]))", "J = CE(y, softmax(U h[T])) + norm(h[0])^2"))
+    values = arrays(net, 2)
+    more = net.evaluate(**values)["J"] - cr.parse(LAST).evaluate(**values)["J"]
+    assert more == pytest.approx(values["h0"] @ values["h0"], rel=1e-12)
+    back = cr.parse(BOTH_WAYS.replace("+ norm(g[1])^2", "+ norm(g[T+1])^2"))
+    values = arrays(back, 2)
+    known = back.evaluate(**values)
+    assert known["J"] == pytest.approx((known["O"] * known["g"]).sum() + values["q"] @ values["q"], rel=1e-12)
+    assert cr.parse(RNN.replace("J = mean", "J = norm(h[0])^2 + mean")).derive().verify().ok  # which is 0
+
+
+def test_the_number_of_a_step() -> None:
+    derivation = cr.parse(
+        "input x : T\nparam γ : scalar\nm[t] = γ m[t-1]/t + x[t] for t = 1..T\nJ = sum(t, γ^(t-1) m[t])"
+    ).derive()
+    assert derivation.signals["δ₁"].text == "pow(γ, t − 1) + δ₂[t+1]"
+    assert derivation.gradients["γ"].text == ("sum(t, (t − 1) pow(γ, t − 1) m[t]/γ) + sum(t, m[t−1] δ₁[t]/t)")
+    assert derivation.verify().ok
+    assert derivation.rename({"T": "L"}).verify().ok
+    assert "J = sum(t, γ^(t − 1) m[t])" in str(derivation.network)
+    entry = cr.parse("input X : N × D\nparam w : D\ny[i,j] = X[i,j] w[j]/(i + j)\nJ = sum(y ∘ y)").derive()
+    assert entry.gradients["X"].text == "2 w[j] y[i,j]/(i + j)"
+    assert entry.verify().ok
+
+
 MORE = {
     "two steps back": "input x : T × D\nparam A : D × D\nparam B : D × D\n"
     "h[t] = sin(A h[t-1] + B h[t-2] + x[t] + x[t-1]) for t = 1..T\nJ = norm(h)^2",
@@ -529,7 +590,6 @@ REFUSED = {
     "a value between": ("h[1] = q\nh[t] = A h[t-1] + x[t] for t = 1..T\nJ = sum(h)", "h[1]"),
     "an initial value two steps back": ("h[0] = q\nh[t] = A h[t-2] + x[t] for t = 1..T\nJ = sum(h)", "offset of -2"),
     "a maximum in the loop": ("h[t] = x[t] max(h[t-1]) for t = 1..T\nJ = sum(h)", "max"),
-    "the number of the step": ("h[t] = t A h[t-1] + x[t] for t = 1..T\nJ = sum(h)", "t is not known"),
     "a step that does not exist": ("h[t] = A h[t-1] + x[t] for t = 1..T\nJ = sum(h[3])", "steps 1..T"),
     "a name as index": ("h[q] = A h[q-1] for q = 1..T\nJ = sum(h)", "q is a name already"),
 }  # fmt: skip

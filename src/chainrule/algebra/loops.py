@@ -11,7 +11,7 @@ strongly connected part; everything else that has the axis t is computed for all
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
 from chainrule.algebra.expr import Expr, Index, add, monomial, variable
@@ -20,7 +20,7 @@ from chainrule.algebra.relations import CONSTANTS, INDICATORS
 from chainrule.dims import Dim
 from chainrule.errors import UnsupportedError
 
-__all__ = ["LAG", "Loop", "arrange", "has_loops", "is_lag", "loop_members", "moved", "one_step", "stages"]
+__all__ = ["LAG", "Loop", "arrange", "dependent", "has_loops", "is_lag", "loop_members", "moved", "one_step", "stages"]
 
 LAG = "lag"
 
@@ -61,6 +61,18 @@ def has_loops(program: Program) -> bool:
         if is_lag(equation) and equation.arguments[0] not in seen and equation.arguments[0] in program.equations:
             return True
     return False
+
+
+def dependent(program: Program, leaves: Iterable[str]) -> set[str]:
+    """The leaves, and everything that is computed from them: around a loop as often as it takes."""
+    found = set(leaves)
+    while True:
+        before = len(found)
+        for equation in program:
+            if any(a in found for a in equation.arguments):
+                found.add(equation.name)
+        if len(found) == before or not has_loops(program):
+            return found
 
 
 def loop_members(program: Program) -> dict[str, int]:

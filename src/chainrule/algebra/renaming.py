@@ -86,8 +86,8 @@ def renamed_program(program: Program, names: Renaming) -> Program:
                 attributes = tuple(map(names.function, attributes))
             elif value.op == "onehot":
                 attributes = (names.dim(attributes[0]), *attributes[1:])
-            elif value.op == "unit":
-                attributes = (attributes[0], names.dim(attributes[1]))
+            elif value.op in ("unit", "count"):
+                attributes = (*attributes[:-1], names.dim(attributes[-1]))
             renamed: Expr | Operation = replace(value, args=tuple(args), attributes=attributes)
         else:
             renamed = renamed_expression(value, names)

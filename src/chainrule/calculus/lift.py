@@ -10,7 +10,7 @@ import unicodedata
 from typing import Any
 
 from chainrule.algebra.expr import Expr, Factor, Index, add, monomial, multiply, size, sum_over, variable
-from chainrule.algebra.loops import LAG, has_loops
+from chainrule.algebra.loops import LAG, dependent
 from chainrule.algebra.program import Operation, Program, Steps, Variable
 from chainrule.algebra.relations import CONSTANTS
 from chainrule.dims import Dim, canonical_name
@@ -24,11 +24,7 @@ def lift(
     program: Program, loss: str, batch: Dim, reduction: str = "sum", rename: bool = False
 ) -> tuple[Program, dict[str, str]]:
     """The program over a batch, and the new name of each old one. `rename`: x becomes X where that name is free."""
-    data = {v.name for v in program.variables.values() if v.kind in ("input", "label")}
-    for _ in range(2 if has_loops(program) else 1):  # around a loop once more
-        for equation in program:
-            if any(a in data for a in equation.arguments):
-                data.add(equation.name)
+    data = dependent(program, (v.name for v in program.variables.values() if v.kind in ("input", "label")))
     if loss not in data:
         raise UnsupportedError(f"{loss} does not depend on any input or label: there is nothing to batch")
     taken = {canonical_name(n) for n in program.variables}

@@ -21,7 +21,7 @@ from chainrule.algebra.expr import (
     variable,
     variables,
 )
-from chainrule.algebra.loops import arrange, has_loops, is_lag, loop_members
+from chainrule.algebra.loops import arrange, dependent, has_loops, is_lag, loop_members
 from chainrule.algebra.program import Equation, Operation, Program, Steps, Variable, is_anonymous
 from chainrule.calculus.partial import contribution, local_derivatives
 from chainrule.calculus.sequences import initial_part, shifted
@@ -58,17 +58,14 @@ class Backward:
 
 def relevant_equations(program: Program, target: str, leaves: Iterable[str]) -> set[str]:
     """Names on a path from one of `leaves` to `target`."""
-    depends, needed = set(leaves), {target}
-    rounds = 2 if has_loops(program) else 1  # around a loop once more
-    for _ in range(rounds):
-        for equation in program:
-            if any(a in depends for a in equation.arguments):
-                depends.add(equation.name)
-    for _ in range(rounds):
-        for equation in reversed(program.equations.values()):
-            if equation.name in needed:
-                needed.update(equation.arguments)
-    return depends & needed
+    needed, stack = {target}, [target]
+    while stack:
+        equation = program.equations.get(stack.pop())
+        for argument in equation.arguments if equation is not None else ():
+            if argument not in needed:
+                needed.add(argument)
+                stack.append(argument)
+    return dependent(program, leaves) & needed
 
 
 def differentiate(

@@ -15,7 +15,7 @@ from chainrule.algebra.loops import is_lag
 from chainrule.algebra.program import Equation, Operation, Program, Variable
 from chainrule.algebra.relations import INDICATORS
 from chainrule.functions import FUNCTIONS
-from chainrule.functions.sequences import lag_variable, unit_variable
+from chainrule.functions.sequences import COUNT, lag_variable, unit_variable
 
 __all__ = ["initial_part", "shifted"]
 
@@ -83,7 +83,8 @@ def _moved(
             return None
         if own == axis and before * offset < 0:
             return None
-    return lag_variable(out, name, variable, axis, offset), True
+    vanishes = equation is None or not isinstance(equation.value, Operation) or equation.value.op != COUNT
+    return lag_variable(out, name, variable, axis, offset), vanishes  # t + 1 is no 0 to a reader
 
 
 def initial_part(out: Program, adjoint: Expr, lag: Equation) -> Expr:

@@ -2,7 +2,9 @@
 
 `lag` is how a recurrence uses what it has computed: lag(h)[t] = h[t − 1], with 0, or an initial value, where there is
 no such step. `unit` is the vector 1[t = k], by which h[T] = Σₜ 1[t = T] h[t] is a sum like any other.
-Attributes of lag: the offset and the axis of time; of unit: the step, counted from 0, or −1 for the last, and the size.
+`count` is the vector 1, 2, …, T: what the index is as a number, in γ^t or x[t]/t.
+Attributes of lag: the offset and the axis of time; of unit: the step, counted from 0, or −1 for the last, and the size;
+of count: the size.
 The adjoint of a lag is a lag in the other direction: `chainrule.calculus.sequences` knows that, no Jacobian does.
 """
 
@@ -17,9 +19,9 @@ from chainrule.dims import Dim
 from chainrule.functions.operations import OperationRecord, register_operation
 from chainrule.sizes import value_of
 
-__all__ = ["UNIT", "initial_rows", "lag_variable", "unit_variable"]
+__all__ = ["COUNT", "UNIT", "count_variable", "initial_rows", "lag_variable", "unit_variable"]
 
-UNIT = "unit"
+COUNT, UNIT = "count", "unit"
 
 
 def _lag(operation: Operation, arrays: Sequence[Any], program: Program, sizes: Mapping[str, int]) -> Any:
@@ -63,6 +65,13 @@ def _unit(operation: Operation, arrays: Sequence[Any], program: Program, sizes: 
     return out
 
 
+def _count(operation: Operation, arrays: Sequence[Any], program: Program, sizes: Mapping[str, int]) -> Any:
+    import numpy as np
+
+    (dim,) = operation.attributes
+    return np.arange(1.0, value_of(dim, sizes) + 1)
+
+
 def _lift(attributes: tuple[Any, ...], ranks: tuple[int, ...]) -> tuple[Any, ...]:
     offset, axis = attributes
     return (offset, axis + 1)
@@ -88,6 +97,7 @@ def _unit(size, step, dtype):
 '''
 
 register_operation(OperationRecord(LAG, _lag, None, "_lag({0}, {a0}, {a1})", helpers=_LAG, lift=_lift, pointwise=True))
+register_operation(OperationRecord(COUNT, _count, None, "np.arange(1, {d0} + 1).astype({dtype})", pointwise=True))
 register_operation(OperationRecord(UNIT, _unit, None, "_unit({d0}, {a0}, {dtype})", helpers=_UNIT, pointwise=True))
 
 
@@ -113,4 +123,13 @@ def unit_variable(program: Program, step: int, dim: Dim, letter: str) -> str:
     if made not in program.equations:
         variable = Variable(made, (dim,), "column", "value", (), Steps(letter, 0, "scalar"))
         program.define(variable, Operation(UNIT, (), (step, dim)))
+    return made
+
+
+def count_variable(program: Program, dim: Dim, letter: str) -> str:
+    """The name of the vector of the numbers 1, 2, …, `dim`."""
+    made = f"%1..{dim}"
+    if made not in program.equations:
+        variable = Variable(made, (dim,), "column", "value", ("positive",), Steps(letter, 0, "scalar"))
+        program.define(variable, Operation(COUNT, (), (dim,)))
     return made

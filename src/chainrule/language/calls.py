@@ -278,10 +278,13 @@ class Calls(Matrices):
         marker: Index = (-1000 - len(self.index_scope), index[1])
         outer = self.index_scope
         self.index_scope = {**outer, letter.name: marker}
+        if self.has_step(node.args[1], letter.name):
+            self.time[marker] = letter.name
         try:
             body = self.expr(node.args[1])
         finally:
             self.index_scope = outer
+            self.time.pop(marker, None)
         expr = rename(body.expr, {marker: index}, [index])
         if name == "mean":
             expr = multiply(expr, size(index[1], -1))

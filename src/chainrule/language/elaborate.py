@@ -142,8 +142,9 @@ class Elaborator(Calls):
                 read_initial(self, statement)
             elif isinstance(statement, ast.Equation):
                 self.equation(statement)
-        for _, _, span in self.initial.values():
-            raise LanguageError("a value before the first step, but no loop after it", "h[t] = … for t = 1..T", span)
+        for first in self.initial.values():
+            hint = "h[t] = … for t = 1..T"
+            raise LanguageError("a value before the first step, but no loop after it", hint, first.span)
         if not self.out.user_equations:
             raise LanguageError("there is no equation: nothing to differentiate", "z = W x, a line each")
         self.find_loss(tree)

@@ -143,6 +143,16 @@ class Expressions(Indices):
             return False
         return self.is_step(node, self.known_variable(node.base)[1])
 
+    def has_step(self, node: ast.Expr, letter: str) -> bool:
+        """True where some h[t], h[t-1] in a formula is the step of a loop, so that its letter is one of time."""
+        if isinstance(node, ast.Indexed):
+            if len(node.indices) != 1 or node.indices[0].name != letter or node.indices[0].kind:
+                return False
+            known = self.names.get(canonical_name(node.base.name)) if not self.scopes else None
+            variable_ = self.program.variables.get(known) if known is not None else None
+            return variable_ is not None and variable_.steps is not None and not variable_.steps.axis
+        return any(self.has_step(child, letter) for child in children(node))
+
     def ranges_of_steps(self, node: ast.Indexed, found: dict[str, Dim]) -> None:
         """What the letter of a step runs over."""
         if not self.is_known_step(node):
@@ -171,6 +181,8 @@ class Expressions(Indices):
             break
         name = self.names.get(canonical_name(node.name))
         if name is None:
+            if node.name in self.index_scope and not self.scopes:
+                return self.step_number(node)
             if node.name in self.dims:
                 return Value(size(node.name), (), "scalar")
             if node.name in ("I", "𝐈"):

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from chainrule.algebra.expr import Index, free_indices, rename
 from chainrule.algebra.loops import arrange, is_lag
@@ -19,8 +19,8 @@ from chainrule.dims import Dim, canonical_name
 from chainrule.errors import ChainruleError, DimensionError, LanguageError, UnknownNameError, UnsupportedError
 from chainrule.language import ast
 from chainrule.language.scope import bare_name
-from chainrule.language.sequences import UnknownStep
-from chainrule.language.values import Value, broadcast, orientation_of
+from chainrule.language.sequences import Initial, UnknownStep
+from chainrule.language.values import Value, orientation_of
 
 if TYPE_CHECKING:
     from chainrule.language.elaborate import Elaborator
@@ -55,16 +55,13 @@ def read_initial(reader: Elaborator, node: ast.Equation) -> None:
     key = canonical_name(node.name)
     if key in reader.initial:
         raise LanguageError(f"{node.name} has two initial values", "one of them", node.span)
-    value = reader.named(reader.expr(node.value))
-    name = bare_name(value.expr, value.indices)
-    if name is None:
-        raise UnsupportedError(
-            f"the initial value of {node.name} must be a name or a formula of its own", f"h0 = …, {node.name}[0] = h0",
-            node.span,
-        )  # fmt: skip
+    value = reader.expr(node.value)
+    if value.orientation == "identity":
+        raise DimensionError("the size of I is not known here", "eye(D)", node.span)
+    name = reader.array_name(value) if value.expr else None  # 0 is what it is without being said
     left = f"{node.name}[0]" if forwards else f"{node.name}[{ref.name}+1]"
     reader.out.repeats.append(f"{left} is {value.text or name}")
-    reader.initial[key] = (name, 0 if forwards else -1, node.span)
+    reader.initial[key] = Initial(name, 0 if forwards else -1, value.dims, value.orientation, node.span)
 
 
 def read_loop(reader: Elaborator, nodes: list[ast.Equation]) -> None:
@@ -89,12 +86,15 @@ def read_loop(reader: Elaborator, nodes: list[ast.Equation]) -> None:
     for node in nodes:
         key = canonical_name(node.name)
         if key in reader.initial:
-            first, at, span = reader.initial.pop(key)
-            if (at == 0) == backwards:
+            first = reader.initial.pop(key)
+            if (first.at == 0) == backwards:
                 where = f"{node.name}[{dim}+1]" if backwards else f"{node.name}[0]"
-                raise LanguageError(f"the loop of {node.name} begins at the other end", f"{where} = …", span)
-            if not any(is_lag(e) and e.arguments == (reader.names[key], first) for e in reader.program):
-                raise LanguageError(f"the value before the first step of {node.name} is not used", "leave it out", span)
+                raise LanguageError(f"the loop of {node.name} begins at the other end", f"{where} = …", first.span)
+            wanted = (reader.names[key],) if first.name is None else (reader.names[key], first.name)
+            if not any(is_lag(e) and e.arguments == wanted for e in reader.program):
+                raise LanguageError(
+                    f"the value before the first step of {node.name} is not used", "leave it out", first.span
+                )
         else:
             _say_zero(reader, node.name, dim, backwards)
     arrange(reader.program)
@@ -175,19 +175,20 @@ def _find_sizes(reader: Elaborator, nodes: list[ast.Equation], dim: Dim, letter:
     """What one step of each name is: from its initial value, or from the parts of its equation that are known."""
     for node in nodes:
         key = canonical_name(node.name)
-        if key in reader.initial:
-            first = reader.program.variables[reader.initial[key][0]]
+        first = reader.initial.get(key)
+        if first is not None and (first.name is not None or first.dims):
             _assume(reader, key, Value({}, first.dims, first.orientation), dim, letter)
-    progress = True
-    while progress:
-        progress = False
-        for node in nodes:
-            key = canonical_name(node.name)
-            if reader.pending[key] is None:
-                found = _rough(reader, node.value)
-                if found is not None:
-                    _assume(reader, key, found, dim, letter)
-                    progress = True
+    for weakly in (False, True):  # a number beside h[t-1] says nothing of its size, unless nothing else does
+        progress = True
+        while progress:
+            progress = False
+            for node in nodes:
+                key = canonical_name(node.name)
+                if reader.pending[key] is None:
+                    found = _rough(reader, node.value, weakly)
+                    if found is not None:
+                        _assume(reader, key, found, dim, letter)
+                        progress = True
     for node in nodes:
         if reader.pending[canonical_name(node.name)] is None:
             raise UnsupportedError(
@@ -202,8 +203,11 @@ def _assume(reader: Elaborator, key: str, value: Value, dim: Dim, letter: str) -
     reader.pending[key] = Variable(reader.names[key], dims, orientation_of(len(dims)), steps=steps)
 
 
-def _rough(reader: Elaborator, node: ast.Expr) -> Value | None:
-    """The size of a formula some of whose names have none yet; only its `dims` and `orientation` count."""
+def _rough(reader: Elaborator, node: ast.Expr, weakly: bool = False) -> Value | None:
+    """The size of a formula some of whose names have none yet; only its `dims` and `orientation` count.
+
+    weakly: a sum has the size of the part that is known even if that is a scalar, which could be repeated.
+    """
     try:
         with _trial(reader):
             value = reader.expr(node)
@@ -211,33 +215,50 @@ def _rough(reader: Elaborator, node: ast.Expr) -> Value | None:
     except UnknownStep:
         pass
     if isinstance(node, ast.Negate):
-        return _rough(reader, node.operand)
+        return _rough(reader, node.operand, weakly)
+    if isinstance(node, ast.Transpose):
+        return _rough_parts(reader, node, {"operand": _rough(reader, node.operand, weakly)})
     if isinstance(node, ast.Call):
-        return _rough_call(reader, node)
+        return _rough_call(reader, node, weakly)
     if not isinstance(node, ast.Binary):
         return None
-    left, right = _rough(reader, node.left), _rough(reader, node.right)
+    left, right = _rough(reader, node.left, weakly), _rough(reader, node.right, weakly)
+    if left is not None and right is not None:
+        return _rough_parts(reader, node, {"left": left, "right": right})
+    known = left if left is not None else right
     if node.op == "@":
         if left is not None and left.orientation == "matrix":
-            return right if right is not None else Value({}, left.dims[:1], "column")
-        if left is not None and left.orientation == "scalar":
-            return right
-        return left if right is not None and right.orientation == "scalar" else None
+            return Value({}, left.dims[:1], "column")
+        return None
     if node.op in ("+", "-", "∘", "*", "./", "/"):
-        sides = [side for side in (left, right) if side is not None]
-        if len(sides) == 2:
-            try:
-                a, _, orientation = broadcast(sides[0], sides[1], "a sum", None)
-            except ChainruleError:
-                return None
-            return Value({}, a.dims, orientation)
-        return sides[0] if sides and sides[0].orientation != "scalar" else None
+        return known if known is not None and (weakly or known.orientation != "scalar") else None
     return left if node.op in ("^", ".^") else None
 
 
-def _rough_call(reader: Elaborator, node: ast.Call) -> Value | None:
+def _rough_parts(reader: Elaborator, node: ast.Binary | ast.Transpose, parts: dict[str, Value | None]) -> Value | None:
+    """The size of a formula: that of the same formula of arrays of its parts' sizes."""
+    if any(part is None for part in parts.values()):
+        return None
+    with _trial(reader):
+        names = {part: f"%part {number}" for number, part in enumerate(parts)}
+        scope = {}
+        for part, name in names.items():
+            value = parts[part]
+            assert value is not None
+            reader.program.declare(Variable(name, value.dims, value.orientation))
+            scope[name] = reader.variable_value(name)
+        reader.scopes.append(scope)
+        try:
+            named: dict[str, Any] = {part: ast.Name(name) for part, name in names.items()}
+            value = reader.expr(replace(node, **named))
+        except ChainruleError:
+            return None
+    return None if value.orientation == "identity" else value
+
+
+def _rough_call(reader: Elaborator, node: ast.Call, weakly: bool) -> Value | None:
     """The size of a call: that of the same call on arrays of the arguments' sizes."""
-    arguments = [_rough(reader, argument) for argument in node.args]
+    arguments = [_rough(reader, argument, weakly) for argument in node.args]
     if any(a is None for a in arguments):
         return None
     with _trial(reader):

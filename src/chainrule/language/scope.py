@@ -284,6 +284,13 @@ class Scope:
                 self.program.interior.add(name)
         return name
 
+    def array_name(self, value: Value) -> str:
+        """`whole_name`, also of a number."""
+        if value.dims or not is_constant(value.expr):
+            return self.whole_name(value)
+        ((((_, name, _), _),), _) = next(iter(self.force_name(value.expr, value)))
+        return str(name)
+
     def operation(
         self, op: str, arguments: tuple[Value, ...], dims: tuple[Dim, ...], orientation: str,
         attributes: tuple[Any, ...] = (), source: object = None,

@@ -6,23 +6,34 @@ name of its own, a lag (see `chainrule.algebra.loops`); a step with a number is 
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from chainrule.algebra.expr import Index, bare, free_indices, multiply, sum_over, variable
 from chainrule.algebra.loops import is_lag
 from chainrule.algebra.program import Program, Steps, Variable
-from chainrule.dims import canonical_name
+from chainrule.dims import Dim, canonical_name
 from chainrule.errors import DimensionError, LanguageError, Span, UnknownNameError, UnsupportedError
-from chainrule.functions.sequences import lag_variable, unit_variable
+from chainrule.functions.sequences import count_variable, lag_variable, unit_variable
 from chainrule.language import ast
 from chainrule.language.scope import Scope, bare_name
 from chainrule.language.values import Value, orientation_of
 
-__all__ = ["Sequences", "UnknownStep"]
+__all__ = ["Initial", "Sequences", "UnknownStep"]
 
 
 class UnknownStep(UnsupportedError):
     """A step of a name whose size is not known yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class Initial:
+    """h[0] = … or h[T+1] = …: the name of that value (None where it is 0), which step it is, and what it is like."""
+
+    name: str | None
+    at: int  # 0, or -1 for T+1
+    dims: tuple[Dim, ...]
+    orientation: str
+    span: Span | None
 
 
 class Sequences(Scope):
@@ -33,7 +44,7 @@ class Sequences(Scope):
         self.pending: dict[str, Variable | None] = {}  # names of the loop that is read; None: its size is not known yet
         self.entry_letters: set[str] = set()  # of an equation between entries, S[i,j] = …: there is no step of i
         self.backwards = False  # whether that loop runs from T to 1
-        self.initial: dict[str, tuple[str, int, Span | None]] = {}  # h -> the name of h[0], and which step that is
+        self.initial: dict[str, Initial] = {}  # h -> what h[0] is, until the loop of h is read
 
     def known_variable(self, node: ast.Name) -> tuple[str, Variable]:
         """A name with its variable, also one that the loop will define. Raises UnknownStep."""
@@ -108,7 +119,8 @@ class Sequences(Scope):
         """The name of the value before the first step, where one is given."""
         if key not in self.initial:
             return None
-        first, at, _ = self.initial[key]
+        first = self.initial[key]
+        at = first.at
         if abs(ref.offset) == 1 and (ref.offset > 0) == (at == 0):
             raise LanguageError(
                 "the loop begins at the other end than its initial value",
@@ -119,7 +131,7 @@ class Sequences(Scope):
                 f"an initial value belongs to one step before the first, not to an offset of {ref.offset}",
                 f"{ref.name}{'+' if at else '-'}1, or no initial value: then it is 0", span,
             )  # fmt: skip
-        return first
+        return first.name
 
     def _known_initial(self, name: str, ref: ast.IndexRef, span: Span | None) -> str | None:
         """The initial value that a sequence has already: what h[t-1] is at t = 1 is the same wherever it stands."""
@@ -142,6 +154,12 @@ class Sequences(Scope):
         dim = var.dims[0]
         if name not in self.program.variables:
             raise UnknownNameError(f"{name} has no steps yet", "the loop first", node.span)
+        before = self._before_the_first(name, ref, dim)
+        if before is not None:
+            if before:
+                first = self.variable_value(before)
+                return first if first.orientation == orientation else replace(first, orientation=orientation)
+            return Value({}, var.dims[1:], orientation)
         if ref.name is None:
             number = ref.offset
             inside = number >= 1 and (not isinstance(dim, int) or number <= dim)
@@ -163,6 +181,23 @@ class Sequences(Scope):
         indices = (bound, *((-1 - k, d) for k, d in enumerate(var.dims[1:])))
         expr = sum_over(multiply(variable(unit, (bound,)), bare(("", name, indices))), [bound])
         return Value(expr, var.dims[1:], orientation)
+
+    def step_number(self, node: ast.Name) -> Value:
+        """t as a number, in γ^t: 1, 2, …, T."""
+        marker = self.index_scope[node.name]
+        letter = self.time.setdefault(marker, node.name)
+        return Value(variable(count_variable(self.program, marker[1], letter), (marker,)), (), "scalar")
+
+    def _before_the_first(self, name: str, ref: ast.IndexRef, dim: Dim) -> str | None:
+        """The name of what h[0] is, or h[T+1] of a loop that runs backwards; "" where it is 0; None: no such step."""
+        offset = -1 if ref.name is None and ref.offset == 0 else 1 if ref.name == dim and ref.offset == 1 else None
+        for equation in self.program if offset is not None else ():
+            value = equation.value
+            if isinstance(value, dict) or not is_lag(equation) or value.args[0] != name:
+                continue
+            if value.attributes[0] == offset and name in self.program.equations:
+                return value.args[1] if len(value.args) > 1 else ""
+        return None
 
     def in_time_order(self, indices: list[Index]) -> list[Index]:
         """Time first, as in the sequences themselves."""

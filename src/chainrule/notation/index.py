@@ -9,7 +9,7 @@ from chainrule.algebra.expr import Atom, Expr, Factor, Index, Monomial, rename
 from chainrule.algebra.loops import is_lag
 from chainrule.algebra.program import Operation, Program, is_anonymous
 from chainrule.functions.operations import defined_by
-from chainrule.functions.sequences import UNIT
+from chainrule.functions.sequences import COUNT, UNIT
 from chainrule.notation import tree
 from chainrule.notation.forms import applied
 from chainrule.notation.offsets import has_offsets, place_relations, relation_node
@@ -181,6 +181,8 @@ def _variable(
     if isinstance(operation, Operation) and operation.op == UNIT:
         step, dim = operation.attributes
         return tree.iverson(letters[0], str(dim if step == -1 else step + 1)), False
+    if isinstance(operation, Operation) and operation.op == COUNT:
+        return tree.sym(letters[0]), "+" in letters[0] or "-" in letters[0]
     if is_lag(program.equations.get(name)):
         assert isinstance(operation, Operation)
         offset, axis = operation.attributes

@@ -14,7 +14,7 @@ from chainrule.algebra.loops import is_lag
 from chainrule.algebra.program import Equation, Operation, Program, Variable, is_anonymous
 from chainrule.algebra.relations import CONSTANTS, INDICATORS
 from chainrule.dims import Dim
-from chainrule.functions.sequences import UNIT
+from chainrule.functions.sequences import COUNT, UNIT
 
 Name = str | int | Fraction | tuple[tuple[str, int], ...]  # of an atom
 
@@ -191,7 +191,9 @@ class Projection:
                     value = self.source.equations[inner].value
                     assert isinstance(value, Operation)
                     offset, inner = offset + value.attributes[0], value.args[0]
-                if self.source.equations.get(inner) is not None and self._is_unit(inner):
+                if self._operation(inner) == COUNT:
+                    return f"({step_letter(self.letter, offset)})", True
+                if self._operation(inner) == UNIT:
                     raise LookupError("another step of an indicator")
                 if not is_anonymous(inner):
                     return f"{inner}[{step_letter(self.letter, offset)}]", True
@@ -199,11 +201,14 @@ class Projection:
             if operation.op == UNIT:
                 step = operation.attributes[0]
                 return f"1[{self.letter} = {operation.attributes[1] if step == -1 else step + 1}]", True
+            if operation.op == COUNT:
+                return self.letter, True
         return f"{name}[{self.letter}]", not is_anonymous(name)
 
-    def _is_unit(self, name: str) -> bool:
-        value = self.source.equations[name].value
-        return isinstance(value, Operation) and value.op == UNIT
+    def _operation(self, name: str) -> str:
+        """What defines a name, where that is an operation."""
+        equation = self.source.equations.get(name)
+        return equation.value.op if equation is not None and isinstance(equation.value, Operation) else ""
 
 
 def _closer(index: Index, time: Index) -> Index:

@@ -49,18 +49,23 @@ def loop_lines(
             body.append(f"{local} = {_lag(spelling, lag, arrays, dims, t, count)}")
     inner = writer(loop.plan, names, _inputs(loop, inputs), dtype, spelling.size_names)
     inner.spelling.sizes_used = spelling.sizes_used
+    written: dict[Node, int] = {}  # where a value is made by one line, which may store it at once
     for step in loop.plan.steps:
-        body += inner.statements(step)
+        lines = inner.statements(step)
+        if len(lines) == 1:
+            written[step] = len(body)
+        body += lines
     uses = loop.plan.uses()
     for store in loop.stores:
         left = _row(arrays[store.number], len(dims[store.number]), (store.axis,), t)
-        value = inner.value(loop.plan.outputs[store.output])[0]
-        written = next((k for k, line in enumerate(body) if line.startswith(f"{value} = ")), None)
-        if written is None:
+        output = loop.plan.outputs[store.output]
+        value = inner.value(output)[0]
+        place = written.get(output)
+        if place is None or not body[place].startswith(f"{value} = "):
             body.append(f"{left} = {value}")
             continue
-        used = uses[loop.plan.outputs[store.output]] > 1  # as a name of its own too
-        body[written] = f"{left} = {f'{value} = ' if used else ''}{body[written][len(value) + 3 :]}"
+        used = uses[output] > 1  # as a name of its own too
+        body[place] = f"{left} = {f'{value} = ' if used else ''}{body[place][len(value) + 3 :]}"
     said = [f"# {comments[n]}".replace("\n", " ") for n in loop.names if n in comments and not is_anonymous(n)]
     run = f"reversed(range({count}))" if loop.backwards else f"range({count})"
     return [*said[1:], f"for {t} in {run}:", *("    " + line for line in body)]
