@@ -496,6 +496,8 @@ MORE = {
     "v[t] = sigmoid(where(v[t+1] > 0, u[t], 0.1 v[t+1]) + x[t]) for t = T..1\nJ = sum((u Aᵀ) ∘ u) + norm(v[1])^2",
     "several arguments": "input x : T × D\nparam h0 : D\nh[0] = h0\n"
     "h[t] = maximum(h[t-1], x[t]) + 0.5 where(h[t-1] > 0, x[t], h[t-1]) for t = 1..T\nJ = norm(h)^2",
+    "numbers of steps": "input x : T × D\nparam A : D × D\nparam γ : scalar, positive\n"
+    "h[t] = tanh(A h[t-1]/t + γ^t x[t]) for t = 1..T\nJ = sum(t, norm(h[t])^2/(1 + t))",
     "two lengths": "input x : T × D\ninput y : S × D\nparam A : D × D\nh[t] = tanh(A h[t-1] + x[t]) for t = 1..T\n"
     "g[0] = h[T]\ng[s] = tanh(A g[s-1] + y[s]) for s = 1..S\nJ = norm(g[S])^2",
 }  # fmt: skip

@@ -110,6 +110,7 @@ class JaxSpelling(PureSpelling):
     operations: ClassVar[Mapping[str, str]] = {
         "lag": "_lag({0}, {a0}, {a1}{more})",
         "unit": "_unit({d0}, {a0}, {like})",
+        "count": "jnp.arange(1, {d0} + 1, dtype={like}.dtype)",
         "constant": "jnp.array({a0}, dtype={like}.dtype)",
         "inv": "jnp.linalg.inv",
         "det": "jnp.linalg.det",

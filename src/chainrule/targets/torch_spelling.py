@@ -126,6 +126,7 @@ class TorchSpelling(PureSpelling):
     operations: ClassVar[Mapping[str, str]] = {
         "lag": "_lag({0}, {a0}, {a1}{more})",
         "unit": "_unit({d0}, {a0}, {like})",
+        "count": "torch.arange(1, {d0} + 1, dtype={like}.dtype, device={like}.device)",
         "constant": "torch.tensor({a0}, dtype={like}.dtype, device={like}.device)",
         "inv": "torch.linalg.inv",
         "det": "torch.linalg.det",
