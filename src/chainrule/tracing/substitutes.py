@@ -3,8 +3,9 @@
 np.zeros makes an array without looking at any argument, so that a loop that fills it would write into numbers. While a
 function is traced, the names in its globals (and in those of the user's functions that it can see) that stand for NumPy
 get a module that gives arrays which record; NumPy itself is not changed. In other threads the same names do what they
-always did. Everything is put back when the trace ends, also after an error. To add one: a function here, decorated with
-what it stands for. A name that is missed (numpy imported inside the function) is no danger: a write into its arrays is
+always did. Everything is put back when the trace ends, also after an error. `type` is replaced as well: of a traced
+array it is NumPy's array, so that code which asks goes the way that arrays go. To add one: a function here, decorated
+with what it stands for. A name that is missed (numpy imported inside the function) is no danger: a write into its arrays is
 refused.
 """
 
@@ -32,6 +33,7 @@ Namespace = MutableMapping[str, Any]
 _active = threading.local()
 _lock = threading.Lock()
 _changed: dict[tuple[int, str], tuple[Namespace, Any, Any, int]] = {}  # place -> namespace, before, now, by how many
+_ABSENT = object()  # before: the name was not there, and Python's own was meant
 _OURS: dict[str, dict[str, Callable[..., Any]]] = {}  # module -> name -> what stands in
 _PARTS = ("scipy",)  # modules that lead to one of them
 
@@ -42,6 +44,27 @@ def _stands_for(module: str, *names: str) -> Callable[[Callable[..., Any]], Call
         return ours
 
     return keep
+
+
+class _Kind(type):
+    """Makes `_Type` stand for `type`: it is called, subclassed and asked about as that is."""
+
+    def __call__(cls, *args: Any, **options: Any) -> Any:
+        if cls is not _Type:
+            return super().__call__(*args, **options)
+        if len(args) == 1 and isinstance(args[0], Traced):
+            return args[0].__class__
+        return type(*args, **options)
+
+    def __instancecheck__(cls, instance: Any) -> bool:
+        return isinstance(instance, type) if cls is _Type else super().__instancecheck__(instance)
+
+    def __subclasscheck__(cls, subclass: Any) -> bool:
+        return issubclass(subclass, type) if cls is _Type else super().__subclasscheck__(subclass)
+
+
+class _Type(type, metaclass=_Kind):
+    """type(x), by what x says of itself."""
 
 
 class _Module(ModuleType):
@@ -100,14 +123,14 @@ def substituted(tracer: Tracer, function: Callable[..., Any]) -> Iterator[None]:
     taken: list[tuple[int, str]] = []
     with _lock:
         for space in _spaces(function):
-            for name, value in list(space.items()):
+            for name, value in [*space.items(), *([] if "type" in space else [("type", _ABSENT)])]:
                 key = (id(space), name)
                 known = _changed.get(key)
                 if known is not None and known[2] is value:
                     _changed[key] = (*known[:3], known[3] + 1)
                     taken.append(key)
                     continue
-                made = _substitute(value)
+                made = _Type if value is _ABSENT else _substitute(value)
                 if made is not value:
                     _changed[key] = (space, value, made, 1)
                     space[name] = made
@@ -124,7 +147,10 @@ def substituted(tracer: Tracer, function: Callable[..., Any]) -> Iterator[None]:
                     _changed[key] = (space, old, made, count - 1)
                     continue
                 if space.get(key[1]) is made:  # the function may have given the name to something else
-                    space[key[1]] = old
+                    if old is _ABSENT:
+                        del space[key[1]]
+                    else:
+                        space[key[1]] = old
                 del _changed[key]
 
 
