@@ -130,3 +130,34 @@ def test_the_code_is_stable_where_the_function_is():
     loss, gradients = step(x=x, y=y)
     assert loss == pytest.approx(1e4 - 3)
     np.testing.assert_allclose(gradients["x"], np.eye(5)[0] - y, atol=1e-12)
+
+
+def by_type(x):
+    if type(x) is np.ndarray and issubclass(type(x[0]), np.floating):
+        return (3 * x * {np.ndarray: 2, float: 1}[type(x)]).sum()
+    return x.sum()
+
+
+def test_type_says_what_isinstance_says():
+    net = cr.trace(by_type, x=(3,))
+    assert net.derive().gradients["x"].text == "6 ones(3)"
+    assert "type" not in globals()
+
+
+def making_classes(x):
+    made = type("Made", (), {"twice": lambda self, v: 2 * v})
+
+    class Meta(type):
+        """A class of classes."""
+
+    class Other(metaclass=Meta):
+        """A class of it."""
+
+    assert isinstance(made, type)
+    assert type(Other) is Meta
+    assert issubclass(Meta, type)
+    return made().twice(x).sum()
+
+
+def test_inside_a_traced_function_type_makes_classes():
+    assert cr.trace(making_classes, x=(3,)).derive().gradients["x"].text == "2 ones(3)"

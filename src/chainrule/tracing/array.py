@@ -1,9 +1,9 @@
 """The traced array: looks like a NumPy array to the user's function, and writes down what is done to it.
 
-It holds an expression over its axes (see `tracer`). Operators, ufuncs and NumPy functions are looked up in tables
-(`ufuncs`, `functions`, `linear`, `shaping`); what stands in none of them is refused with the user's line. A traced
-array has no values: whatever needs one (`if x:`, float(x)) is refused too. One whose numbers are known (np.zeros) gives
-them: operations among such arrays are NumPy's own. Writes and views are in `memory` and `writing`.
+It holds an expression over its axes (see `tracer`). Operators, ufuncs and NumPy functions are looked up in `tables`;
+what stands in none of them is refused with the user's line. A traced array has no values: whatever needs one
+(`if x:`, float(x), see `valueless`) is refused too. One whose numbers are known (np.zeros) gives them: operations among
+such arrays are NumPy's own. Writes and views are in `memory` and `writing`.
 """
 
 from __future__ import annotations
@@ -11,49 +11,39 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
-from typing import Any, NoReturn, TypeVar
+from typing import Any, NoReturn
 
 import numpy as np
 
-from chainrule.algebra.expr import Expr, Index, constant, free_indices, is_constant, power, rename, size, variable
-from chainrule.algebra.program import Variable, is_anonymous
+from chainrule.algebra.expr import Expr, Index, constant, power, size
 from chainrule.dims import Dim
 from chainrule.errors import ChainruleError
-from chainrule.language.scope import bare_name
-from chainrule.language.values import orientation_of
 from chainrule.tracing.frames import local_arrays, main_frame, name_of
 from chainrule.tracing.memory import Memory, fresh
-from chainrule.tracing.tracer import Tracer, as_rational, squeezed
+from chainrule.tracing.naming import baptise
+from chainrule.tracing.tables import FUNCTION_TABLE, METHODS, SAME, UFUNC_TABLE
+from chainrule.tracing.tracer import Tracer, as_rational
+from chainrule.tracing.valueless import Valueless
 
 __all__ = [
-    "METHODS", "SAME", "Size", "Traced", "baptise", "constant_traced", "folded", "known_size", "leaves", "make",
-    "numbers_of", "register", "wrap",
-]  # fmt: skip
+    "Size",
+    "Traced",
+    "constant_traced",
+    "folded",
+    "known_size",
+    "leaves",
+    "make",
+    "number_expr",
+    "numbers_of",
+    "wrap",
+]
 
-SAME: set[Any] = set()  # functions and methods that look at the same entries, or give the array itself
 REDUCED = {"add": np.sum, "multiply": np.prod, "maximum": np.max, "minimum": np.min}  # ufunc.reduce
 ACCUMULATED = {"add": np.cumsum, "multiply": np.cumprod}  # ufunc.accumulate
 WRITING = {"sort", "put", "partition", "resize", "setfield", "setflags", "view", "byteswap", "itemset", "data", "base"}
-FUNCTION_TABLE: dict[Any, Callable[..., Any]] = {}  # NumPy function -> ours
-UFUNC_TABLE: dict[str, Callable[..., Any]] = {}  # name of a ufunc -> ours
-METHODS: dict[str, Callable[..., Any]] = {}  # name of a method -> ours
 
 
-Ours = TypeVar("Ours", bound=Callable[..., Any])
-
-
-def register(*functions: Any) -> Callable[[Ours], Ours]:
-    """Says that what follows stands in for NumPy functions (objects) or ufuncs (by name)."""
-
-    def keep(ours: Ours) -> Ours:
-        for function in functions:
-            (UFUNC_TABLE if isinstance(function, str) else FUNCTION_TABLE)[function] = ours
-        return ours
-
-    return keep
-
-
-class Traced:
+class Traced(Valueless):
     """An array whose values are not known: an expression over axes. `flag`: entries are true or false."""
 
     __array_priority__ = 1000
@@ -73,6 +63,7 @@ class Traced:
         self.named: int | None = None  # the version that has the name of a variable
         self.sure = False  # it lies in memory row by row
         self.shared = False  # parts of it may be held elsewhere, with sizes that have only names
+        self.is_size = False
         self.origin: Any = None  # (array, key) of a[key], and what was added to it since
 
     @property  # type: ignore[misc]
@@ -184,47 +175,6 @@ class Traced:
 
     def __deepcopy__(self, _: Any) -> Traced:
         return self.__copy__()
-
-    def __bool__(self) -> bool:
-        if self.data is not None:
-            return bool(self.data)
-        raise self.refusal("a traced array is neither true nor false: the code runs once", "np.where(x > 0, a, b)")
-
-    def __float__(self) -> float:
-        if self.data is not None:
-            return float(self.data)
-        raise self.refusal("a traced array has no value to turn into a number", "the array itself")
-
-    def __int__(self) -> int:
-        if self.data is not None:
-            return int(self.data)
-        raise self.refusal("a traced array has no value to turn into a whole number", "the array itself")
-
-    def __index__(self) -> int:
-        raise self.refusal("a traced array has no value to count or to index with", "whole numbers that are known")
-
-    def __complex__(self) -> complex:
-        raise self.refusal("a traced array has no value to turn into a number", "the array itself")
-
-    def __round__(self, *_: Any) -> Any:
-        raise self.refusal("round() of a traced array", "the array itself")
-
-    def item(self, *at: Any) -> Any:
-        """A number, where it is known."""
-        if self.data is not None:
-            return self.data.item(*at)
-        raise self.refusal(".item() of a traced array: it has no values", "the array itself")
-
-    def tolist(self) -> Any:
-        """Numbers, where they are known."""
-        if self.data is not None:
-            return self.data.tolist()
-        raise self.refusal(".tolist() of a traced array: it has no values", "the array itself")
-
-    def __contains__(self, what: object) -> bool:
-        if self.data is not None:
-            return what in self.data
-        raise self.refusal("a traced array is neither true nor false, so that nothing is found in it", None)
 
     def __setitem__(self, key: Any, value: Any) -> None:
         self.look()
@@ -349,6 +299,7 @@ class Size(Traced):
 
     def __init__(self, tracer: Tracer, dim: str) -> None:
         super().__init__(tracer, size(dim), ())
+        self.is_size = True
         self.dim = dim
 
     @property  # type: ignore[misc]
@@ -507,34 +458,3 @@ def number_expr(number: float) -> Expr:
             if near and math.sqrt(near / denominator) == number:
                 return power(constant(Fraction(near, denominator)), Fraction(1, 2))
     return constant(value)
-
-
-def baptise(array: Traced, name: str) -> None:
-    """Give an array the name of the variable that holds it, where it has none."""
-    tracer = array.tracer
-    stamp = array.version
-    if array.named == stamp or isinstance(array, Size) or name.startswith("_"):
-        return
-    if array.memory is not None and (stamp != array.memory.version or array.data is not None):
-        return  # nobody has read what was written into it
-    array.named = stamp
-    if is_constant(array.expr) or tracer.is_held(array.expr):
-        return
-    dims = squeezed(array.axes)
-    own = tuple((-1 - k, d) for k, d in enumerate(dims))
-    outer = tuple(i for i in array.indices if i is not None)
-    moved = rename(array.expr, dict(zip(outer, own, strict=True)))
-    alias = bare_name(moved, own) or tracer.scope.known.get(frozenset(moved.items()))
-    if alias is not None and tracer.program.variables[alias].dims == dims:
-        if is_anonymous(alias) and alias not in tracer.names:
-            tracer.names[alias] = tracer.free_name(name)
-        return
-    free = tracer.free_name(name)
-    tracer.program.define(Variable(free, dims, orientation_of(len(dims))), moved)
-    if free_indices(moved) == set(own):
-        tracer.scope.known[frozenset(moved.items())] = free
-    array.expr = variable(free, outer)
-    if array.memory is not None:
-        array.memory.renamed(array.places, array)
-    if len(array.axes) == 1 and array.row:
-        tracer.votes[free] = tracer.votes.get(free, 0) + array.row

@@ -7,9 +7,10 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from chainrule.algebra.expr import rename
-from chainrule.tracing.array import SAME, Traced, make
+from chainrule.tracing.array import Traced, make
 from chainrule.tracing.linear import LETTERS, contract
 from chainrule.tracing.memory import view_of
+from chainrule.tracing.tables import SAME
 
 __all__ = ["moved", "selected", "viewing"]
 

@@ -10,12 +10,13 @@ from typing import Any
 import numpy as np
 
 from chainrule.algebra.expr import Expr, add, rename
-from chainrule.tracing.array import FUNCTION_TABLE, METHODS, SAME, Size, Traced, known_size, make, register, wrap
+from chainrule.tracing.array import Size, Traced, known_size, make, wrap
 from chainrule.tracing.axes import selected, viewing
 from chainrule.tracing.indexing import rows, take
 from chainrule.tracing.linear import arrays_of, tracer_of
 from chainrule.tracing.selectors import selector
 from chainrule.tracing.shaping import expand_dims, ravel, reshape
+from chainrule.tracing.tables import FUNCTION_TABLE, METHODS, SAME, register
 
 __all__ = ["concatenate", "stack"]
 

@@ -13,7 +13,8 @@ import numpy as np
 from chainrule.algebra.expr import Index, rename
 from chainrule.dims import Dim
 from chainrule.errors import DimensionError
-from chainrule.tracing.array import FUNCTION_TABLE, METHODS, Traced, known_size, leaves, make, register, wrap
+from chainrule.tracing.array import Traced, known_size, leaves, make, wrap
+from chainrule.tracing.tables import FUNCTION_TABLE, METHODS, register
 from chainrule.tracing.tracer import Tracer
 
 __all__ = ["contract", "product"]
@@ -138,7 +139,7 @@ if hasattr(np, "vecdot"):
     @register("vecdot")
     def vecdot(a: Traced, b: Traced) -> Traced:
         """Σ over the last axes, elementwise along the others."""
-        from chainrule.tracing.functions import total
+        from chainrule.tracing.sums import total
         from chainrule.tracing.ufuncs import times
 
         return total(times(a, b), -1)

@@ -12,8 +12,9 @@ from chainrule.errors import DimensionError
 from chainrule.language import ast
 from chainrule.language.scope import bare_name
 from chainrule.language.values import Value, orientation_of
-from chainrule.tracing.array import Traced, make, register
+from chainrule.tracing.array import Traced, make
 from chainrule.tracing.linear import arrays_of
+from chainrule.tracing.tables import register
 from chainrule.tracing.ufuncs import apply
 
 __all__: list[str] = []

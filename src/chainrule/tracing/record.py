@@ -16,9 +16,26 @@ from chainrule.errors import DimensionError, LanguageError, UnsupportedError
 from chainrule.language.elaborate import FACTS, offer_names
 from chainrule.language.scope import bare_name
 from chainrule.language.values import orientation_of
-from chainrule.tracing import functions, indexing, joining, linear, matrices, shaping, ufuncs, writing  # noqa: F401  (the tables)
-from chainrule.tracing.array import Traced, baptise, wrap
+from chainrule.tracing import (  # noqa: F401  (the tables)
+    choices,
+    comparisons,
+    creating,
+    elementary,
+    extremes,
+    indexing,
+    joining,
+    linear,
+    matrices,
+    norms,
+    operators,
+    shaping,
+    sums,
+    ufuncs,
+    writing,
+)
+from chainrule.tracing.array import Traced, wrap
 from chainrule.tracing.frames import BOUNDARY, at_return, local_arrays
+from chainrule.tracing.naming import baptise
 from chainrule.tracing.substitutes import substituted
 from chainrule.tracing.tracer import Tracer, squeezed
 

@@ -5,8 +5,8 @@ function is traced, the names in its globals (and in those of the user's functio
 get a module that gives arrays which record; NumPy itself is not changed. In other threads the same names do what they
 always did. Everything is put back when the trace ends, also after an error. `type` is replaced as well: of a traced
 array it is NumPy's array, so that code which asks goes the way that arrays go. To add one: a function here, decorated
-with what it stands for. A name that is missed (numpy imported inside the function) is no danger: a write into its arrays is
-refused.
+with what it stands for. A name that is missed (numpy imported inside the function) is no danger: a write into its
+arrays is refused.
 """
 
 from __future__ import annotations
@@ -21,9 +21,11 @@ from typing import Any
 import numpy as np
 
 from chainrule.algebra.expr import constant
-from chainrule.tracing.array import FUNCTION_TABLE, Size, Traced, folded, leaves, make, numbers_of, wrap
-from chainrule.tracing.functions import largest, total
+from chainrule.tracing.array import Size, Traced, folded, leaves, make, numbers_of, wrap
+from chainrule.tracing.extremes import largest
 from chainrule.tracing.memory import fresh
+from chainrule.tracing.sums import total
+from chainrule.tracing.tables import FUNCTION_TABLE
 from chainrule.tracing.tracer import Tracer
 from chainrule.tracing.ufuncs import apply, minus, over
 

@@ -29,9 +29,7 @@ from chainrule.algebra.expr import (
     monomial,
     multiply,
     power,
-    rename,
     scale,
-    single,
     sum_over,
     variable,
     variables,
@@ -45,6 +43,7 @@ from chainrule.language.calls import Calls
 from chainrule.language.scope import Call, is_bare, known_functions, unscaled
 from chainrule.language.values import Value, orientation_of
 from chainrule.tracing.frames import place
+from chainrule.tracing.recognition import exp_apart, log_apart, logistic
 
 __all__ = ["Tracer", "as_rational", "squeezed"]
 
@@ -185,9 +184,9 @@ class Tracer:
             if exponent <= 0:
                 self.refuse("a division by zero" if exponent else "0 to the power 0")
             return {}
-        logistic = self.logistic(expr) if exponent == -1 else None
-        if logistic is not None:
-            return logistic
+        curve = logistic(self, expr) if exponent == -1 else None
+        if curve is not None:
+            return curve
         whole = exponent.denominator == 1
         if self.is_held(expr):
             parts = self.apart(expr)
@@ -213,38 +212,6 @@ class Tracer:
         name, indices = self.atom_name(expr)
         return variable(name, indices)
 
-    def logistic(self, expr: Expr) -> Expr | None:
-        """1/(1 + exp(t)) is sigmoid(−t)."""
-        inner = self.one_plus_exp(expr)
-        return None if inner is None else self.apply("sigmoid", scale(inner, -1))
-
-    def one_plus_exp(self, expr: Expr) -> Expr | None:
-        """t where the expression is 1 + exp(t), else None."""
-        rest = {k: v for k, v in expr.items() if k != ((), ())}
-        term = single(rest) if expr.get(((), ())) == 1 else None
-        if term is None or term[1] != 1 or term[0][1] or len(term[0][0]) != 1 or self.is_held(expr):
-            return None
-        ((head, name, indices), exponent) = term[0][0][0]
-        own: Expr | None = None
-        if head == "exp" and exponent == 1:
-            own = variable(str(name), indices)
-        elif head == "" and exponent == 1:
-            value = self.program.expression(str(name))
-            inner = single(value) if value is not None else None
-            if value is None or inner is None or inner[1] != 1 or inner[0][1] or len(inner[0][0]) != 1:
-                return None
-            ((h, n, ix), e) = inner[0][0][0]
-            if h == "exp" and e == 1:
-                outer = dict(zip(self.program.variables[str(name)].indices, indices, strict=True))
-                own = variable(str(n), tuple(outer[i] for i in ix))
-        if own is None:
-            return None
-        ((((_, t, at), _),), _) = next(iter(own))
-        below = self.program.expression(str(t))
-        if is_anonymous(str(t)) and below is not None and len(below) == 1 and not next(iter(below))[1]:
-            return rename(below, dict(zip(self.program.variables[str(t)].indices, at, strict=True)))  # t = −x: as it is
-        return own
-
     # -- functions -------------------------------------------------------------------------------------------------
 
     def apply(self, head: str, *arguments: Expr) -> Expr:
@@ -255,9 +222,9 @@ class Tracer:
         if whole is not None:
             return add(scale(self.apply("normal_cdf", whole), 2), constant(-1))
         if len(arguments) == 1 and self.is_held(arguments[0]):
-            special = self.exp_apart(arguments[0]) if head == "exp" else None
+            special = exp_apart(self, arguments[0]) if head == "exp" else None
             if head == "log":
-                special = self.log_apart(arguments[0])
+                special = log_apart(self, arguments[0])
             if special is not None:
                 return special
         named = [self.atom_name(a) for a in arguments]
@@ -272,161 +239,6 @@ class Tracer:
         out = self.scope.name_for(expr, "", call)
         self._taint(out, expr)
         return out
-
-    def log_of_sigmoid(self, expr: Expr) -> Expr | None:
-        """log σ(t) = t − softplus(t), or −softplus(−t) where t is −x; log(1 − σ(t)) = −softplus(t)."""
-        rest = {k: v for k, v in expr.items() if k != ((), ())}
-        term = single(rest)
-        if term is None or (term[1], expr.get(((), ()), 0)) not in ((1, 0), (-1, 1)):
-            return None
-        sign = term[1]
-        if self.is_held(expr) or term[0][1] or len(term[0][0]) != 1:
-            return None
-        (head, name, indices), exponent = term[0][0][0]
-        if exponent != 1 or head not in ("", "sigmoid"):
-            return None
-        if head == "":
-            value = single(self.program.expression(str(name)) or {})
-            if value is None or value[1] != 1 or value[0][1] or len(value[0][0]) != 1:
-                return None
-            (head, inner, at), exponent = value[0][0][0]
-            if head != "sigmoid" or exponent != 1:
-                return None
-            outer = dict(zip(self.program.variables[str(name)].indices, indices, strict=True))
-            name, indices = inner, tuple(outer[i] for i in at)
-        t = self.unwrapped(str(name), indices)
-        if sign < 0:
-            return scale(self.apply("softplus", t), -1)
-        turned = single(t)
-        if turned is not None and turned[1] < 0:
-            return scale(self.apply("softplus", scale(t, -1)), -1)
-        return add(t, scale(self.apply("softplus", t), -1))
-
-    def unwrapped(self, name: str, indices: tuple[Index, ...]) -> Expr:
-        """A variable; where it has no name and is one term, that term."""
-        below = self.program.expression(name)
-        if is_anonymous(name) and below is not None and len(below) == 1:
-            return rename(below, dict(zip(self.program.variables[name].indices, indices, strict=True)))
-        return variable(name, indices)
-
-    def log_of_abs_det(self, expr: Expr) -> Expr | None:
-        """log |det A| is logdet(A)."""
-        if self.is_held(expr) or not is_bare(expr):
-            return None
-        ((((_, name, _), _),), _) = next(iter(expr))
-        inside = single(self.program.expression(str(name)) or {})
-        if inside is None or inside[1] != 1 or len(inside[0][0]) != 1 or inside[0][0][0][0][0] != "abs":
-            return None
-        equation = self.program.equations.get(str(inside[0][0][0][0][1]))
-        if equation is None or not isinstance(equation.value, Operation) or equation.value.op != "det":
-            return None
-        matrix = equation.value.args[0]
-        known = self.program.variables[matrix]
-        value = Value(variable(matrix, known.indices), known.dims, known.orientation, matrix)
-        source = Call("logdet", (matrix,)) if not is_anonymous(matrix) else None
-        return self.scope.operation("logdet", (value,), (), "scalar", source=source).expr
-
-    def softplus_joined(self, expr: Expr) -> Expr:
-        """relu(t) + softplus(−|t|), as people write softplus(t) for stability, is softplus(t)."""
-        for key, value in list(expr.items()):
-            for position, (atom, exponent) in enumerate(key[0]):
-                t = self._absolute_inside(atom) if exponent == 1 else None
-                if t is None:
-                    continue
-                for sign in (1, -1):
-                    other = rename(self.apply("relu", scale(t, sign)), {})
-                    rest = (*key[0][:position], *key[0][position + 1 :])
-                    partner = multiply({(rest, key[1]): value}, other) if not key[1] else None
-                    if partner and all(expr.get(k) == v for k, v in partner.items()):
-                        whole = multiply({(rest, key[1]): value}, self.apply("softplus", scale(t, sign)))
-                        left = add(expr, {key: -value}, scale(partner, -1))
-                        return self.softplus_joined(add(left, whole))
-        return expr
-
-    def _definition(self, name: str, indices: tuple[Index, ...], head: str, factor: int) -> tuple[str, Any] | None:
-        """(t, its indices) where a variable is factor · head(t)."""
-        value = single(self.program.expression(name) or {})
-        if value is None or value[1] != factor or value[0][1] or len(value[0][0]) != 1:
-            return None
-        (found, inner, at), exponent = value[0][0][0]
-        if found != head or exponent != 1 or not isinstance(inner, str):
-            return None
-        outer = dict(zip(self.program.variables[name].indices, indices, strict=True))
-        return inner, tuple(outer[i] for i in at)
-
-    def _absolute_inside(self, atom: Any) -> Expr | None:
-        """t where a factor is softplus(−|t|)."""
-        head, name, indices = atom
-        if head != "" or not isinstance(name, str):
-            return None
-        found = self._definition(name, indices, "softplus", 1)
-        found = self._definition(*found, "", -1) if found is not None else None
-        found = self._definition(*found, "abs", 1) if found is not None else None
-        return self.unwrapped(*found) if found is not None else None
-
-    def log_of_choice(self, expr: Expr) -> Expr | None:
-        """log Σₖ H[…, k] a[…, k] = Σₖ H log a, where each row of H has a single 1 and a is positive everywhere."""
-        term = single(expr)
-        if term is None or term[1] != 1 or len(term[0][1]) != 1 or self.is_held(expr):
-            return None
-        factors, (chosen,) = term[0]
-        hot = [f for f in factors if self._is_one_hot(f, chosen)]
-        rest = [f for f in factors if f not in hot]
-        if len(hot) != 1 or not any(chosen in a[2] for a, _ in rest):
-            return None
-        marker: Index = (-800_000, chosen[1])
-        inside = rename({(tuple(rest), ()): 1}, {chosen: marker})
-        if not self.is_positive(inside):
-            return None
-        return multiply(rename({(tuple(hot), ()): 1}, {chosen: marker}), self.apply("log", inside), [marker])
-
-    def _is_one_hot(self, factor: Any, chosen: Index) -> bool:
-        (head, name, indices), exponent = factor
-        if head != "" or exponent != 1 or indices.count(chosen) != 1 or indices[-1] != chosen:
-            return False
-        return "one-hot" in self.program.variables[str(name)].facts
-
-    def is_positive(self, expr: Expr | None) -> bool:
-        """True where every entry is known to be above 0."""
-        if not expr:
-            return False
-        return all(
-            value > 0 and all(a[0] in ("#", "n") or self._is_positive_atom(a) for a, _ in factors)
-            for (factors, _), value in expr.items()
-        )
-
-    def _is_positive_atom(self, atom: Any) -> bool:
-        head, name, _ = atom
-        if head in FUNCTIONS and FUNCTIONS[head].positive:
-            return True
-        if head != "" or not isinstance(name, str):
-            return False
-        return "positive" in self.program.variables[name].facts or self.is_positive(self.program.expression(name))
-
-    def exp_apart(self, argument: Expr) -> Expr | None:
-        """exp(a + c m) = exp(a) exp(m)ᶜ for each term that is a maximum times a number."""
-        held = {k: v for k, v in argument.items() if self.is_held({k: v})}
-        rest = {k: v for k, v in argument.items() if k not in held}
-        result: Expr = self.apply("exp", rest) if rest else constant(1)
-        for (factors, bound), value in held.items():
-            if bound or len(factors) != 1 or factors[0][1] != 1 or factors[0][0][0] != "":
-                return None
-            (_, name, indices), _ = factors[0]
-            result = multiply(result, bare(("exp", name, indices), value))
-        return result
-
-    def log_apart(self, argument: Expr) -> Expr | None:
-        """log(exp(m)ᶜ r) = c m + log r."""
-        parts = self.apart(argument)
-        if parts is None:
-            return None
-        ((factors, _),) = parts[0]
-        if any(atom[0] != "exp" for atom, _ in factors):
-            return None
-        result: Expr = {} if parts[1] == constant(1) else self.apply("log", parts[1])
-        for (_, name, indices), exponent in factors:
-            result = add(result, scale(variable(str(name), indices), exponent))
-        return result
 
     def extreme(self, op: str, expr: Expr, over: tuple[Index, ...]) -> Expr:
         """The maximum (or minimum) over some indices: held back, or an operation where it is known not to cancel."""

@@ -6,20 +6,22 @@ Comparisons give masks of 0 and 1. A choice is arithmetic with masks: max(a, b) 
 from __future__ import annotations
 
 import math
-import operator
 from collections.abc import Callable
 from fractions import Fraction
 from typing import Any
 
-from chainrule.algebra.expr import Expr, add, constant, is_constant, multiply, rename, scale, single
+from chainrule.algebra.expr import Expr, add, constant, is_constant, rename, scale, single
 from chainrule.functions import FUNCTIONS
-from chainrule.tracing.array import UFUNC_TABLE, Traced, folded, make, number_expr, numbers_of, register, wrap
+from chainrule.tracing.array import Traced, make, wrap
+from chainrule.tracing.recognition import log_of_abs_det, log_of_choice, log_of_sigmoid, one_plus_exp, softplus_joined
+from chainrule.tracing.tables import register
 
 __all__ = [
-    "OPERATORS",
     "apply",
     "chosen",
     "compare",
+    "log",
+    "logaddexp",
     "maximum",
     "minimum",
     "minus",
@@ -27,9 +29,15 @@ __all__ = [
     "number",
     "over",
     "plus",
+    "positive",
     "raised",
+    "simple",
+    "sqrt",
+    "square",
     "times",
+    "to_the",
 ]
+
 
 SIMPLE = {  # ufunc -> the record of the same function
     "exp": "exp", "sin": "sin", "cos": "cos", "tan": "tan", "arctan": "arctan", "sinh": "sinh", "cosh": "cosh",
@@ -66,12 +74,13 @@ def apply(head: str, array: Traced) -> Traced:
     return make(array, array.tracer.apply(head, array.expr), array.axes, row=array.row)
 
 
-def _simple(head: str) -> Callable[[Traced], Traced]:
+def simple(head: str) -> Callable[[Traced], Traced]:
+    """An elementwise function by the name of its record."""
     return lambda array: apply(head, array)
 
 
 for _ufunc, _head in SIMPLE.items():
-    register(_ufunc)(_simple(_head))
+    register(_ufunc)(simple(_head))
 
 
 @register("add")
@@ -80,7 +89,7 @@ def plus(a: Traced, b: Traced) -> Traced:
     if a.flag and b.flag:
         a.refuse("a sum of two truth values, which NumPy takes as “or”", "a.astype(float) + b")
     (x, y), axes, row = aligned(a, b)
-    return make(a, a.tracer.softplus_joined(add(x, y)), axes, row=row)
+    return make(a, softplus_joined(a.tracer, add(x, y)), axes, row=row)
 
 
 @register("subtract")
@@ -163,14 +172,14 @@ def reciprocal(a: Traced) -> Traced:
 @register("log")
 def log(a: Traced) -> Traced:
     """log a; log(1 + exp(t)) is softplus(t)."""
-    chosen_one = a.tracer.log_of_choice(a.expr)
+    chosen_one = log_of_choice(a.tracer, a.expr)
     if chosen_one is None:
-        chosen_one = a.tracer.log_of_sigmoid(a.expr)
+        chosen_one = log_of_sigmoid(a.tracer, a.expr)
     if chosen_one is None:
-        chosen_one = a.tracer.log_of_abs_det(a.expr)
+        chosen_one = log_of_abs_det(a.tracer, a.expr)
     if chosen_one is not None:
         return make(a, chosen_one, a.axes, row=a.row)
-    inner = a.tracer.one_plus_exp(a.expr)
+    inner = one_plus_exp(a.tracer, a.expr)
     return apply("log", a) if inner is None else apply("softplus", make(a, inner, a.axes, row=a.row))
 
 
@@ -195,6 +204,8 @@ def _log_to(base: int) -> Callable[[Traced], Traced]:
 
 
 register("log2")(_log_to(2))
+
+
 register("log10")(_log_to(10))
 
 
@@ -263,224 +274,3 @@ def compare(a: Traced, b: Traced, sign: str) -> Traced:
     mask = apply("iszero" if sign in ("==", "!=") else "step", difference)
     expr = add(constant(1), scale(mask.expr, -1)) if sign in (">=", "<=", "!=") else mask.expr
     return make(a, expr, mask.axes, True, mask.row)
-
-
-def _comparison(sign: str) -> Callable[[Traced, Traced], Traced]:
-    return lambda a, b: compare(a, b, sign)
-
-
-SIGNS = {"greater": ">", "less": "<", "greater_equal": ">=", "less_equal": "<=", "equal": "==", "not_equal": "!="}
-for _ufunc, _sign in SIGNS.items():
-    register(_ufunc)(_comparison(_sign))
-
-
-def _flags(*arrays: Traced) -> None:
-    for a in arrays:
-        if not a.flag:
-            a.refuse("a logical operation on numbers that are not truth values", "(x > 0) & (y > 0)")
-
-
-@register("logical_and", "bitwise_and")
-def both(a: Traced, b: Traced) -> Traced:
-    """a and b."""
-    _flags(a, b)
-    return times(a, b)
-
-
-@register("logical_or", "bitwise_or")
-def either(a: Traced, b: Traced) -> Traced:
-    """a or b: a + b − a b."""
-    _flags(a, b)
-    x, y = number(a), number(b)
-    out = minus(plus(x, y), times(x, y))
-    return make(a, out.expr, out.axes, True)
-
-
-@register("logical_not", "invert")
-def negation(a: Traced) -> Traced:
-    """not a."""
-    _flags(a)
-    return make(a, add(constant(1), scale(a.expr, -1)), a.axes, True)
-
-
-@register("heaviside")
-def heaviside(a: Traced, b: Traced) -> Traced:
-    """0, b, 1 at negative numbers, 0 and positive ones."""
-    zero = wrap(a.tracer, 0)
-    return plus(number(compare(a, zero, ">")), times(number(compare(a, zero, "==")), b))
-
-
-def sum_of(a: Traced, value: float, sign: int = 1) -> Traced:
-    """A number plus (or minus) a."""
-    return (plus if sign > 0 else minus)(wrap(a.tracer, value), a)
-
-
-@register("cbrt")
-def cbrt(a: Traced) -> Traced:
-    """The cube root, of negative numbers too."""
-    return times(apply("sgn", a), raised(apply("abs", a), Fraction(1, 3)))
-
-
-@register("hypot")
-def hypot(a: Traced, b: Traced) -> Traced:
-    """√(a² + b²)."""
-    return sqrt(plus(square(a), square(b)))
-
-
-@register("arcsin")
-def arcsin(a: Traced) -> Traced:
-    """arctan(a / √(1 − a²))."""
-    return apply("arctan", over(a, sqrt(sum_of(square(a), 1, -1))))
-
-
-@register("arccos")
-def arccos(a: Traced) -> Traced:
-    """π/2 − arcsin a."""
-    return sum_of(arcsin(a), math.pi / 2, -1)
-
-
-@register("arctanh")
-def arctanh(a: Traced) -> Traced:
-    """½ log((1 + a)/(1 − a))."""
-    return times(wrap(a.tracer, 0.5), apply("log", over(sum_of(a, 1), sum_of(a, 1, -1))))
-
-
-@register("arcsinh")
-def arcsinh(a: Traced) -> Traced:
-    """sgn(a) log(|a| + √(1 + a²)), which loses no digits."""
-    size = apply("abs", a)
-    return times(apply("sgn", a), apply("log", plus(size, sqrt(sum_of(square(a), 1)))))
-
-
-@register("arccosh")
-def arccosh(a: Traced) -> Traced:
-    """log(a + √(a² − 1))."""
-    return apply("log", plus(a, sqrt(minus(square(a), wrap(a.tracer, 1)))))
-
-
-@register("erfc")
-def erfc(a: Traced) -> Traced:
-    """1 − erf a."""
-    return sum_of(apply("erf", a), 1, -1)
-
-
-@register("logit")
-def logit(a: Traced) -> Traced:
-    """log(a / (1 − a))."""
-    return apply("log", over(a, sum_of(a, 1, -1)))
-
-
-@register("log_expit")
-def log_expit(a: Traced) -> Traced:
-    """log σ(a) = −softplus(−a)."""
-    return negative(apply("softplus", negative(a)))
-
-
-@register("xlogy")
-def xlogy(a: Traced, b: Traced) -> Traced:
-    """a log b, of positive b."""
-    return times(a, log(b))
-
-
-@register("entr")
-def entr(a: Traced) -> Traced:
-    """−a log a, of positive a."""
-    return negative(times(a, log(a)))
-
-
-@register("rel_entr")
-def rel_entr(a: Traced, b: Traced) -> Traced:
-    """a log(a/b), of positive a and b."""
-    return times(a, log(over(a, b)))
-
-
-@register("kl_div")
-def kl_div(a: Traced, b: Traced) -> Traced:
-    """a log(a/b) − a + b, of positive a and b."""
-    return plus(minus(rel_entr(a, b), a), b)
-
-
-@register("ndtr")
-def ndtr(a: Traced) -> Traced:
-    """The normal distribution: ½ (1 + erf(a/√2))."""
-    half = wrap(a.tracer, 0.5)
-    return times(half, sum_of(apply("erf", over(a, wrap(a.tracer, math.sqrt(2)))), 1))
-
-
-@register("logaddexp2")
-def logaddexp2(a: Traced, b: Traced) -> Traced:
-    """log₂(2ᵃ + 2ᵇ)."""
-    scale_by = wrap(a.tracer, math.log(2))
-    return over(logaddexp(times(a, scale_by), times(b, scale_by)), scale_by)
-
-
-@register("logical_xor", "bitwise_xor")
-def one_of(a: Traced, b: Traced) -> Traced:
-    """a or b, not both."""
-    _flags(a, b)
-    return compare(number(a), number(b), "!=")
-
-
-@register("deg2rad", "radians")
-def radians(a: Traced) -> Traced:
-    """a π / 180."""
-    return make(a, multiply(a.expr, number_expr(math.pi / 180)), a.axes, row=a.row)
-
-
-def _operator(name: str, ours: Callable[[Traced, Traced], Traced], turned: bool) -> Callable[[Traced, Any], Any]:
-    numpys = getattr(operator, name if name not in ("and", "or") else f"{name}_")
-
-    def method(self: Traced, other: Any) -> Any:
-        self.look()
-        known = numbers_of((self, other))
-        if known is not None:
-            return folded(self.tracer, numpys(*(reversed(known) if turned else known)))
-        value = wrap(self.tracer, other)
-        return ours(value, self) if turned else ours(self, value)
-
-    return method
-
-
-def _product(a: Traced, b: Traced) -> Traced:
-    found: Traced = UFUNC_TABLE["matmul"](a, b)
-    return found
-
-
-OPERATORS = {
-    "add": ("+", plus), "sub": ("-", minus), "mul": ("*", times), "truediv": ("/", over), "pow": ("**", to_the),
-    "matmul": ("@", _product), "and": ("&", both), "or": ("|", either), "xor": ("^", one_of),
-}  # fmt: skip
-for _name, (_sign, _ours) in OPERATORS.items():
-    setattr(Traced, f"__{_name}__", _operator(_name, _ours, False))
-    setattr(Traced, f"__r{_name}__", _operator(_name, _ours, True))
-for _name, _sign in {"gt": ">", "lt": "<", "ge": ">=", "le": "<=", "eq": "==", "ne": "!="}.items():
-    setattr(Traced, f"__{_name}__", _operator(_name, _comparison(_sign), False))
-
-
-def _unary(name: str, ours: Callable[[Traced], Traced]) -> Callable[[Traced], Any]:
-    def method(self: Traced) -> Any:
-        self.look()
-        data = self.data
-        return ours(self) if data is None else folded(self.tracer, getattr(data, f"__{name}__")())
-
-    return method
-
-
-for _name, _one in {"neg": negative, "pos": positive, "abs": _simple("abs"), "invert": negation}.items():
-    setattr(Traced, f"__{_name}__", _unary(_name, _one))
-
-
-def _unknown(name: str, sign: str, turned: bool) -> Callable[[Traced, Any], Any]:
-    def method(self: Traced, other: Any) -> Any:
-        known = numbers_of((self, other))
-        if known is None:
-            self.refuse(f"{sign} is not traced yet")
-        numpys = divmod if name == "divmod" else getattr(operator, name)
-        return folded(self.tracer, numpys(*(reversed(known) if turned else known)))
-
-    return method
-
-
-for _name, _sign in {"mod": "%", "floordiv": "//", "divmod": "divmod", "lshift": "<<"}.items():
-    setattr(Traced, f"__{_name}__", _unknown(_name, _sign, False))
-    setattr(Traced, f"__r{_name}__", _unknown(_name, _sign, True))

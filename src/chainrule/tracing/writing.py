@@ -12,11 +12,13 @@ from typing import Any
 import numpy as np
 
 from chainrule.algebra.expr import constant
-from chainrule.tracing.array import FUNCTION_TABLE, METHODS, SAME, Traced, make, numbers_of, register, wrap
-from chainrule.tracing.functions import where
+from chainrule.tracing.array import Traced, make, numbers_of, wrap
+from chainrule.tracing.choices import where
 from chainrule.tracing.indexing import Keys, is_traced_index, known_key
 from chainrule.tracing.memory import remember, scattered
-from chainrule.tracing.ufuncs import OPERATORS, minus, negative, number, plus, times
+from chainrule.tracing.operators import OPERATORS
+from chainrule.tracing.tables import FUNCTION_TABLE, METHODS, SAME, register
+from chainrule.tracing.ufuncs import minus, negative, number, plus, times
 
 __all__: list[str] = []
 
