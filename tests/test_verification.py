@@ -83,3 +83,44 @@ def test_wrong_gradients_of_random_programs_are_called_wrong(change: str) -> Non
             assert not report.ok, program.text
             assert "too steep" not in str(report), program.text
     assert judged > 25
+
+
+TIES = {
+    "zeros of a triangle": "param L : n × n, lower triangular\nJ = sum(tanh(max(L, over=rows)))",
+    "zeros of a diagonal": "param S : n × n, diagonal\nJ = sum(sin(min(S, over=columns) + 0.5))",
+    "both ways": "param L : n × n, lower triangular\nJ = sum(max(L, over=rows) + sin(min(2 L, over=columns))ᵀ)",
+    "relu of a triangle": "param L : n × n, lower triangular\nJ = sum(sin(relu(L)))",
+    "abs of a diagonal": "param S : n × n, diagonal\nparam w : n\nJ = wᵀ abs(S) w",
+}
+
+
+@pytest.mark.parametrize("text", TIES.values(), ids=TIES)
+@pytest.mark.parametrize("seed", range(2))
+def test_kinks_at_which_a_fact_holds_a_program_are_left_out(text: str, seed: int) -> None:
+    """Entries that are 0 in every triangular matrix tie in its maximum: there is no derivative, and it was WRONG."""
+    derivation = cr.parse(text).derive()
+    report = derivation.verify(seed)
+    assert report.ok, report
+    assert report.skipped
+    assert "differences at kinks left out" in str(report)
+    assert derivation.check_steps(seed).wrong is None
+
+
+@pytest.mark.parametrize("change", [c for c in CHANGES if c != "one more"])
+def test_a_wrong_gradient_beside_ties_is_called_wrong(change: str) -> None:
+    for text in TIES.values():
+        assert [str(r) for r in spoiled(text, CHANGES[change]) if r.ok] == []
+
+
+def test_a_gradient_of_which_every_difference_meets_a_kink_is_not_judged() -> None:
+    """It was called verified: nothing had been compared."""
+    text = "param L : n × n, lower triangular\nparam w : scalar\nz = L[1,2]\nJ = w + abs(z)"
+    report = cr.parse(text).derive(["z", "w"]).verify()
+    assert not report.ok
+    assert "not verified: every difference meets a kink (z)" in str(report)
+
+
+def test_entries_that_are_equal_because_they_are_the_same_are_no_tie() -> None:
+    report = cr.parse("param w : n\nJ = sum(max(outer(w, 1 + 0 w), over=columns))").derive().verify()
+    assert report.ok
+    assert not report.skipped

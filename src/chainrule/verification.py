@@ -1,7 +1,9 @@
 """Verification: every derived gradient against central differences, in float64, on random data.
 
 Sizes are distinct primes, labels obey their declared facts and nothing more, and no difference is taken across a kink
-(a perturbation that changes the sign of what goes into relu, say, is made smaller or left out and counted).
+(a perturbation that changes the sign of what goes into relu, or which entry is the largest, is made smaller or left out
+and counted). Facts can hold a program at its kinks: entries that are 0 in every triangular matrix tie in its maximum.
+A gradient of which every difference is left out is not judged.
 """
 
 from __future__ import annotations
@@ -16,11 +18,11 @@ from numpy.typing import NDArray
 from chainrule.algebra.loops import loop_members, moved
 from chainrule.algebra.program import Operation, Program, Variable
 from chainrule.dims import Dim
-from chainrule.functions import FUNCTIONS
+from chainrule.kinks import Switches, switches_of
 from chainrule.reference import evaluate_program, evaluates_many_points
 from chainrule.sizes import is_derived, symbols_of, value_of
 
-__all__ = ["Report", "choose_sizes", "kinks_of", "sample", "verify_gradients"]
+__all__ = ["Report", "choose_sizes", "sample", "verify_gradients"]
 
 Array = NDArray[np.float64]
 PRIMES = (3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37, 41, 43, 47)
@@ -55,7 +57,7 @@ class Report:
         if self.reason:
             return f"not verified: {self.reason}"
         verdict = "verified" if self.ok else "WRONG"
-        kinks = f", {self.skipped} points near kinks left out" if self.skipped else ""
+        kinks = f", {self.skipped} differences at kinks left out" if self.skipped else ""
         at = f" at {sizes}" if sizes else ""
         return f"{verdict}: largest relative error {self.max_relative_error:.1e} against central differences{at}{kinks}"
 
@@ -174,34 +176,21 @@ def _classes(program: Program) -> dict[str, list[Dim]]:
     return found
 
 
-def kinks_of(program: Program) -> list[tuple[str, tuple[float, ...]]]:
-    """Names that go into a function with kinks, and where the kinks are."""
-    found: dict[str, tuple[float, ...]] = {}
-    for equation in program:
-        if not isinstance(equation.value, dict):
-            continue
-        for factors, _ in equation.value:
-            for (head, name, _), _ in factors:
-                if head in FUNCTIONS and FUNCTIONS[head].kinks and isinstance(name, str):
-                    found[name] = FUNCTIONS[head].kinks
-    return list(found.items())
-
-
 def verify_gradients(
     forward: Program, backward: Program, loss: str, gradients: Mapping[str, str],
     seed: int = 0, sizes: Mapping[str, int] | None = None,
 ) -> Report:  # fmt: skip
     """Compare the gradients that `backward` computes with central differences of `loss` in `forward`."""
     chosen = choose_sizes(forward, sizes)
-    kinked = kinks_of(forward)
+    switches = switches_of(forward, chosen)
     rng = np.random.default_rng(seed)
     report = Report(False, float("nan"), chosen, reason="no point was tried")
     for attempt in range(ATTEMPTS):  # smaller numbers where powers and exponentials drown the differences
-        report = _verify_at_a_point(forward, backward, loss, gradients, chosen, kinked, rng, 0.5**attempt)
+        report = _verify_at_a_point(forward, backward, loss, gradients, chosen, switches, rng, 0.5**attempt)
         if not report.reason:
             break
-    if report.ok and kinked:  # a mask may have been 0 everywhere at the first point: a second one
-        second = _verify_at_a_point(forward, backward, loss, gradients, chosen, kinked, rng, 0.5**attempt)
+    if report.ok and switches:  # a mask may have been 0 everywhere at the first point: a second one
+        second = _verify_at_a_point(forward, backward, loss, gradients, chosen, switches, rng, 0.5**attempt)
         if not second.reason:
             errors = {n: max(e, second.errors[n]) for n, e in report.errors.items()}
             largest = max(errors.values(), default=0.0)
@@ -211,7 +200,7 @@ def verify_gradients(
 
 def _verify_at_a_point(
     forward: Program, backward: Program, loss: str, gradients: Mapping[str, str], sizes: dict[str, int],
-    kinked: list[tuple[str, tuple[float, ...]]], rng: np.random.Generator, spread: float,
+    switches: Switches, rng: np.random.Generator, spread: float,
 ) -> Report:  # fmt: skip
     base: dict[str, Array] = {}
     known: dict[str, Array] = {}
@@ -221,16 +210,17 @@ def _verify_at_a_point(
         known = evaluate_program(backward, base, sizes)
         wanted = [known[loss], *(known[g] for g in gradients.values())]
         finite = all(np.isfinite(a).all() for a in wanted)
-        if finite and _margin(known, kinked) > (1e-3 if attempt < 8 else 0):
+        if finite and switches.margin(known) > (1e-3 if attempt < 8 else 0):
             break
     if not finite:
         bad = [n for n, g in gradients.items() if not np.isfinite(known[g]).all()]
         where = ", ".join(bad) or loss
         return Report(False, float("nan"), sizes, reason=f"no point found at which all is finite ({where})")
-    pattern = _pattern(known, kinked)
+    pattern = switches.pattern(known)
     errors: dict[str, float] = {}
     skipped = 0
     blurred: list[str] = []
+    held: list[str] = []
     loops = loop_members(forward)
     for name, gradient in gradients.items():
         program, values = forward, base
@@ -240,11 +230,13 @@ def _verify_at_a_point(
         if name in loops:
             program, at = moved(forward, name)
             values = {**base, at: np.zeros_like(known[name])}
-        compared = _compare(program, loss, values, at, known[gradient], sizes, kinked, pattern, rng)
+        compared = _compare(program, loss, values, at, known[gradient], sizes, switches, pattern, rng)
         errors[name] = compared.worst
         skipped += compared.skipped
         if compared.blurred > compared.clear:
             blurred.append(name)
+        if compared.skipped and not compared.clear:
+            held.append(name)
     largest = max(errors.values(), default=0.0)
     if gradients and not any(known[n].any() for n in (loss, *gradients.values())):
         return Report(False, largest, sizes, errors, skipped, f"{loss} and every gradient are 0 at the sampled point")
@@ -252,6 +244,12 @@ def _verify_at_a_point(
         return Report(
             False, largest, sizes, errors, skipped,
             f"the differences are not accurate enough ({', '.join(blurred)}): the loss is too large or too steep",
+        )  # fmt: skip
+    if largest <= TOLERANCE and held:
+        return Report(
+            False, largest, sizes, errors, skipped,
+            f"every difference meets a kink ({', '.join(held)}): the value of relu, abs, … is taken at its edge, or "
+            "the maximum is attained by several entries",
         )  # fmt: skip
     if largest > TOLERANCE:
         share = _tremor(forward, loss, base, sizes, rng)
@@ -297,15 +295,6 @@ def _without(program: Program, name: str) -> Program:
     return out
 
 
-def _margin(known: Mapping[str, Array], kinked: list[tuple[str, tuple[float, ...]]]) -> float:
-    gaps = [np.abs(known[name] - k).min() for name, kinks in kinked for k in kinks if known[name].size]
-    return float(min(gaps, default=1.0))
-
-
-def _pattern(known: Mapping[str, Array], kinked: list[tuple[str, tuple[float, ...]]]) -> list[Array]:
-    return [np.sign(known[name] - k) for name, kinks in kinked for k in kinks]
-
-
 @dataclass(slots=True)
 class _Compared:
     """What the differences in several directions say of one gradient.
@@ -322,7 +311,7 @@ class _Compared:
 
 def _compare(
     forward: Program, loss: str, base: dict[str, Array], name: str, claimed: Array, sizes: Mapping[str, int],
-    kinked: list[tuple[str, tuple[float, ...]]], pattern: list[Array], rng: np.random.Generator,
+    switches: Switches, pattern: list[Array], rng: np.random.Generator,
 ) -> _Compared:  # fmt: skip
     """Compare one gradient with differences along the axes, and along random directions where it is large."""
     value = base[name]
@@ -347,7 +336,7 @@ def _compare(
         for start in range(0, len(pending), share):
             chunk = pending[start : start + share]
             points, crossed = _points(
-                forward, loss, base, name, [directions[k] for k in chunk], h, sizes, kinked, pattern
+                forward, loss, base, name, [directions[k] for k in chunk], h, sizes, switches, pattern
             )
             for k, p, over in zip(chunk, points.T, crossed, strict=True):
                 if over or not np.isfinite(p).all():
@@ -376,7 +365,7 @@ def _compare(
 
 def _points(
     forward: Program, loss: str, base: dict[str, Array], name: str, directions: list[Array], h: float,
-    sizes: Mapping[str, int], kinked: list[tuple[str, tuple[float, ...]]], pattern: list[Array],
+    sizes: Mapping[str, int], switches: Switches, pattern: list[Array],
 ) -> tuple[Array, NDArray[np.bool_]]:  # fmt: skip
     """The loss at −2h, −h, h, 2h along each direction (4 × directions), and whether a kink lies in between.
 
@@ -386,17 +375,20 @@ def _points(
     block = np.stack(directions)
     steps = np.array([-2.0, -1.0, 1.0, 2.0]).reshape(4, *[1] * block.ndim) * h
     moved = (base[name] + steps * block).reshape(4 * count, *base[name].shape)
-    needed = [loss, *(n for n, _ in kinked)]
+    needed = [loss, *switches.names]
+    patterns: Sequence[Array]
     if not evaluates_many_points(forward):
         single = [evaluate_program(forward, {**base, name: m}, sizes, needed) for m in moved]
-        known = {n: np.stack([s[n] for s in single]) for n in needed}
+        reached = np.stack([s[loss] for s in single])
+        patterns = [np.stack(p) for p in zip(*(switches.pattern(s) for s in single), strict=True)]
     else:
         known = evaluate_program(forward, {**base, name: moved}, sizes, needed)
+        reached, patterns = known[loss], switches.pattern(known)
     crossed = np.zeros(4 * count, dtype=bool)
-    for here, there in zip(_pattern(known, kinked), pattern, strict=True):
+    for here, there in zip(patterns, pattern, strict=True):
         if here.ndim > there.ndim:  # else it does not depend on what is moved
             crossed |= (here != there).reshape(4 * count, -1).any(axis=1)
-    points = np.broadcast_to(known[loss], (4 * count,)).reshape(4, count)
+    points = np.broadcast_to(reached, (4 * count,)).reshape(4, count)
     return points, np.asarray(crossed.reshape(4, count).any(axis=0))
 
 

@@ -7,7 +7,7 @@ would make up for it, and no step is trusted because the engine took it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,8 +17,9 @@ from chainrule.algebra.loops import loop_members, moved
 from chainrule.algebra.program import Program
 from chainrule.explanation.graph import Graph
 from chainrule.explanation.steps import Formula, Step, Term
+from chainrule.kinks import Switches, switches_of
 from chainrule.reference import evaluate_expression, evaluate_program, evaluates_many_points
-from chainrule.verification import choose_sizes, kinks_of, sample
+from chainrule.verification import choose_sizes, sample
 
 __all__ = ["StepReport", "check_steps", "jacobian_by_differences"]
 
@@ -94,14 +95,13 @@ class Point:
     def __init__(self, forward: Program, work: Program, loss: str, seed: int, spread: float) -> None:
         self.forward, self.work, self.loss = forward, work, loss
         self.sizes = choose_sizes(forward)
-        kinked = kinks_of(forward)
+        switches = switches_of(forward, self.sizes)
         rng = np.random.default_rng(seed)
         for attempt in range(24):
             self.base = sample(forward, self.sizes, rng, attempt % 2 == 1 and attempt > 2, spread)
             self.known = evaluate_program(forward, self.base, self.sizes)
             self.finite = all(bool(np.isfinite(a).all()) for a in self.known.values())
-            gaps = [np.abs(self.known[n] - k).min() for n, ks in kinked for k in ks if self.known[n].size]
-            if self.finite and min(gaps, default=1.0) > (20 * STEP if attempt < 12 else 0):
+            if self.finite and switches.margin(self.known) > (20 * STEP if attempt < 12 else 0):
                 break
         self._all = evaluate_program(work, self.base, self.sizes) if self.finite else {}
         # Below this a difference of the loss is rounding: what is exactly 0 must not be compared with it.
@@ -164,12 +164,11 @@ def jacobian_by_differences(
         wrt = added
     part = program.copy()
     part.equations = {n: e for n, e in program.equations.items() if n != wrt and (between is None or n in between)}
-    kinked = [(n, k) for n, ks in kinks_of(part) for k in ks]
-    needed = [of, *(n for n, _ in kinked)]
+    switches = switches_of(part, sizes)
     found: Array | None = None
     blur: Array | float = 0.0
     for length in (STEP, STEP / 8):
-        finer = _differences(part, known, of, wrt, sizes, needed, kinked, length)
+        finer = _differences(part, known, of, wrt, sizes, switches, length)
         if found is not None:
             blur = np.abs(finer - found)
         found = finer
@@ -179,8 +178,8 @@ def jacobian_by_differences(
 
 
 def _differences(
-    part: Program, known: Mapping[str, Array], of: str, wrt: str, sizes: Mapping[str, int], needed: list[str],
-    kinked: list[tuple[str, float]], length: float,
+    part: Program, known: Mapping[str, Array], of: str, wrt: str, sizes: Mapping[str, int],
+    switches: Switches, length: float,
 ) -> Array:  # fmt: skip
     value = np.asarray(known[wrt], dtype=np.float64)
     given = {n: a for n, a in known.items() if n not in part.equations}
@@ -190,18 +189,22 @@ def _differences(
     units = np.diag(h).reshape(size, *value.shape)
     points, crossed = [], np.zeros(size, dtype=bool)
     many = evaluates_many_points(part)
+    pattern = switches.pattern(known)
+    needed = [of, *switches.names]
+    patterns: Sequence[Array]
     for factor in (-2.0, -1.0, 1.0, 2.0):
         moved = value + factor * units
         if many:
             there = evaluate_program(part, {**given, wrt: moved}, sizes, needed)
+            points.append(np.asarray(there[of]))
+            patterns = switches.pattern(there)
         else:
             single = [evaluate_program(part, {**given, wrt: m}, sizes, needed) for m in moved]
-            there = {n: np.stack([s[n] for s in single]) for n in needed}
-        points.append(np.asarray(there[of]))
-        for name, kink in kinked:
-            if there[name].ndim > known[name].ndim:  # else it is not moved
-                change = np.sign(there[name] - kink) != np.sign(known[name] - kink)
-                crossed |= change.reshape(size, -1).any(axis=1)
+            points.append(np.stack([s[of] for s in single]))
+            patterns = [np.stack(p) for p in zip(*(switches.pattern(s) for s in single), strict=True)]
+        for here, away in zip(pattern, patterns, strict=True):
+            if away.ndim > here.ndim:  # else it is not moved
+                crossed |= (here != away).reshape(size, -1).any(axis=1)
     if points[0].ndim == rank:  # it does not depend on it
         return np.zeros((*known[of].shape, *value.shape))
     steps = h.reshape(size, *[1] * rank)

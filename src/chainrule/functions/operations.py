@@ -40,6 +40,7 @@ class OperationRecord:
     and {dtype} for the floats.  helpers: Python functions that the code calls, as text.
     lift: for a batch, where one more index in front changes nothing but the attributes; None: no batch.
     condition: where the formula holds, in words.
+    chooses: the operation that says which entries of the argument the value depends on, where those are chosen.
     pointwise: `evaluate` carries along one more axis in front of its arguments, for many points at once.
     """
 
@@ -52,6 +53,7 @@ class OperationRecord:
     lift: Lift | None = None
     condition: str = ""
     pointwise: bool = False
+    chooses: str = ""
 
 
 OPERATIONS: dict[str, OperationRecord] = {}

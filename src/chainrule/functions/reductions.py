@@ -147,6 +147,7 @@ for _name, _call, _word in (("max", "amax", "largest"), ("min", "amin", "smalles
     register_operation(
         OperationRecord(
             _name, _value(_call), _through(f"is{_name}"), f"{{0}}.{_name}(axis={{a0}})", lift=_lift,
+            chooses=f"is{_name}",
             condition=f"where several entries are {_word}, the derivative is shared equally among them",
         )
     )  # fmt: skip
@@ -154,7 +155,7 @@ for _name, _call, _word in (("max", "amax", "largest"), ("min", "amin", "smalles
         OperationRecord(
             f"is{_name}", _extreme(_call), _flat, f"_is{_name}({{0}}, {{a0}})", lift=_lift,
             helpers=_EXTREME.format(name=f"_is{_name}", word=_word, call=_name),
-            condition="its derivative is taken as 0",
+            condition="its derivative is taken as 0", chooses=f"is{_name}",
         )
     )  # fmt: skip
 register_operation(OperationRecord("prod", _value("prod"), _through("prod_others"), "{0}.prod(axis={a0})", lift=_lift))
