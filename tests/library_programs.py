@@ -1,11 +1,11 @@
-"""Random programs over the whole library, judged by torch: `python -m tests.library_programs 10000 [first seed]`.
+"""Random programs over the whole library, judged by torch: `python tests/library_programs.py 10000 [first seed]`.
 
 A program is made as a tree whose nodes hold their text in the language *and* what they are in torch, so the oracle
 knows nothing of chainrule. `judge` compares the loss and every gradient with torch's in float64: the derived formulas
 by the reference evaluator, the generated NumPy code (with buffers and plain), and central differences (`verify`).
 `choose(n)` gives a number below n, so that Hypothesis can shrink a program and a plain generator can make thousands.
 
-A function of the library is one line of `_Writer`: what it takes, how it is written, what it is in torch.
+A function of the library is one line of `Writer`: what it takes, how it is written, what it is in torch.
 """
 
 from __future__ import annotations
@@ -24,34 +24,9 @@ from torch.nn import functional as F  # noqa: N812  (as everybody calls it)
 import chainrule as cr
 from chainrule.errors import ChainruleError, ChainruleWarning
 from chainrule.reference import evaluate_program
-
-Tensor = torch.Tensor
-Env = dict[str, Tensor]
-Shape = tuple[str, str]  # rows, columns; "1" where there is one. In torch everything is a matrix.
-SCALAR: Shape = ("1", "1")
-SIZES = {"D": 3, "H": 5, "K": 2, "N": 7}
-
-
-@dataclass
-class Made:
-    """An expression: its text, and its value in torch."""
-
-    text: str
-    value: Callable[[Env], Tensor]
-
-    @property
-    def inside(self) -> str:
-        """The text where it is part of something else."""
-        return self.text if self.text.isalnum() else f"({self.text})"
-
-
-@dataclass
-class Declared:
-    """A declared name: kind, shape and fact, or axes where it is a tensor."""
-
-    kind: str
-    shape: tuple[str, ...]
-    fact: str = ""
+from chainrule.sizes import symbols_of, value_of
+from library_arrays import Arrays
+from library_terms import ELEMENTWISE, SCALAR, SIZES, Declared, Env, Made, Shape, Tensor, number
 
 
 @dataclass
@@ -66,7 +41,7 @@ class Program:
 
 def along(x: Tensor) -> int:
     """The last axis on paper: of a column its only one."""
-    return 0 if x.shape[1] == 1 else 1
+    return x.ndim - 1 if x.ndim > 2 else 0 if x.shape[1] == 1 else 1
 
 
 def last(f: Callable[..., Tensor]) -> Callable[[Tensor], Tensor]:
@@ -91,14 +66,6 @@ def gru(x, h, Wz, Uz, Wr, Ur, Wn, Un):  # type: ignore[no-untyped-def]
     return (1 - z) * torch.tanh(Wn @ x + Un @ (r * h)) + z * h
 
 
-ELEMENTWISE: dict[str, Callable[[Tensor], Tensor]] = {
-    "relu": torch.relu, "sigmoid": torch.sigmoid, "tanh": torch.tanh, "softplus": lambda u: F.softplus(u, threshold=99),
-    "sin": torch.sin, "cos": torch.cos, "arctan": torch.atan, "erf": torch.erf, "erfc": torch.special.erfc,
-    "abs": torch.abs, "σ": torch.sigmoid, "selu": F.selu, "gelu": F.gelu, "silu": F.silu, "swish": F.silu,
-    "mish": lambda u: u * torch.tanh(F.softplus(u, threshold=99)), "log_sigmoid": F.logsigmoid, "softsign": F.softsign,
-    "gelu_tanh": lambda u: F.gelu(u, approximate="tanh"), "hard_tanh": F.hardtanh, "hard_swish": F.hardswish,
-    "hard_sigmoid": lambda u: torch.clamp(u + 3, 0, 6) / 6,
-}  # fmt: skip
 WITH_NUMBER: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "leaky_relu": lambda u, a: torch.where(u > 0, u, a * u),
     "elu": lambda u, a: torch.where(u > 0, u, a * (torch.exp(torch.clamp(u, max=0)) - 1)),
@@ -119,13 +86,16 @@ LOSSES: dict[str, tuple[str, Callable[[Tensor, Tensor], Tensor]]] = {
 }
 
 
-class _Writer:
+class Writer(Arrays):
+    """Makes one program."""
+
     def __init__(self, choose: Callable[[int], int]) -> None:
         self.choose = choose
         self.declared: dict[str, Declared] = {}
         self.lines: list[str] = []
         self.steps: list[tuple[str, Callable[[Env], Tensor]]] = []
         self.names: dict[str, Shape] = {}
+        self.tensors: dict[str, tuple[str | None, ...]] = {}
         self.results: list[str] = []
         self.used: Counter[str] = Counter()
         self.sizes = tuple(SIZES)[: 2 + choose(3)]
@@ -184,7 +154,8 @@ class _Writer:
         if depth <= 0:
             return self.name(shape)
         options = ["name", "sum", "sum", "had", "had", "scaled", "product", "product", "product", "fn", "fn", "fn",
-                   "ratio", "power", "root", "residual", "extreme", "where", "transposed", "numbered"]  # fmt: skip
+                   "ratio", "power", "root", "residual", "extreme", "where", "transposed", "numbered",
+                   "spelled", "tan"]  # fmt: skip
         if shape == SCALAR:
             options += ["total", "total", "norms", "loss", "loss", "loss", "other_loss", "other_loss", "lse", "trace",
                         "logdet", "quadratic"]  # fmt: skip
@@ -252,7 +223,7 @@ class _Writer:
         return self.join(self.sub((shape[0], inner), depth), " ", self.sub((inner, shape[1]), depth), torch.matmul)
 
     def e_residual(self, shape: Shape, depth: int) -> Made:
-        fits = [n for n in self.results if self.names[n] == shape]
+        fits = [n for n in self.results if self.names.get(n) == shape]
         left = self.leaf(self.pick(fits)) if fits else self.name(shape)
         return self.join(left, " + ", self.sub(shape, depth), torch.add)
 
@@ -291,7 +262,10 @@ class _Writer:
             power = self.pick(("(3/2)", "(-1/2)", "(1/3)", "(-1)", "(-2)"))
             number = eval(power)
             return Made(f"{inner.inside}.^{power}", lambda env: inner.value(env) ** number)
-        name, f = self.pick((("sqrt", torch.sqrt), ("log", torch.log)))
+        if self.choose(4) == 0:
+            exponent = self.sub(shape, depth)
+            return self.call("pow", [inner, exponent], torch.pow)
+        name, f = self.pick((("sqrt", torch.sqrt), ("log", torch.log), ("ln", torch.log)))
         return Made(f"{name}({inner.text})", lambda env: f(inner.value(env)))
 
     def e_power(self, shape: Shape, depth: int) -> Made:
@@ -340,13 +314,13 @@ class _Writer:
 
     def e_trace(self, shape: Shape, depth: int) -> Made:
         n = self.size()
-        inner = self.sub((n, n), depth)
-        return Made(f"tr({inner.text})", lambda env: inner.value(env).trace().reshape(1, 1))
+        inner, word = self.sub((n, n), depth), self.pick(("tr", "trace"))
+        return Made(f"{word}({inner.text})", lambda env: inner.value(env).trace().reshape(1, 1))
 
     def definite(self, n: str) -> Made:
         """A Aᵀ + I: it has an inverse."""
         a = self.leaf(self.pick([x for x, s in self.names.items() if s[0] == n] or [self.declare((n, self.size()))]))
-        unit = lambda env: torch.eye(SIZES[n], dtype=torch.float64)  # noqa: E731
+        unit = lambda env: torch.eye(number(n), dtype=torch.float64)  # noqa: E731
         return Made(f"{a.text} {a.text}ᵀ + I", lambda env: a.value(env) @ a.value(env).T + unit(env))
 
     def e_logdet(self, shape: Shape, depth: int) -> Made:
@@ -475,6 +449,31 @@ class _Writer:
         ))  # fmt: skip
         return Made(f"{name}({inner.text}, over={word})", lambda env: f(inner.value(env)))
 
+    def e_spelled(self, shape: Shape, depth: int) -> Made:
+        """What has two spellings."""
+        n = self.size()
+        if shape == SCALAR:
+            left, right = self.sub((n, "1"), depth), self.sub((n, "1"), depth)
+            return self.call("dot", [left, right], lambda a, b: (a * b).sum().reshape(1, 1))
+        if "1" in shape:
+            word, axis = ("row", 1) if shape[1] == "1" else ("col", 0)
+            inner = self.sub((shape[0], n) if axis else (n, shape[1]), depth)
+            end, f = self.pick((("sum", torch.sum), ("mean", torch.mean)))
+            return self.call(word + end, [inner], lambda x: f(x, axis, keepdim=True))
+        inner = self.sub(shape, depth)
+        if shape[0] == shape[1] and self.choose(2):
+            unit = lambda env: torch.eye(number(shape[0]), dtype=torch.float64)  # noqa: E731
+            return Made(f"eye({shape[0]}) - {inner.inside}", lambda env: unit(env) - inner.value(env))
+        word, number_of = self.pick((("ones", 1.0), ("zeros", 0.0)))
+        if self.choose(2):
+            return Made(f"{word}({shape[0]}, {shape[1]}) - {inner.inside}", lambda env: number_of - inner.value(env))
+        other = self.sub(shape[::-1], depth)
+        return Made(f"transpose({other.text})", lambda env: other.value(env).T)
+
+    def e_tan(self, shape: Shape, depth: int) -> Made:
+        inner = self.sub(shape, depth)
+        return Made(f"tan(tanh({inner.text}))", lambda env: torch.tan(torch.tanh(inner.value(env))))
+
     def e_diagonal(self, shape: Shape, depth: int) -> Made:
         inner = self.sub((shape[0], shape[0]), depth)
         return Made(f"diag({inner.text})", lambda env: inner.value(env).diagonal()[:, None])
@@ -583,9 +582,13 @@ class _Writer:
     # -- programs ---------------------------------------------------------------------------------------------------
 
     def program(self) -> Program:
-        for number in range(1, 2 + self.choose(4)):
-            name = f"{self.pick('hz')}{number}"
-            if self.choose(6) == 0:
+        for line in range(1, 2 + self.choose(4)):
+            name = f"{self.pick('hz')}{line}"
+            kind = self.choose(9)
+            if kind < 3:
+                self.array_line(name)
+                continue
+            if kind == 3:
                 shape = self.indexed(name)
             else:
                 shape = self.pick((self.any_shape(), self.any_shape(), (self.size(), self.size()), SCALAR))
@@ -612,7 +615,10 @@ class _Writer:
         return Program(text, self.declared, value, self.used)
 
     def loss(self) -> Made:
-        terms = [self.ended(self.leaf(n), self.names[n]) for n in self.results[-(1 + self.choose(2)) :]]
+        terms = [
+            self.ended(self.leaf(n), self.names[n]) if n in self.names else self.tensor_end(self.leaf(n))
+            for n in self.results[-(1 + self.choose(2)) :]
+        ]
         if self.choose(3) == 0 or not terms:
             terms.append(self.expr(SCALAR, 2))
         made = terms[0]
@@ -640,7 +646,7 @@ def shown(shape: tuple[str, ...]) -> str:
 
 def write_program(choose: Callable[[int], int]) -> Program:
     """A random program."""
-    return _Writer(choose).program()
+    return Writer(choose).program()
 
 
 # -- the judge -------------------------------------------------------------------------------------------------------
@@ -665,10 +671,14 @@ def sampled(program: Program, seed: int) -> Env:
     rng = np.random.default_rng(seed)
     out: Env = {}
     for name, declared in program.declared.items():
-        dims = tuple(SIZES.get(s, 1) for s in declared.shape)
+        dims = tuple(number(s) for s in declared.shape)
         array = 0.8 * rng.standard_normal(dims)
         if declared.fact == "positive":
             array = rng.uniform(0.3, 1.2, dims)
+        if declared.fact == "nonnegative":
+            array = np.where(np.arange(array.size).reshape(dims) == 0, 1, rng.integers(0, 2, dims)).astype(float)
+        if declared.fact == "integer":
+            array = rng.integers(0, number(declared.classes), dims).astype(float)
         if declared.fact in ("one-hot", "rows sum to 1"):
             column = declared.shape[1] == "1"
             count, classes = (1, dims[0]) if column else dims
@@ -687,14 +697,15 @@ def sampled(program: Program, seed: int) -> Env:
 
 
 def with_torch(program: Program, values: Env) -> tuple[float, dict[str, np.ndarray]]:
-    """The loss and the gradient of every declared name."""
-    leaves = {n: v.clone().requires_grad_() for n, v in values.items()}
-    loss = program.loss(leaves)
+    """The loss and the gradient of every input and parameter."""
+    known = {n: v.clone().requires_grad_(program.declared[n].kind in ("param", "input")) for n, v in values.items()}
+    leaves = {n: v for n, v in known.items() if v.requires_grad}
+    loss = program.loss(known)
     if not loss.requires_grad:
-        return float(loss.detach()), {n: np.zeros(v.shape) for n, v in values.items()}
+        return float(loss.detach()), {n: np.zeros(v.shape) for n, v in leaves.items()}
     found = torch.autograd.grad(loss, list(leaves.values()), allow_unused=True)
     return float(loss.detach()), {
-        n: np.zeros(v.shape) if g is None else g.numpy() for (n, v), g in zip(values.items(), found, strict=True)
+        n: np.zeros(v.shape) if g is None else g.numpy() for (n, v), g in zip(leaves.items(), found, strict=True)
     }
 
 
@@ -718,13 +729,12 @@ def _judge(program: Program, seed: int, verify: bool) -> Outcome:
     loss, wanted = with_torch(program, values)
     if not np.isfinite(loss) or not all(np.isfinite(wanted[n]).all() for n in derivation.gradients):
         return Outcome("the truth is not finite")
-    nudged = {n: v * (1 + 1e-13 * torch.randn(v.shape, dtype=v.dtype)) for n, v in values.items()}
+    labels = [n for n, d in program.declared.items() if d.classes]
+    nudged = {n: v if n in labels else v * (1 + 1e-13 * torch.randn(v.shape, dtype=v.dtype)) for n, v in values.items()}
     near = with_torch(program, nudged)
     blur = abs(near[0] - loss)
     known = net.program.variables
-    arrays = {
-        n: np.asarray(v.numpy()).reshape([SIZES.get(str(d), d) for d in known[n].dims]) for n, v in values.items()
-    }
+    arrays = {n: np.asarray(v.numpy()).reshape([value_of(d, SIZES) for d in known[n].dims]) for n, v in values.items()}
     result = evaluate_program(derivation.program, arrays, SIZES)
     # The reference evaluates as it is written: exp of a logit of 1000 overflows there, and not in generated code.
     overflows = not np.isfinite(result[derivation.loss])
@@ -747,7 +757,9 @@ def _judge(program: Program, seed: int, verify: bool) -> Outcome:
     status = "fine by code, beyond the reference" if overflows else "fine"
     outcome = Outcome(status, gradients=len(derivation.gradients))
     if verify:
-        report = derivation.verify(seed)
+        symbols = {s for v in net.program.variables.values() for d in v.dims for s in symbols_of(d)}
+        wide = any(len(v.dims) > 3 for v in net.program.variables.values())  # distinct primes take too much memory
+        report = derivation.verify(seed, {s: n for s, n in SIZES.items() if s in symbols} if wide else None)
         if report.reason:
             outcome.unverified = report.reason.split("(")[0]
         elif not report.ok:
@@ -805,8 +817,8 @@ def main(arguments: list[str]) -> int:
     }  # fmt: skip
     for title, counter in tables.items():
         say(f"\n{title}:")
-        for reason, number in counter.most_common():
-            say(f"  {number:6}  {reason}")
+        for reason, times in counter.most_common():
+            say(f"  {times:6}  {reason}")
     return 1 if wrong else 0
 
 

@@ -272,10 +272,15 @@ def _tremor(
     only where it is small; elsewhere a calmer point is tried.
     """
 
+    classes = _classes(forward)
+
     def moved(size: float) -> list[float]:
         values = []
         for _ in range(6):
-            point = {name: a * (1 + size * rng.choice([-1.0, 1.0], a.shape)) for name, a in base.items()}
+            point = {
+                name: a if name in classes else a * (1 + size * rng.choice([-1.0, 1.0], a.shape))
+                for name, a in base.items()
+            }
             values.append(float(evaluate_program(forward, point, sizes, [loss])[loss]))
         return values
 
