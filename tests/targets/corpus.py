@@ -56,7 +56,7 @@ class Entry:
     def words(self) -> set[tuple[str, str]]:
         """What a target must be able to spell for it, in the registry's vocabulary."""
         found = set()
-        steps = list(build_plan(self.program, self.outputs, reuse=False, loops=True).steps)
+        steps = list(build_plan(self.program, self.outputs, reuse=False).steps)
         for node in steps:
             found.add(("step", node.op))
             if node.op in ("map", "apply"):

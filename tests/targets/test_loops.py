@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 
 import chainrule as cr
 from chainrule.targets.passes import seeded
+from chainrule.verification import choose_sizes
 from targets.corpus import entry
+from targets.test_c_steps import sanitized
 
 CHECKED = ["loop/last", "loop/lstm", "loop/both_ways over a batch", "loop/scalar", "loop/two steps back"]
 
@@ -34,22 +38,28 @@ def test_the_gradient_that_arrives_goes_in_where_signals_begin(name: str) -> Non
 
 
 def test_jax_differentiates_batches_and_compiles_loops() -> None:
+    """The second derivative in a direction is the difference of gradients."""
     jax = pytest.importorskip("jax")
-    from jax.test_util import check_grads
-
     found = entry("loop/two steps back")
-    step = found.step("jax", "float64")
-    assert "jax.lax.scan(" in step.source
+    assert found.derivation is not None
+    step, plain = found.step("jax", "float64"), found.step("numpy", "float64")
+    x = step.names.index("x")
+    arrays = {name: np.asarray(found.arrays[name], np.float64) for name in step.names}
+    direction = np.random.default_rng(2).standard_normal(arrays["x"].shape)
+
+    def gradient(far: float) -> np.ndarray:
+        return plain(**{**arrays, "x": arrays["x"] + far * direction})[1]["x"]
+
     with jax.enable_x64(True):
-        given = [jax.numpy.asarray(found.arrays[n], "float64") for n in step.names]
-        check_grads(jax.jit(step.function), given, order=2, modes=["rev"])
-        x = step.names.index("x")
-        others = [None if k != x else 0 for k in range(len(given))]
-        gradient = jax.grad(step.function, argnums=x)
-        many = jax.numpy.stack([given[x], 2 * given[x]])
-        batch = jax.jit(jax.vmap(gradient, in_axes=others))(*given[:x], many, *given[x + 1 :])
-        for one, row in zip(batch, many, strict=True):
-            np.testing.assert_allclose(one, gradient(*given[:x], row, *given[x + 1 :]), rtol=1e-10, atol=1e-14)
+        given = [jax.numpy.asarray(array) for array in arrays.values()]
+        at_x = jax.grad(step.function, argnums=x)
+        many = jax.numpy.stack([given[x], given[x] + direction])
+        batch = jax.jit(jax.vmap(at_x, in_axes=[0 if k == x else None for k in range(len(given))]))
+        first = batch(*given[:x], many, *given[x + 1 :])
+        second = jax.jit(jax.grad(lambda *p: (at_x(*p) * direction).sum(), argnums=x))(*given)
+    np.testing.assert_allclose(first, [gradient(0), gradient(1)], rtol=1e-10, atol=1e-13)
+    np.testing.assert_allclose(second, (gradient(1e-5) - gradient(-1e-5)) / 2e-5, rtol=1e-6, atol=1e-8)
+    assert "jax.lax.scan(" in step.source
 
 
 def test_a_loop_reads_as_one_would_write_it() -> None:
@@ -101,8 +111,57 @@ def test_numbers_of_a_loop_that_no_array_of_the_backward_pass_has() -> None:
     derivation = net.derive(["a", "x"])
     arrays = {"x": np.arange(6.0).reshape(3, 2), "k": np.ones(5), "a": np.array([0.5, 2.0])}
     wanted, gradients = derivation.compile()(**arrays)
-    for target in ("torch", "jax"):
-        loss, found = derivation.compile(target)(**arrays)
+    for target in ("torch", "jax", "c"):
+        loss, found = derivation.compile(target, dtype="float64")(**arrays)
         np.testing.assert_allclose(loss, wanted, rtol=1e-12)
         for name, value in found.items():
             np.testing.assert_allclose(value, gradients[name], rtol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("name", "steps", "known"),
+    [
+        ("loop/gru", 1, True), ("loop/both_ways over a batch", 5, False), ("loop/two steps back", 1, False),
+        pytest.param("loop/lstm over a batch", 5, True, marks=pytest.mark.long),
+        pytest.param("loop/scalar over a batch", 5, False, marks=pytest.mark.long),
+    ],
+)  # fmt: skip
+def test_c_stays_inside_its_arrays(name: str, steps: int, known: bool, tmp_path: Path) -> None:
+    """For one step too, where no step has an earlier one, with sizes that are known and that are not."""
+    found = entry(name)
+    sizes = {**choose_sizes(found.program), "T": steps}
+    sanitized(found.program, list(found.outputs), sizes, "float64", known, tmp_path)
+
+
+@pytest.mark.parametrize("name", ["loop/last over a batch", "loop/two steps back"])
+def test_embedded_c_has_loops(name: str) -> None:
+    found = entry(name)
+    assert found.derivation is not None
+    sizes = choose_sizes(found.program)
+    step = found.derivation.compile("c", dtype="float64", sizes=sizes, embedded=True)
+    arrays = {key: np.asarray(value, np.float64) for key, value in found.arrays.items()}
+    wanted = found.expected(arrays)
+    loss, gradients = step(**{key: arrays[key] for key in step.names})
+    np.testing.assert_allclose(loss, wanted["loss"], rtol=1e-11)
+    for key, value in gradients.items():
+        np.testing.assert_allclose(value.reshape(np.shape(wanted[key])), wanted[key], rtol=1e-9, atol=1e-12)
+
+
+def test_a_loop_in_c_reads_rows_where_they_lie() -> None:
+    net = cr.parse("""
+        input X : T × N × D
+        param A : K × K
+        param B : D × K
+        H[t] = tanh(H[t-1] A + X[t] B)  for t = 1..T
+        J = sum(t, norm(H[t])^2)
+        """)
+    source = net.derive(["A"]).compile("c", dtype="float32").source
+    assert (
+        """
+    for (size_t t = 0; t < T; t++) {
+        const float *const H_before = t > 0 ? H + (t - 1) * N * K : zeros;
+"""
+        in source
+    )
+    assert "for (size_t t = T; t-- > 0;) {" in source
+    assert source.count("gemm(0, 0, T * N, ") == 1  # X[t] B for all steps at once

@@ -11,6 +11,7 @@ from chainrule import api
 from chainrule.algebra.expr import Index, monomial
 from chainrule.algebra.program import Program, Variable
 from chainrule.bench.case import Arrays, Case, Contender, Ready
+from chainrule.errors import UnsupportedError
 from chainrule.plan import Node, build_plan, contraction_form
 from chainrule.targets import registry
 
@@ -159,6 +160,8 @@ def products(case: Case, arrays: Arrays, threads: int, target: str) -> Ready:
     """
     derivation = api.parse(case.text).derive(list(case.wrt))
     plan = build_plan(derivation.program, (derivation.loss, *derivation.backward.gradients.values()))
+    if any(node.op == "loop" for node in plan.steps):
+        raise UnsupportedError("products inside of a loop wait for what the loop computes")
     program, names = _products(plan.steps)
     sizes = dict(case.sizes)
     share = 1.0

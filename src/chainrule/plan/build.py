@@ -62,19 +62,18 @@ class Plan:
 
 
 def build_plan(
-    program: Program, outputs: Sequence[str], *, reuse: bool = True, chunk: Request | None = None, loops: bool = False
+    program: Program, outputs: Sequence[str], *, reuse: bool = True, chunk: Request | None = None
 ) -> Plan:  # fmt: skip
     """The plan that computes `outputs` (names of equations) from the declared variables.
 
-    `reuse`: update in place and share memory. `chunk`: go through an index a few rows at a time. `loops`: the target
-    spells loops (see `chainrule.plan.loops`). Raises UnknownNameError for an output without an equation and
-    UnsupportedError for what has no code, or no such index.
+    `reuse`: update in place and share memory. `chunk`: go through an index a few rows at a time. Raises
+    UnknownNameError for an output without an equation and UnsupportedError for what has no code, or no such index.
     """
-    return _build(program, outputs, reuse, loops, True, chunk)
+    return _build(program, outputs, reuse, True, chunk)
 
 
 def _build(
-    program: Program, outputs: Sequence[str], reuse: bool, loops: bool, own_sizes: bool, chunk: Request | None = None
+    program: Program, outputs: Sequence[str], reuse: bool, own_sizes: bool, chunk: Request | None = None
 ) -> Plan:  # fmt: skip
     """`own_sizes`: False for one step of a loop, whose sizes the plan around it knows."""
     for name in outputs:
@@ -89,8 +88,6 @@ def _build(
     for stage in stages(program):
         if isinstance(stage, Loop):
             if any(e.name in needed for e in stage.equations):
-                if not loops:
-                    raise UnsupportedError("this target has no loops yet", 'target="numpy"')
                 _define_loop(lowering, stage, needed, outputs, reuse)
         elif stage.name in needed:
             lowering.define(stage)
@@ -149,7 +146,7 @@ def _define_loop(lowering: Lowering, loop: Loop, needed: set[str], outputs: Sequ
     outside = {*outputs, *(a for e in users for a in e.arguments)}
     lags = [lag for lag in loop.lags if lag.name in outside]
     outside |= {lag.arguments[0] for lag in lags}
-    define_loop(lowering, loop, outside, lambda step, names: _build(step, names, False, False, False))
+    define_loop(lowering, loop, outside, lambda step, names: _build(step, names, False, False))
     for lag in lags:
         lowering.define(lag)
 

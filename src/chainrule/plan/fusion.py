@@ -19,7 +19,7 @@ itself; `accumulate` and `put` write into the memory of their base (`Kernel.root
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -27,6 +27,7 @@ from chainrule.dims import Dim
 from chainrule.plan.build import Plan
 from chainrule.plan.graph import ELEMENTWISE, Node, Operand
 from chainrule.plan.products import Product, matrix_product
+from chainrule.plan.slices import Slice
 
 __all__ = ["Axis", "Call", "Kernel", "Loop", "Region", "Statement", "Tree", "fuse", "iteration"]
 
@@ -105,7 +106,10 @@ class Loop:
 
 @dataclass(eq=False, slots=True)
 class Call:
-    """A matrix product, or an operation on whole arrays (product: None). into: the array to which it is added."""
+    """A matrix product, or an operation on whole arrays or a loop over steps (product: None).
+
+    into: the array to which it is added.
+    """
 
     node: Node
     product: Product | None = None
@@ -126,7 +130,7 @@ Item = Loop | Statement | Call | Region
 class Kernel:
     """The loops of a whole plan. stored: node → its axes (positions) that need memory; () is a local variable.
 
-    root: of what writes into another's memory, that other.
+    root: of what lies in another's memory, that other.
     """
 
     plan: Plan
@@ -156,9 +160,14 @@ def iteration(node: Node) -> tuple[tuple[int, ...], tuple[int, ...], tuple[Opera
     return result, (), node.operands
 
 
-def fuse(plan: Plan, size: Callable[[Dim], int | None]) -> Kernel:
-    """The loops of a plan. `size` gives the value of a size where it is known when the code is written, else None."""
-    fusion = _Fusion(plan, size)
+def fuse(
+    plan: Plan, size: Callable[[Dim], int | None], slices: Mapping[Node, Slice] | None = None
+) -> Kernel:  # fmt: skip
+    """The loops of a plan. `size` gives the value of a size where it is known when the code is written, else None.
+
+    `slices`: of a plan that is one step of a loop, the arrays that are parts of others.
+    """
+    fusion = _Fusion(plan, size, slices or {})
     starts = dict(plan.chunks.loops) if plan.chunks is not None else {}
     end = -1
     for position, node in enumerate(plan.steps):
@@ -174,15 +183,16 @@ def fuse(plan: Plan, size: Callable[[Dim], int | None]) -> Kernel:
 
 
 class _Fusion:
-    def __init__(self, plan: Plan, size: Callable[[Dim], int | None]) -> None:
+    def __init__(self, plan: Plan, size: Callable[[Dim], int | None], slices: Mapping[Node, Slice]) -> None:
         self.plan = plan
         self.size = size
+        self.slices = slices
         self.root: dict[Node, Node] = {}
         self.users: dict[Node, list[Node]] = {}
         for node in plan.steps:
             for operand in node.operands:
                 self.users.setdefault(operand.node, []).append(node)
-            if node.op in _WRITES:
+            if node.op in _WRITES or node.op == "computed":
                 base = node.operands[0].node
                 self.root[node] = self.root.get(base, base)
         self.outputs = {*plan.outputs.values(), *self.root, *self.root.values()}
@@ -211,7 +221,7 @@ class _Fusion:
 
     def _product(self, node: Node) -> Product | None:
         """A matrix product that is worth a call."""
-        product = matrix_product(node)
+        product = matrix_product(node, self.slices)
         if product is None:
             return None
         dims = self._dims(node)
@@ -238,7 +248,7 @@ class _Fusion:
         return dims
 
     def _is_call(self, node: Node) -> bool:
-        return node.op == "opaque" or self.products.get(node) is not None
+        return node.op in ("opaque", "loop") or self.products.get(node) is not None
 
     def _inlined(self, node: Node) -> bool:
         """Written out where it is used: a mask, or what one elementwise step of the same extent uses."""
@@ -261,7 +271,10 @@ class _Fusion:
     # -- placing -------------------------------------------------------------------------------------------------
 
     def place(self, node: Node) -> None:
-        if node.op in ("rows", "empty"):  # a view, and memory that others write into
+        if node.op in ("rows", "empty", "sequence"):  # a view, and memory that others write into
+            return
+        if node.op == "computed":  # there once its loop has run
+            self.at[node] = self.at[node.operands[1].node]
             return
         if node.op == "accumulate" and self._added(node):
             return
@@ -452,6 +465,6 @@ class _Fusion:
             # an array that a reduction adds to, entry by entry, needs its inner axes
             stored[node] = tuple(k for k, axis in enumerate(own) if axis is not None and axis not in around)
         for node in self.plan.steps:
-            if self._is_call(node) or node in self.root or node.op in ("empty", "zeros"):
+            if self._is_call(node) or node in self.root or node.op in ("empty", "zeros", "sequence"):
                 stored[node] = tuple(range(node.rank))
         return stored

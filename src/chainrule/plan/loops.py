@@ -4,7 +4,6 @@
     loop        LoopPlan              runs it; operands: the sequences, then what it reads (as it lies: A.T it may be)
     computed    name                  a sequence once its loop has run (a view of it: the operands are the two)
 
-A target that can spell these says so to `build_plan(…, loops=True)`; for others a program with a loop is refused.
 The terms that do not change while a loop runs, B x[t] + b, are taken out and computed for all steps at once.
 """
 

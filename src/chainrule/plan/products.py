@@ -7,10 +7,12 @@ array one of the two axes must be the last in memory. Where no choice fits, the 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from chainrule.plan.contraction import contraction_form
 from chainrule.plan.graph import Node
+from chainrule.plan.slices import Slice
 
 __all__ = ["Product", "matrix_product"]
 
@@ -37,8 +39,11 @@ class Product:
     transpose_right: bool
 
 
-def matrix_product(node: Node) -> Product | None:
-    """How a contract node is a matrix product; None where it is not one (or only a vector times something)."""
+def matrix_product(node: Node, slices: Mapping[Node, Slice] | None = None) -> Product | None:
+    """How a contract node is a matrix product; None where it is not one (or only a vector times something).
+
+    `slices`: the arrays that are parts of others, with gaps between their rows.
+    """
     form = contraction_form(node)
     if not form.left or not form.right or not form.summed:
         return None
@@ -50,6 +55,12 @@ def matrix_product(node: Node) -> Product | None:
     rows_of, columns_of = (form.left, form.right) if left == 0 else (form.right, form.left)
     a, b = node.operands[left].axes, node.operands[right].axes
     apart = {o.axes[o.node.attributes[0]] for o in node.operands if o.node.op == "rows"}  # some rows of a larger array
+    for other in (*node.operands, node.whole):
+        part = (slices or {}).get(other.node)
+        if part is not None:
+            if not part.dense:
+                return None
+            apart |= {other.axes[k] for k in part.breaks}
     best: Product | None = None
     for columns in _runs(columns_of, b, result, apart):
         if columns[-1] != last:

@@ -15,6 +15,7 @@ from chainrule.plan.sharing import Arena, share_memory
 from chainrule.targets.c_expressions import ATOM, SUM, CSpelling, Text, bracket
 from chainrule.targets.c_names import CNames
 from chainrule.targets.c_operations import Site, has_operation, operation_lines
+from chainrule.targets.c_recurrences import Part, loop_lines
 from chainrule.targets.c_relations import relation_lines
 from chainrule.targets.names import name_nodes
 
@@ -26,13 +27,18 @@ _LETTERS = "ijklmnopqrstuvw"
 class LoopWriter:
     """Writes the body of the function. `inputs`: the name of each argument's node; `sizes`: of each symbolic size.
 
+    parts: of one step of a loop, the arrays that are parts of others (`c_recurrences.py`).
     blocks: the workspace, by name.  spelling: numbers and expressions, with the helpers that they need.
     """
 
     def __init__(
         self, kernel: Kernel, names: CNames, inputs: Mapping[str, str], sizes: Mapping[str, str], dtype: str,
-        comments: Mapping[str, str],
+        comments: Mapping[str, str], parts: Mapping[Node, Part] | None = None,
     ) -> None:  # fmt: skip
+        self.parts = parts or {}
+        self.nested = parts is not None
+        self.dtype = dtype
+        self._zeros: dict[tuple[Dim, ...], str] = {}
         self.kernel = kernel
         self.plan = kernel.plan
         self.inputs = inputs
@@ -41,7 +47,7 @@ class LoopWriter:
         self.spelling = CSpelling(dtype, self._read, self.size, self._index)
         self.real = self.spelling.real
         self.names_taken = names
-        kept = {n for n in self.plan.steps if n in kernel.statements or n in kernel.stored}
+        kept = {n for n in self.plan.steps if (n in kernel.statements or n in kernel.stored) and n.op != "loop"}
         results = {kernel.root.get(node, node): name for name, node in self.plan.outputs.items() if node.rank}
         self.names = {node: names.take(name) for node, name in results.items()}  # a parameter has the result's name
         self.names |= name_nodes(self.plan, names, kept - results.keys() - kernel.root.keys())
@@ -82,29 +88,63 @@ class LoopWriter:
         """The array in which a stored value lies."""
         return self.inputs[node.attributes[0]] if node.op == "input" else self.names[node]
 
-    @staticmethod
-    def _lies(node: Node) -> tuple[Node, dict[int, str]]:
-        """The array of which a value is a part, and where along its axes the part begins."""
-        if node.op == "rows":
-            return node.operands[0].node, {node.attributes[0]: "start"}
-        return node, {node.attributes[0]: "start"} if node.op == "put" else {}
+    def _lies(self, node: Node) -> Part:
+        """The array of which a value is a part, and where the part begins."""
+        if node in self.parts:
+            return self.parts[node]
+        own = node.operands[0].node if node.op == "rows" else node
+        begins = {node.attributes[0]: "start"} if node.op in ("rows", "put") else {}
+        return Part(self.pointer(own), own.dims, tuple(range(own.rank)), begins)
 
     def _place(self, node: Node, labels: tuple[int, ...], statement: Statement) -> str:
         """An entry of a stored array: X[n * D_x + d]."""
-        begins: dict[int, str] = {}
-        if node.op == "rows" or statement.node is node:  # a `put` is read as a whole
-            node, begins = self._lies(node)
-        kept = tuple(range(node.rank)) if node.op == "input" else self.kernel.stored[node]
+        if node.op == "rows" or statement.node is node or node in self.parts:  # a `put` is read as a whole
+            part = self._lies(node)
+        else:
+            part = Part(self.pointer(node), node.dims, tuple(range(node.rank)), {})
+        stored = self.kernel.stored
+        kept = tuple(range(len(part.dims)))
+        if node.op not in ("input", "rows") and node not in self.parts:
+            kept = stored[node]
+        labelled = dict(zip(part.axes, labels, strict=True))
         terms: list[str] = []
         for position, k in enumerate(kept):
-            axis = statement.axes.get(labels[k])
-            stride = [self.size(node.dims[j]) for j in kept[position + 1 :] if self.kernel.small(node.dims[j]) != 1]
+            axis = statement.axes.get(labelled[k]) if k in labelled else None
+            stride = [self.size(part.dims[j]) for j in kept[position + 1 :] if self.kernel.small(part.dims[j]) != 1]
             if axis is not None:
-                index = f"({begins[k]} + {self._letter(axis)})" if k in begins else self._letter(axis)
+                index = f"({part.begins[k]} + {self._letter(axis)})" if k in part.begins else self._letter(axis)
                 terms.append(" * ".join([index, *stride]))
-            elif k in begins:
-                terms.append(" * ".join([begins[k], *stride]))
-        return f"{self.pointer(node)}[{' + '.join(terms) or 0}]"
+            elif k in part.begins:
+                terms.append(" * ".join([part.begins[k], *stride]))
+        return f"{part.pointer}[{' + '.join(terms) or 0}]"
+
+    def scalar(self, node: Node) -> str:
+        """A value without axes."""
+        if node in self.parts:
+            return self.parts[node].entry(self.size, [])
+        if node.op != "input":
+            return self.names[node]
+        return self.inputs[node.attributes[0]] if self.nested else f"*{self.inputs[node.attributes[0]]}"
+
+    def letters(self, count: int) -> list[str]:
+        """Loop variables for loops that are written by hand."""
+        return [c for c in _LETTERS if not self.names_taken.is_taken(c)][:count]
+
+    def zeros(self, dims: tuple[Dim, ...]) -> tuple[list[str], str]:
+        """An array of zeros, and the lines that make it: none where it is there already."""
+        if dims in self._zeros:
+            return [], self._zeros[dims]
+        name = self._zeros[dims] = self.names_taken.take("zeros")
+        self.blocks[name] = Arena(dims)
+        count = " * ".join(map(self.size, dims))
+        letter = self.letters(1)[0]
+        head = f"for (size_t {letter} = 0; {letter} < {count}; {letter}++)"
+        return [head, f"    {name}[{letter}] = {self.spelling.literal(0)[0]};"], name
+
+    def adopt(self, other: LoopWriter) -> None:
+        """The memory of a writer for a part of this one's text."""
+        self.blocks |= other.blocks
+        self.names |= other.names
 
     def _read(self, tree: Tree) -> Text:
         node = tree.node
@@ -115,7 +155,7 @@ class LoopWriter:
             if self._here.loops[: len(around)] == around:
                 return self._locals[node], ATOM
         if not node.rank:
-            return (f"*{self.inputs[node.attributes[0]]}" if node.op == "input" else self.names[node]), ATOM
+            return self.scalar(node), ATOM
         return self._place(node, tree.labels, self._here), ATOM
 
     def _local(self, statement: Statement) -> str:
@@ -154,7 +194,9 @@ class LoopWriter:
         lines: list[str] = []
         for item in items:
             self._variables = {}  # each nest of loops chooses its letters anew
-            if isinstance(item, Call):
+            if isinstance(item, Call) and item.node.op == "loop":
+                lines += loop_lines(self, item.node)
+            elif isinstance(item, Call):
                 lines += self._comment([item.node])
                 lines += self._product(item) if item.product else self._opaque(item.node)
             elif isinstance(item, Loop):
@@ -292,17 +334,20 @@ class LoopWriter:
 
         def array(axes: tuple[int, ...], own: Node) -> str:
             """Where the matrix begins."""
-            own, begins = self._lies(own)
+            part = self._lies(own)
+            labelled = dict(zip(part.axes, axes, strict=True))
             terms = []
-            for k, label in enumerate(axes):
-                parts = [*([begins[k]] if k in begins else []), *([variables[label]] if label in variables else [])]
+            for k in range(len(part.dims)):
+                parts = [part.begins[k]] if k in part.begins else []
+                parts += [variables[labelled[k]]] if labelled.get(k) in variables else []
                 if parts:
                     index = f"({' + '.join(parts)})" if len(parts) > 1 else parts[0]
-                    terms.append(" * ".join([index, *self._after(axes, own.dims, label)]))
-            return " + ".join([self.pointer(own), *terms])
+                    terms.append(" * ".join([index, *self._after(part.dims, k)]))
+            return " + ".join([part.pointer, *terms])
 
         def leading(axes: tuple[int, ...], own: Node, group: tuple[int, ...]) -> str:
-            return " * ".join(self._after(axes, self._lies(own)[0].dims, group[-1])) or "1"
+            part = self._lies(own)
+            return " * ".join(self._after(part.dims, part.axes[axes.index(group[-1])])) or "1"
 
         result = tuple(range(node.rank))
         target = call.into or node
@@ -328,9 +373,9 @@ class LoopWriter:
             )
         return [*lines, "    " * len(lines) + f"gemm({arguments});"]
 
-    def _after(self, axes: tuple[int, ...], dims: tuple[Dim, ...], label: int) -> list[str]:
-        """The sizes of the axes that lie behind `label` in memory: its stride."""
-        return [self.size(d) for d in dims[axes.index(label) + 1 :] if self.kernel.small(d) != 1]
+    def _after(self, dims: tuple[Dim, ...], axis: int) -> list[str]:
+        """The sizes of the axes that lie behind `axis` in memory: its stride."""
+        return [self.size(d) for d in dims[axis + 1 :] if self.kernel.small(d) != 1]
 
     def _opaque(self, node: Node) -> list[str]:
         name = node.attributes[1]
@@ -362,14 +407,9 @@ class LoopWriter:
 
     def _flat(self, node: Node, indices: list[str]) -> str:
         """An entry of an array, by an index for each axis."""
-        if not node.rank:
-            return f"*{self.pointer(node)}" if node.op == "input" else self.names[node]
         if node.op == "number":
             return self.spelling.coefficient(node.attributes[0])[0]
-        node, begins = self._lies(node) if node.op == "rows" else (node, {})
-        indices = [f"({begins[axis]} + {index})" if axis in begins else index for axis, index in enumerate(indices)]
-        terms = [
-            " * ".join([index, *map(self.size, node.dims[axis + 1 :])])
-            for axis, index in enumerate(indices) if index != "0"
-        ]  # fmt: skip
-        return f"{self.pointer(node)}[{' + '.join(terms) or 0}]"
+        if not node.rank:
+            return self.scalar(node)
+        part = self._lies(node) if node.op == "rows" or node in self.parts else None
+        return (part or Part(self.pointer(node), node.dims, tuple(range(node.rank)), {})).entry(self.size, indices)

@@ -330,6 +330,35 @@ def _spelled(value: float, suffix: str) -> str:
     return text + suffix
 
 
+def _lag(site: Site) -> list[str]:
+    """x some steps earlier along an axis; before the first step the initial value, or 0."""
+    offset, time = site.node.attributes[2]
+    far = abs(offset)
+    every = _all(len(site.node.dims))
+    t = letter(time)
+    there = f"{t} >= {far}" if offset < 0 else f"{t} + {far} < {site.size(site.node.dims[time])}"
+    x = site.entry(0, every | {time: f"({t} - {far})" if offset < 0 else f"({t} + {far})"})
+    other = site.number(0)
+    if len(site.node.operands) > 1:
+        step = [axis for axis in every if axis != time]
+        own = step[len(step) - len(site.dims(1)) :]  # one for all samples has no axis for them
+        other = site.entry(1, {k: letter(axis) for k, axis in enumerate(own)})
+    return nested(site, dict(enumerate(site.node.dims)), [f"{site.result(every)} = {there} ? {x} : {other};"])
+
+
+def _count(site: Site) -> list[str]:
+    """1, 2, …"""
+    return nested(site, {0: site.node.dims[0]}, [f"{site.result(_all(1))} = ({site.real})({letter(0)} + 1);"])
+
+
+def _unit(site: Site) -> list[str]:
+    """1 at one step, 0 elsewhere."""
+    (dim,) = site.node.dims
+    step = site.node.attributes[2][0]
+    place = f"{letter(0)} == {step}" if step >= 0 else f"{letter(0)} + {-step} == {site.size(dim)}"
+    return nested(site, {0: dim}, [f"{site.result(_all(1))} = {place} ? {site.number(1)} : {site.number(0)};"])
+
+
 _OPERATIONS: dict[str, Callable[[Site], list[str]]] = {
     "max": _LARGEST,
     "min": _SMALLEST,
@@ -347,5 +376,8 @@ _OPERATIONS: dict[str, Callable[[Site], list[str]]] = {
     "cholesky": _cholesky,
     "half triangle": _half_triangle,
     "onehot": _onehot,
+    "count": _count,
+    "lag": _lag,
+    "unit": _unit,
     "constant": _constant,
 }

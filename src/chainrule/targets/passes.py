@@ -151,7 +151,7 @@ def split(program: Program, loss: str, gradients: Mapping[str, str]) -> Passes:
     """The passes of a program. `gradients`: variable → its gradient. Raises UnsupportedError for what has no code."""
     wanted = tuple(gradients.values())
     program, seed, within = seeded(program, loss, wanted)
-    plan = build_plan(program, (loss, *wanted), reuse=False, loops=True)
+    plan = build_plan(program, (loss, *wanted), reuse=False)
     needed: set[Node] = set()
     stack = [plan.outputs[loss]]
     while stack:

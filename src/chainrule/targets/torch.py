@@ -273,7 +273,7 @@ def _predict_text(
     program: Program, outputs: Sequence[str], name: str, comments: Mapping[str, str], keys: Mapping[str, str],
     dtype: str,
 ) -> _Text:  # fmt: skip
-    plan = build_plan(program, outputs, reuse=False, loops=True)
+    plan = build_plan(program, outputs, reuse=False)
     names = Names({"torch", "math", name, *TorchSpelling.helpers})
     arguments = {argument: names.take(argument) for argument in plan.arguments}
     writer = PureWriter(plan, names, arguments, TorchSpelling, dtype, LazyNames(names))
