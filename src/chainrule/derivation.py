@@ -72,7 +72,7 @@ class Written:
     @cached_property
     def _letters(self) -> tuple[str, ...]:
         taken = self._program.shown_names()
-        if self._steps is None:
+        if self._steps is None or self._steps.sheet:
             return tuple(letters_for(len(self._dims), taken))
         letters = letters_for(len(self._dims) - 1, taken | {self._steps.letter})
         letters.insert(self._steps.axis, self._steps.letter)

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from chainrule.algebra.program import Equation, Operation, Program, is_anonymous
+from chainrule.algebra.sheets import read_as_sheets
 from chainrule.calculus.lift import lift
 from chainrule.dims import Dim, canonical_name, display_dim, display_name, format_shape
 from chainrule.errors import ArrayError, ChainruleWarning, DimensionError, UnknownNameError
@@ -103,6 +104,7 @@ class Network:
     def __init__(
         self, program: Program, loss: str | None, elaborated: Elaborated | None = None, title: str = ""
     ) -> None:
+        read_as_sheets(program)
         self.program = program
         self.loss = loss
         self.title = title

@@ -163,3 +163,17 @@ def test_a_traced_softmax_along_the_rows_is_called_so():
 
     net = cr.trace(loss, labels="y", x=("T", "K"), y=("T", "K"))
     assert net.derive().gradients["x"].text == "1ᵀ y ∘ softmax(x, over=rows) − y"
+
+
+@pytest.mark.parametrize("function", ["softmax", "log_softmax"])
+def test_attention_scores_of_a_batch_have_two_sizes_alike(function):
+    """B × T × T: a sum along the last axis is repeated along it again, whatever the sizes are called."""
+    whole = getattr(torch, function)
+    _agree(
+        f"input S : B × T × T\ninput G : B × T × T\nJ = sum({function}(S) ∘ G) + sum(({function}(S, over=1) ∘ G).^2)",
+        lambda S, G: (whole(S, -1) * G).sum() + ((whole(S, 1) * G) ** 2).sum(),
+    )
+    _agree(
+        "input S : B × T × T\nE = exp(S - max(S, over=last))\nJ = sum((E ./ sum(E, over=last)).^3)",
+        lambda S: (torch.softmax(S, -1) ** 3).sum(),
+    )

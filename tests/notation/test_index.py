@@ -106,9 +106,9 @@ def test_entries_join_letters_where_that_is_clear() -> None:
 
 
 ATTENTION_HEADS = """
-param A : H × N × N
-input V : H × N × D
-O[h,i,d] = sum(j, A[h,i,j] V[h,j,d])
+param A : B × H × N × N
+input V : B × H × N × D
+O[b,h,i,d] = sum(j, A[b,h,i,j] V[b,h,j,d])
 J = sum(O)
 """
 

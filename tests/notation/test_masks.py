@@ -61,8 +61,8 @@ def test_a_named_relu_keeps_its_sign() -> None:
 
 
 def test_masks_in_index_notation_are_comparisons() -> None:
-    found = cr.parse("input X : m × n × k\nconst Y : m × n × k\nJ = sum(relu(X - Y))").derive().gradients["X"]
-    assert found.text == "X[i,j,k] > Y[i,j,k]"
+    found = cr.parse("input X : m × n × k × p\nconst Y : m × n × k × p\nJ = sum(relu(X - Y))").derive()
+    assert found.gradients["X"].text == "X[i,j,k,l] > Y[i,j,k,l]"
 
 
 def test_no_division_that_the_program_does_not_have() -> None:

@@ -203,8 +203,8 @@ def test_conditions_are_collected_once(explained: Derivation) -> None:
 
 
 def test_a_formula_in_index_notation_says_its_indices() -> None:
-    """∂J/∂A has no matrix form with three indices; the page writes the entry [i, j, k]."""
-    found = cr.parse("param A : m × n × k\nS[i,j] = sum(l, A[i,j,l])\nJ = sum(S .^ 2)").derive()
+    """∂J/∂A has no matrix form with four indices; the page writes the entry [i, j, k, l]."""
+    found = cr.parse("param A : m × n × k × p\nS[i,j] = sum(k, sum(l, A[i,j,k,l]))\nJ = sum(S .^ 2)").derive()
     text = found.html()
     assert found.gradients["A"].written.node is None
     assert '<msub><mi data-name="A">A</mi><mrow><mi>i</mi>' in text or '<mi>i</mi><mo separator="true">' in text

@@ -21,11 +21,13 @@ class Steps:
     """Of a sequence h[1], h[2], …: the letter of its time index, which axis that is, and what one step h[t] is.
 
     For the algebra the time axis is an axis like every other; only reading and writing know it.
+    sheet: no sequence, but an array of three axes, read as the matrices X[1], X[2], … (`chainrule.algebra.sheets`).
     """
 
     letter: str
     axis: int
     orientation: str
+    sheet: bool = False
 
 
 @dataclass(frozen=True, slots=True)

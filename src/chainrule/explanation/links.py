@@ -100,7 +100,8 @@ class Links:
             return find_identities(self.forward, of, wrt, between, 1) if other.steps is None else ()
         if between != {of, wrt}:
             return ()
-        projection = self.writer.notation.at_step(own.steps.letter, own.dims[own.steps.axis]).projection
+        step = self.writer.notation.at_step(own.steps.letter, own.dims[own.steps.axis], own.steps.sheet)
+        projection = step.projection
         try:
             here = projection.defined(of)
             there = wrt if other.steps is None else projection.step(wrt, (other.steps.axis,))

@@ -72,7 +72,7 @@ def _at_one_step(
     try:
         if own.steps is not None:
             axis, letter = own.steps.axis, own.steps.letter
-            at = Projection(program, letter, own.dims[axis])
+            at = Projection(program, letter, own.dims[axis], own.steps.sheet)
             here = at.expression(expression, own.indices[axis])
             variable = at.program.variables[at.step(own.name, (axis,))]
             return at.program, replace(target, variable=variable), here, ""
@@ -82,7 +82,7 @@ def _at_one_step(
         found = time_index(program, key)
         if found is None or one_step_of(program, key, found[0]) is not None:
             return None
-        at = Projection(program, found[1], found[0][1])
+        at = Projection(program, found[1], found[0][1], found[2])
         return at.program, target, at.expression(expression, found[0], True), found[1]
     except LookupError:
         return None

@@ -55,7 +55,8 @@ class Reductions(Expressions):
                 expr = multiply(expr, size(index[1], -1))
         left = [a for a in range(len(value.dims)) if a not in axes]
         expr = rename(expr, {value.indices[a]: (-1 - k, value.dims[a]) for k, a in enumerate(left)})
-        return Value(expr, *axes_left(value, axes))
+        kept = (len(value.dims), tuple(left)) if len(value.dims) > 2 else None
+        return Value(expr, *axes_left(value, axes), kept=kept)
 
     def axes(self, value: Value, node: ast.Call) -> list[int]:
         options = dict(node.options)
@@ -105,4 +106,8 @@ class Reductions(Expressions):
             raise DimensionError(f"{name} runs along one axis; {value.says()}", "over=rows or over=columns", node.span)
         left = axes_left(value, axes) if name in ("max", "min", "prod") else (value.dims, value.orientation)
         source = Call(name, (value.text,)) if len(axes) == len(value.dims) else None
-        return self.operation(name, (value,), *left, (axes,), source)
+        result = self.operation(name, (value,), *left, (axes,), source)
+        if len(value.dims) > 2 and len(result.dims) < len(value.dims):
+            rest = tuple(a for a in range(len(value.dims)) if a not in axes)
+            return replace(result, kept=(len(value.dims), rest))
+        return result

@@ -29,7 +29,8 @@ class Value:
     """An expression over axes of sizes `dims`; `orientation` is scalar, column, row, matrix, tensor or identity.
 
     `identity` is I before its size is known: a multiple of δ_ij that takes the size of what it is added to.
-    `text` is the user's own spelling, for messages.
+    `text` is the user's own spelling, for messages. `kept`: of a sum over some axes of an array of three or more, the
+    number of axes of that array and those that are left, along which the sum is repeated where it meets such an array.
     """
 
     expr: Expr
@@ -37,6 +38,7 @@ class Value:
     orientation: str
     text: str = ""
     span: Span | None = None
+    kept: tuple[int, tuple[int, ...]] | None = None
 
     @property
     def indices(self) -> tuple[Index, ...]:
@@ -113,6 +115,8 @@ def broadcast(left: Value, right: Value, what: str, span: Span | None) -> tuple[
 def _places(small: Value, big: Value, what: str, span: Span | None) -> tuple[int, ...]:
     """The axes of `big` that a vector or a matrix goes along, by their sizes and in their order; a row the last one."""
     count = len(big.dims)
+    if small.kept is not None and small.kept[0] == count and tuple(big.dims[a] for a in small.kept[1]) == small.dims:
+        return small.kept[1]
     ways = [
         axes
         for axes in combinations(range(count), len(small.dims))
@@ -166,13 +170,19 @@ def add_values(left: Value, right: Value, span: Span | None) -> Value:
     if left.orientation == right.orientation == "identity":
         return Value(add(left.expr, right.expr), (), "identity")
     a, b, orientation = broadcast(left, right, "a sum", span)
-    return Value(add(a.expr, b.expr), a.dims, orientation)
+    return Value(add(a.expr, b.expr), a.dims, orientation, kept=_kept(left, right))
 
 
 def hadamard(left: Value, right: Value, span: Span | None) -> Value:
     """left ∘ right."""
     a, b, orientation = broadcast(left, right, "an elementwise product", span)
-    return Value(multiply(a.expr, b.expr), a.dims, orientation)
+    return Value(multiply(a.expr, b.expr), a.dims, orientation, kept=_kept(left, right))
+
+
+def _kept(left: Value, right: Value) -> tuple[int, tuple[int, ...]] | None:
+    """What is known of the axes of an elementwise result, where both sides agree on it."""
+    known = {value.kept for value in (left, right) if value.dims}
+    return known.pop() if len(known) == 1 else None
 
 
 def matrix_product(left: Value, right: Value, span: Span | None) -> Value:
@@ -183,7 +193,7 @@ def matrix_product(left: Value, right: Value, span: Span | None) -> Value:
             kind = "identity" if "identity" in pair else "scalar"
             return Value(multiply(left.expr, right.expr), (), kind)
         other = right if pair[0] in ("scalar", "identity") else left
-        return Value(multiply(left.expr, right.expr), other.dims, other.orientation)
+        return Value(multiply(left.expr, right.expr), other.dims, other.orientation, kept=other.kept)
     if left.orientation == "tensor" and right.orientation in ("column", "matrix"):
         return _product_along_last(left, right, span)
     if "tensor" in pair:

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-__all__ = ["LibraryEntry", "definition_names", "definition_text", "entries", "has_axis"]
+__all__ = ["LibraryEntry", "definition_names", "definition_text", "entries", "has_axis", "numbers_axes"]
 
 AXIS = "over"  # among the parameters of a definition: it says an axis, and is no argument
 _DEF = re.compile(r"^def\s+(\w+)\s*\(([^)]*)\)", re.MULTILINE)
@@ -95,6 +95,11 @@ def definition_names() -> frozenset[str]:
 def has_axis(name: str) -> bool:
     """Whether a call may say along which axis: softmax(S, over=rows)."""
     return re.search(rf"\b{AXIS}=", _entries()[name].text.partition(")")[0]) is not None
+
+
+def numbers_axes(name: str) -> bool:
+    """Whether it may mean another axis of one matrix than of an array of matrices; what is not of the library may."""
+    return name not in _entries() or re.search(rf"\b{AXIS}=\d", _entries()[name].text) is not None
 
 
 def definition_text(name: str) -> str:

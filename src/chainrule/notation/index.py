@@ -62,7 +62,7 @@ def _term(program: Program, key: Monomial, coefficient: Fraction, names: dict[In
     inner = dict(names)
     inner.update(zip(bound, summed_letters(taken, names.values()), strict=False))
     found = time_index(program, key) if bound else None
-    if found is not None and found[1] not in taken | set(inner.values()):
+    if found is not None and not found[2] and found[1] not in taken | set(inner.values()):
         inner[found[0]] = found[1]
     relations: list[Node] = []
     if has_offsets(factors) or any(_is_onehot(program, atom) for atom, _ in factors):

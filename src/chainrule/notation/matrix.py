@@ -48,7 +48,7 @@ class MatrixNotation(Names):
     def __init__(self, program: Program, inlined: frozenset[str] = frozenset()) -> None:
         super().__init__(program, inlined)
         self.order = Order(program)
-        self._steps: dict[tuple[str, Dim], Step] = {}
+        self._steps: dict[tuple[str, Dim, bool], Step] = {}
         self._letters: set[str] = set()  # of the steps that this is the notation of
 
     # -- whole expressions -----------------------------------------------------------------------------------------
@@ -105,7 +105,7 @@ class MatrixNotation(Names):
         """In the layout that a variable of this orientation has; of a sequence, one step. Raises Irreducible."""
         indices = free(dims)
         if steps is not None:
-            inner = self.at_step(steps.letter, dims[steps.axis])
+            inner = self.at_step(steps.letter, dims[steps.axis], steps.sheet)
             rest = tuple(d for k, d in enumerate(dims) if k != steps.axis)
             return inner.notation.write(inner.project(expression, indices[steps.axis]), rest, steps.orientation)
         if len(dims) == 0:
@@ -118,21 +118,21 @@ class MatrixNotation(Names):
 
     # -- sequences -------------------------------------------------------------------------------------------------
 
-    def at_step(self, letter: str, dim: Dim) -> Step:
-        """The notation of one step, whose index is `letter`."""
-        known = self._steps.get((letter, dim))
+    def at_step(self, letter: str, dim: Dim, sheet: bool = False) -> Step:
+        """The notation of one step, or of one matrix of arrays of three axes; its index is `letter`."""
+        known = self._steps.get((letter, dim, sheet))
         if known is None or known.count != len(self.program.variables):  # the program has grown
-            projection = Projection(self.program, letter, dim)
+            projection = Projection(self.program, letter, dim, sheet)
             inner = MatrixNotation(projection.program)
             inner._letters = self._letters | {letter}
-            known = self._steps[letter, dim] = Step(projection, inner, len(self.program.variables))
+            known = self._steps[letter, dim, sheet] = Step(projection, inner, len(self.program.variables))
         return known
 
     def step_node(self, name: str, letter: str) -> Node:
         """One step of a sequence, h[t], or what an unnamed one stands for there. Raises Irreducible."""
         own = self.program.variables[name]
         assert own.steps is not None
-        step = self.at_step(letter, own.dims[own.steps.axis])
+        step = self.at_step(letter, own.dims[own.steps.axis], own.steps.sheet)
         try:
             called = step.projection.step(name, (own.steps.axis,))
         except LookupError:
@@ -140,7 +140,7 @@ class MatrixNotation(Names):
         return step.notation.whole(called)
 
     def _summed_over_time(
-        self, key: Monomial, coefficient: Rational, free_: tuple[Index, ...], time: Index, wanted: str
+        self, key: Monomial, coefficient: Rational, free_: tuple[Index, ...], time: Index, wanted: str, sheet: bool
     ) -> tuple[int, Vec, bool]:
         """Σₜ around what is left at one step; numbers and sizes stand before it. Σₜ 1[t = T] h[t] is h[T]."""
         chosen = one_step_of(self.program, key, time)
@@ -149,7 +149,7 @@ class MatrixNotation(Names):
         letter = letter if chosen is None else chosen[1]
         outside = [f for f in factors if f[0][0] in ("#", "n")]
         inside = tuple(f for f in factors if f[0][0] not in ("#", "n"))
-        step = self.at_step(letter, time[1])
+        step = self.at_step(letter, time[1], sheet)
         ((inner, number),) = step.project({(inside, bound): 1}, time, True).items()
         _, body, full = step.notation.term(inner, number, free_)
         col, row = body.col, body.row

@@ -8,6 +8,7 @@ matrices are. A summed time index becomes Σₜ around it.
 from __future__ import annotations
 
 from fractions import Fraction
+from typing import Any
 
 from chainrule.algebra.expr import Expr, Index, Monomial, add, monomial
 from chainrule.algebra.loops import is_lag
@@ -15,6 +16,7 @@ from chainrule.algebra.program import Equation, Operation, Program, Variable, is
 from chainrule.algebra.relations import CONSTANTS, INDICATORS
 from chainrule.dims import Dim
 from chainrule.functions.sequences import COUNT, UNIT
+from chainrule.library import numbers_axes
 
 Name = str | int | Fraction | tuple[tuple[str, int], ...]  # of an atom
 
@@ -23,8 +25,8 @@ __all__ = ["Projection", "letter_of", "one_step_of", "step_letter", "time_index"
 SPARE = "tsuvw"  # letters of time indices
 
 
-def time_index(program: Program, key: Monomial) -> tuple[Index, str] | None:
-    """A summed index that runs over the steps of a sequence, and its letter."""
+def time_index(program: Program, key: Monomial) -> tuple[Index, str, bool] | None:
+    """A summed index that runs over the steps of a sequence, its letter, and whether it counts sheets."""
     factors, bound = key
     for (head, name, indices), _ in factors:
         if head in CONSTANTS:
@@ -35,7 +37,7 @@ def time_index(program: Program, key: Monomial) -> tuple[Index, str] | None:
             if variable is not None and variable.steps is not None and arity:
                 index = indices[start + variable.steps.axis]
                 if index in bound:
-                    return index, variable.steps.letter
+                    return index, variable.steps.letter, variable.steps.sheet
             start += arity
     return None
 
@@ -92,7 +94,8 @@ class StepProgram(Program):
 class Projection:
     """A program that is written at one step, whose index has a letter: `program` holds the names of that step."""
 
-    def __init__(self, program: Program, letter: str, dim: Dim) -> None:
+    def __init__(self, program: Program, letter: str, dim: Dim, sheet: bool = False) -> None:
+        self.sheet = sheet
         self.source = program
         self.letter = letter
         self.dim = dim
@@ -130,6 +133,8 @@ class Projection:
             raise LookupError("a diagonal over time")
         (axis,) = places
         own = self.source.variables[name]
+        if (self.sheet or len(own.dims) > 2) and axis != (own.steps.axis if own.steps is not None else 0):
+            raise LookupError(f"a matrix of {name} along another axis than its first")
         called, shown = self._called(name)
         if axis != (own.steps.axis if own.steps is not None else 0):  # O[:,t] of an array with another first axis
             called = f"{called[: called.rindex('[')]}[{':,' * axis}{self.letter}]"
@@ -152,12 +157,7 @@ class Projection:
         value = equation.value
         if not isinstance(value, dict):
             raise LookupError(f"a step of {name}")
-        source = equation.source
-        if hasattr(source, "function"):
-            try:
-                source = source.with_args(tuple(self._argument(a) for a in source.args))
-            except LookupError:
-                source = None
+        source = self._call_at_step(equation, own.indices[axis])
         # While it is being written it is there under its name: an adjoint may hold itself at another step.
         projected = self.expression(value, own.indices[axis])
         self.program.equations[called] = Equation(called, projected, source)
@@ -173,6 +173,45 @@ class Projection:
             value = self.expression(equation.value, own.indices[own.steps.axis])
             self.program.equations[called] = Equation(called, value)
         return called
+
+    def _call_at_step(self, equation: Equation, time: Index) -> Any:
+        """softmax(Z[t]) for one step of softmax(Z), if it depends on no other step and on nothing else of time."""
+        source = equation.source
+        if not hasattr(source, "function"):
+            return source
+        own = self.source.variables[equation.name]
+        apart = own.steps is not None and not own.steps.sheet  # was called in a loop, step by step
+        if not apart:
+            numbered = len(own.dims) > 2 and numbers_axes(source.function)
+            if numbered or source.over or not self._apart(equation.name, time, set(source.args)):
+                return None
+        try:
+            return source.with_args(tuple(self._argument(a) for a in source.args))
+        except LookupError:
+            return None
+
+    def _apart(self, name: str, time: Index, arguments: set[str]) -> bool:
+        """Whether `name` at the index `time` is computed from the arguments at this index alone."""
+        equation = self.source.equations.get(name)
+        if equation is None or not isinstance(equation.value, dict):
+            return False
+        for factors, bound in equation.value:
+            for (head, inner, indices), _ in factors:
+                if head in CONSTANTS:
+                    continue
+                if not isinstance(inner, str) or head in INDICATORS or time in bound:
+                    return False
+                own = self.source.variables[inner]
+                places = [k for k, index in enumerate(indices) if index == time]
+                if inner in arguments:
+                    fits = places == ([own.steps.axis] if own.steps is not None else [])
+                elif indices:
+                    fits = len(places) == 1 and self._apart(inner, own.indices[places[0]], arguments)
+                else:
+                    fits = inner not in self.source.equations  # a scalar that may come from all steps is not apart
+                if not fits:
+                    return False
+        return True
 
     def _argument(self, name: str) -> str:
         own = self.source.variables.get(name)

@@ -1,0 +1,36 @@
+"""Arrays of three axes as matrices in a row, X[n]: how a batch of matrices is read and written.
+
+Paper has no notation for X ∈ B × T × D, but it has one for every X[n]: Δ₁[n] = Δ₂[n] Wᵀ, ∂J/∂W = Σₙ X[n]ᵀ Δ₁[n]. It is
+the one that sequences have (`Steps`), with the first axis in the place of time; for the algebra nothing changes. What
+does not fit, since an array has its axes in another order, is written in index notation as before.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+from chainrule.algebra.program import Program, Steps, is_anonymous
+from chainrule.dims import Dim, canonical_name
+
+__all__ = ["read_as_sheets"]
+
+LETTERS = "nmsuvw"
+
+
+def read_as_sheets(program: Program) -> None:
+    """Give every array of three axes, and of no sequence yet, the steps along its first axis."""
+    letters: dict[Dim, str] = {}
+    for var in program.variables.values():
+        if var.steps is not None:
+            letters.setdefault(var.dims[var.steps.axis], var.steps.letter)
+    taken = {canonical_name(n) for n in program.variables if not is_anonymous(n)} | set(map(str, program.functions))
+    taken |= {word for var in program.variables.values() for dim in var.dims for word in re.findall(r"\w+", str(dim))}
+    for name, var in program.variables.items():
+        if len(var.dims) != 3 or var.steps is not None:
+            continue
+        dim = var.dims[0]
+        if dim not in letters:
+            free = [w for w in LETTERS if w not in taken and w not in letters.values()]
+            letters[dim] = free[0] if free else f"n{len(letters) + 1}"
+        program.variables[name] = replace(var, steps=Steps(letters[dim], 0, "matrix", sheet=True))
