@@ -11,7 +11,7 @@ import re
 from dataclasses import replace
 
 from chainrule.algebra.program import Program, Steps, is_anonymous
-from chainrule.dims import Dim, canonical_name
+from chainrule.dims import canonical_name
 
 __all__ = ["read_as_sheets"]
 
@@ -19,11 +19,10 @@ LETTERS = "nmsuvw"
 
 
 def read_as_sheets(program: Program) -> None:
-    """Give every array of three axes, and of no sequence yet, the steps along its first axis."""
-    letters: dict[Dim, str] = {}
-    for var in program.variables.values():
-        if var.steps is not None:
-            letters.setdefault(var.dims[var.steps.axis], var.steps.letter)
+    """Give every array of three axes the steps along its first axis, in a program without sequences of its own."""
+    if any(var.steps is not None and not var.steps.sheet for var in program.variables.values()):
+        return
+    letters = {var.dims[0]: var.steps.letter for var in program.variables.values() if var.steps is not None}
     taken = {canonical_name(n) for n in program.variables if not is_anonymous(n)} | set(map(str, program.functions))
     taken |= {word for var in program.variables.values() for dim in var.dims for word in re.findall(r"\w+", str(dim))}
     for name, var in program.variables.items():

@@ -90,7 +90,9 @@ def _renamed_source(source: Any, names: dict[str, str]) -> Any:
 def _lifted(var: Variable, name: str, batch: Dim) -> Variable:
     orientation = ("column", "matrix", "tensor")[min(len(var.dims), 2)]
     steps = var.steps
-    if steps is not None:
+    if steps is not None and steps.sheet:
+        steps = None  # four axes are no matrices in a row
+    elif steps is not None:
         steps = Steps(steps.letter, steps.axis + 1, ("column", "matrix", "tensor")[min(len(var.dims) - 1, 2)])
     return Variable(name, (batch, *var.dims), orientation, var.kind, var.facts, steps)
 
