@@ -23,7 +23,7 @@ OTHERS = {
     "mlp": mlp(3),
     "residual": residual(2),
     "indices": "input A : m × n\nparam B : n × p\nS[i,j] = sum(k, A[i,k] B[k,j])\nJ = sum(S.^2)",
-    "tensor": "param A : m × n × p\ninput B : n × p\nS[i,j,k] = A[i,j,k] B[j,k]\nJ = sum(tanh(S))",
+    "tensor": "param A : D × K × M\ninput B : K × M\nS[i,j,k] = A[i,j,k] B[j,k]\nJ = sum(tanh(S))",
     "definition": "def swish(u) = u ∘ sigmoid(u)\ninput u1 : n\nparam v : n\nz = u1 ∘ v\nJ = sum(swish(z))",
     "unknown": "function f : scalar -> scalar\nfunction g : n -> scalar\nparam w : n\nz = f(w)\nJ = g(z)",
     "repeated": "input X : N × D\nparam b : 1 × D\nparam c : N\nZ = X + b\nV = Z ∘ c\nJ = mean(V.^2)",
