@@ -18,10 +18,14 @@ __all__ = ["Arena", "share_memory"]
 
 @dataclass(eq=False, slots=True)
 class Arena:
-    """A block of the workspace: its sizes, and the values that live in it, one after the other."""
+    """A block of the workspace: its sizes, and the values that live in it, one after the other.
+
+    copies: how many there are of it, one for each thread.
+    """
 
     dims: tuple[Dim, ...]
     nodes: list[Node] = field(default_factory=list)
+    copies: int = 1
 
 
 def share_memory(kernel: Kernel) -> dict[Node, Arena]:

@@ -24,6 +24,7 @@ from chainrule.targets.c_build import build
 from chainrule.targets.c_expressions import has_function
 from chainrule.targets.c_glue import glue_text
 from chainrule.targets.c_operations import has_operation
+from chainrule.targets.c_pool import pool
 from chainrule.targets.c_source import CSource, c_source
 from chainrule.targets.registry import Target, register
 
@@ -98,6 +99,8 @@ class CStep:
             flags = (*blas.flags, f"-DBLAS_THREADS={blas.threads}") if blas.threads else blas.flags
             library = build(self.source + glue_text(self._made, self.threads), flags, blas.links)
             library.chainrule_workspace.restype = ctypes.c_int64
+            if self._made.work:
+                ctypes.c_void_p.in_dll(library, "chainrule_pool").value = pool()
             self._call = _builtin(library, "chainrule_call", _FASTCALL, None)
             self._library = library
         return self._library
@@ -319,7 +322,8 @@ def compile_c(
 
     loss, gradients, dtype, comments, name: as for NumPy (`chainrule.targets.numpy.compile_numpy`).
     sizes: numbers for some or all sizes; small programs of known sizes become plain loops that call no BLAS.
-    threads: of the BLAS.  blas: "auto", "openblas" or "none".
+    threads: that do a step together (`chainrule.plan.teams`); where it has operations on whole arrays, of the BLAS.
+    blas: "auto", "openblas" or "none".
     chunk, memory: go through a row-like index so many rows at a time, or as many as keep the workspace within
     `memory="64MB"` (`chainrule.plan.chunking`); `step.memory_report(N=2048, …)` says what that saves.
     embedded: all sizes given, static memory, no BLAS, nothing but math.h; `step.report` says what it takes.
@@ -330,7 +334,7 @@ def compile_c(
     choose_blas(blas)  # one that is not there is refused even where none is needed
     source = c_source(
         program, outputs, loss=loss, gradients=gradients, dtype=dtype, sizes=sizes, embedded=embedded, chunk=chunk,
-        memory=memory, comments=comments, name=name,
+        memory=memory, threads=threads, comments=comments, name=name,
     )  # fmt: skip
     quick = _quick_call(source)
     kind = CStep if quick is None else type("CStep", (CStep,), {"__call__": quick, "__doc__": CStep.__doc__})
@@ -353,7 +357,7 @@ register(
         _spells,
         options={
             "sizes": 'numbers for sizes, such as {"D_h": 128}: known sizes make small programs plain loops.',
-            "threads": "of the BLAS.",
+            "threads": "that do a step together; small steps are done by one.",
             "blas": "auto, openblas or none.",
             "chunk": 'rows at a time of a row-like index: 512, or {"N": 512}',
             "memory": 'rows at a time so that the workspace stays within this: "64MB"',

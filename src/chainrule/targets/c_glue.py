@@ -15,7 +15,9 @@ from __future__ import annotations
 from chainrule.sizes import is_derived, spoken, symbols_of
 from chainrule.targets.c_source import CSource, derived_size
 
-__all__ = ["glue_text"]
+__all__ = ["LEAST", "glue_text"]
+
+LEAST = 500_000  # operations: what is less is done before other threads could begin
 
 _GLUE = r"""
 /* ---- calling it from Python ---- */
@@ -56,7 +58,7 @@ static const int sums_to_one[INPUTS + 1] = {@stochastic@};
 void BLAS_THREADS(int);
 #endif
 
-static double run(const size_t *s, void *const *a, @real@ *w)
+@team@static double run(const size_t *s, void *const *a, @real@ *w)
 {
 #ifdef BLAS_THREADS
     BLAS_THREADS(@threads@); /* other steps may have set another number */
@@ -254,6 +256,51 @@ int64_t chainrule_workspace(const size_t *sizes) { return (int64_t)numbers(sizes
 """
 
 
+# Several threads: those of `chainrule.targets.c_pool`, which all steps of a process share; alone where they are busy.
+_TEAM = r"""
+typedef struct { const size_t *s; void *const *a; @real@ *w; double loss; } Together;
+
+static void together(void *data, const struct team *team)
+{
+    Together *t = (Together *)data;
+    const size_t *s = t->s;
+    void *const *a = t->a;
+    @real@ *w = t->w;
+    double loss = 0.0;
+    (void)s;
+    (void)a;
+    (void)w;
+    @call@
+    if (!team->me)
+        t->loss = loss;
+}
+
+static void nobody(const struct team *team) { (void)team; }
+
+SEEN int (*chainrule_pool)(void (*work)(void *, const struct team *), void *data, size_t of);
+int (*chainrule_pool)(void (*work)(void *, const struct team *), void *data, size_t of);
+
+static double run_by_team(const size_t *s, void *const *a, @real@ *w)
+{
+    Together t = {s, a, w, 0.0};
+    const double work = @work@;
+    if (work < @least@.0 || !chainrule_pool || !chainrule_pool(together, &t, @together@)) {
+        const struct team alone = {0, 1, nobody};
+        together(&t, &alone);
+    }
+    return t.loss;
+}
+
+"""
+
+
+def _number(dim: int | str, source: CSource, number: dict[str, int]) -> str:
+    """A size in a formula of sizes."""
+    if isinstance(dim, int) or dim in source.known:
+        return f"{source.known[dim] if isinstance(dim, str) else dim}.0"
+    return f"(double)s[{number[dim]}]"
+
+
 def _derivation(source: CSource, number: dict[str, int]) -> str:
     """Lines that compute sizes, and compare those of arrays with what they are worked out from."""
 
@@ -289,6 +336,8 @@ def glue_text(source: CSource, threads: int = 1) -> str:
     has_workspace = sized in source.text
     if has_workspace:
         arguments.append("w")
+    if source.work:
+        arguments.append("team")
     call = f"{source.function}({', '.join(arguments)});"
     rows = [
         int(bool(program.variables[n].dims) and bool({"one-hot", "rows sum to 1"} & set(program.variables[n].facts)))
@@ -317,6 +366,14 @@ def glue_text(source: CSource, threads: int = 1) -> str:
         "workspace": f"{sized}{', '.join(f's[{k}]' for k in range(len(source.sizes)))})" if has_workspace else "0",
         "answer": answer, "bound": bound,
     }  # fmt: skip
+    parts = {"team": "", **parts}
+    if source.work:
+        terms = [" * ".join(["(double)1", *(_number(d, source, number) for d in dims)]) for dims in source.work]
+        parts["team"] = _TEAM
+        parts |= {"work": " + ".join(dict.fromkeys(terms)), "least": str(LEAST), "together": str(threads)}
+        parts["call"] = parts["run"].replace("return (double)", "loss = (double)").split("\n")[0]
+        parts["run"] = "return run_by_team(s, a, w);"
+        parts["threads"] = "1"
     for key, value in parts.items():
         text = text.replace(f"@{key}@", value)
     lanes = "LANES(reduction(+:sum))" if "#define LANES" in source.text else ""

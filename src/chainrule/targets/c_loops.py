@@ -12,6 +12,7 @@ from chainrule.plan import Node
 from chainrule.plan.fusion import Axis, Call, Item, Kernel, Loop, Region, Statement, Tree
 from chainrule.plan.relations import STRUCTURAL
 from chainrule.plan.sharing import Arena, share_memory
+from chainrule.plan.teams import divide
 from chainrule.targets.c_expressions import ATOM, SUM, CSpelling, Text, bracket
 from chainrule.targets.c_names import CNames
 from chainrule.targets.c_operations import Site, has_operation, operation_lines
@@ -29,11 +30,12 @@ class LoopWriter:
 
     parts: of one step of a loop, the arrays that are parts of others (`c_recurrences.py`).
     blocks: the workspace, by name.  spelling: numbers and expressions, with the helpers that they need.
+    division: how several threads do it together (`chainrule.plan.teams`), None for one.
     """
 
     def __init__(
         self, kernel: Kernel, names: CNames, inputs: Mapping[str, str], sizes: Mapping[str, str], dtype: str,
-        comments: Mapping[str, str], parts: Mapping[Node, Part] | None = None,
+        comments: Mapping[str, str], parts: Mapping[Node, Part] | None = None, threads: int = 1,
     ) -> None:  # fmt: skip
         self.parts = parts or {}
         self.nested = parts is not None
@@ -53,9 +55,17 @@ class LoopWriter:
         self.names |= name_nodes(self.plan, names, kept - results.keys() - kernel.root.keys())
         self.names |= {node: self.names[root] for node, root in kernel.root.items()}
         self.memory = share_memory(kernel)
+        self.threads = threads
+        self.division = divide(kernel, self.memory) if threads > 1 else None
+        self.own = self.division.own if self.division is not None else set()
+        self._sums: dict[Node, str] = {}  # where a thread sums up for itself
         self.blocks: dict[str, Arena] = {}
         for arena in dict.fromkeys(self.memory.values()):
-            self.blocks[self.names[arena.nodes[0]]] = arena
+            name = self.names[arena.nodes[0]]
+            if any(node in self.own for node in arena.nodes):
+                arena.copies = threads
+                name = names.take(f"{name}_all")
+            self.blocks[name] = arena
         self._variables: dict[Axis, str] = {}
         self._locals: dict[Node, str] = {}
         self._here: Statement | None = None
@@ -86,6 +96,8 @@ class LoopWriter:
 
     def pointer(self, node: Node) -> str:
         """The array in which a stored value lies."""
+        if node in self._sums:
+            return self._sums[node]
         return self.inputs[node.attributes[0]] if node.op == "input" else self.names[node]
 
     def _lies(self, node: Node) -> Part:
@@ -194,6 +206,8 @@ class LoopWriter:
         lines: list[str] = []
         for item in items:
             self._variables = {}  # each nest of loops chooses its letters anew
+            if self.division is not None and id(item) in self.division.waits and not isinstance(item, Region):
+                lines.append("team->wait(team);")
             if isinstance(item, Call) and item.node.op == "loop":
                 lines += loop_lines(self, item.node)
             elif isinstance(item, Call):
@@ -201,12 +215,12 @@ class LoopWriter:
                 lines += self._product(item) if item.product else self._opaque(item.node)
             elif isinstance(item, Loop):
                 lines += self._comment([s.node for s in item.statements()])
-                lines += self._loop(item)
+                lines += self._loop(item) if self.division is None else self._divided(item)
             elif isinstance(item, Region):
                 lines += self._region(item)
             else:
                 lines += self._comment([item.node])
-                lines += self._statement(item)
+                lines += self._first_alone(item.node, self._statement(item))
         return lines
 
     def _region(self, region: Region) -> list[str]:
@@ -218,14 +232,72 @@ class LoopWriter:
         return [
             f"for (size_t start = 0; start < {total}; start += chunk) {{",
             f"    const size_t {rows} = {total} - start < chunk ? {total} - start : chunk;",
+            *(["    team->wait(team);"] if self.division is not None else []),
             *("    " + line for line in inner),
             "}",
         ]
 
-    def _loop(self, loop: Loop) -> list[str]:
+    def _first_alone(self, node: Node, lines: list[str]) -> list[str]:
+        """What is written outside of all loops is written by the first thread."""
+        stored = node.rank and (self.kernel.stored.get(node) or node in set(self.plan.outputs.values()))
+        return [f"if (!team->me) {line}" for line in lines] if self.division is not None and stored else lines
+
+    def _part(self, dim: Dim, lines: list[str]) -> list[str]:
+        """Lines that run from `first` to `last`: this thread's part of an axis."""
+        begins = [f"{name} = share({self.size(dim)}, team->me{plus}, team->of)"
+                  for name, plus in (("first", ""), ("last", " + 1"))]  # fmt: skip
+        return ["{", f"    const size_t {', '.join(begins)};", *("    " + line for line in lines), "}"]
+
+    def _divided(self, loop: Loop) -> list[str]:
+        """The outermost loop of an item, of which each thread does a part; then sums over it are joined."""
+        assert self.division is not None
+        lines: list[str] = []
+        scalars: list[Statement] = []
+        arrays: list[tuple[Node, str]] = []
+        partial = self.division.partial.get(id(loop), [])
+        for statement in partial:
+            node = statement.node
+            if not self._inner(statement):
+                scalars.append(statement)
+                continue
+            block, own = (self.names_taken.plain(f"{self.names[node]}_{what}") for what in ("parts", "own"))
+            dims = tuple(node.dims[k] for k in self.kernel.stored[node])
+            self.blocks[block] = Arena(dims, copies=self.threads - 1)
+            apart = f"PAD({' * '.join(self.size(d) for d in dims)})"
+            lines.append(
+                f"{self.real} *const {own} = team->me ? {block} + (team->me - 1) * {apart} : {self.pointer(node)};"
+            )
+            self._sums[node] = own
+            arrays.append((node, block))
+        starts = [line for s in partial for line in self._start(s)]
+        inner = self._loop(loop, "first", "last")
+        lines += starts
+        lines += self._part(loop.axis.dim, inner)
+        for statement in scalars:
+            name = self._locals[statement.node]
+            block = self.names_taken.plain(f"{name}_parts")
+            self.blocks[block] = Arena((16,), copies=self.threads)
+            lines.append(f"{block}[16 * team->me] = {name};")
+        if partial:
+            lines.append("team->wait(team);")
+        for node, block in arrays:
+            del self._sums[node]
+            extent = " * ".join(self.size(d) for d in self.blocks[block].dims)
+            helper = "larger_parts" if node.op == "max" else "add_parts"
+            self._needs(helper)
+            lines.append(f"{helper}(team, {extent}, {self.pointer(node)}, {block}, PAD({extent}));")
+        for statement in scalars:
+            name = self._locals[statement.node]
+            helper = "largest_part" if statement.node.op == "max" else "sum_of_parts"
+            self._needs(helper)
+            lines.append(f"{name} = {helper}(team, {name}_parts);")
+            lines += [f"if (!team->me) {line}" for line in self._finish(statement)]
+        return lines
+
+    def _loop(self, loop: Loop, first: str = "0", last: str = "") -> list[str]:
         lines, after = [], []
         for statement in loop.statements():
-            if statement.reduced and statement.loops[statement.opening] is loop:
+            if statement.reduced and statement.loops[statement.opening] is loop and not last:
                 lines += self._start(statement)
                 after += self._finish(statement)
         letter = self._letter(loop.axis)
@@ -234,9 +306,9 @@ class LoopWriter:
         inner: list[str] = []
         for item in loop.body:
             inner += self._loop(item) if isinstance(item, Loop) else self._statement(item)
-        extent = self.size(loop.axis.dim)
+        extent = last or self.size(loop.axis.dim)
         brace = len(inner) > 1
-        lines.append(f"for (size_t {letter} = 0; {letter} < {extent}; {letter}++)" + (" {" if brace else ""))
+        lines.append(f"for (size_t {letter} = {first}; {letter} < {extent}; {letter}++)" + (" {" if brace else ""))
         lines += ["    " + line for line in inner]
         if brace:
             lines.append("}")
@@ -365,13 +437,17 @@ class LoopWriter:
             keep, array(result, target), leading(result, target, product.rows),
         ])  # fmt: skip
         self._needs("gemm")
+        by = self.division.by[node] if self.division is not None else ""
+        function = f"gemm_{by}(team, " if by in ("rows", "columns") else "gemm("
+        if by in ("rows", "columns"):
+            self._needs(f"gemm_{by}")
         lines: list[str] = []
         for label in outer:
             letter = variables[label]
-            lines.append(
-                "    " * len(lines) + f"for (size_t {letter} = 0; {letter} < {self.size(dims[label])}; {letter}++)"
-            )
-        return [*lines, "    " * len(lines) + f"gemm({arguments});"]
+            first, last = ("first", "last") if by == "outer" and label == outer[0] else ("0", self.size(dims[label]))
+            lines.append("    " * len(lines) + f"for (size_t {letter} = {first}; {letter} < {last}; {letter}++)")
+        lines.append("    " * len(lines) + f"{function}{arguments});")
+        return self._part(dims[outer[0]], lines) if by == "outer" else lines
 
     def _after(self, dims: tuple[Dim, ...], axis: int) -> list[str]:
         """The sizes of the axes that lie behind `axis` in memory: its stride."""

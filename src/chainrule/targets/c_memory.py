@@ -53,6 +53,11 @@ class Workspace:
         factors = [self.rows if self._by_rows(d) else self.size(d) for d in dims if not (isinstance(d, int) and d == 1)]
         return " * ".join(factors) or "1"
 
+    def padded(self, arena: Arena) -> str:
+        """How many numbers a block takes, with all its copies."""
+        text = f"PAD({self.extent(arena.dims)})"
+        return text if arena.copies == 1 else f"{arena.copies} * {text}"
+
     def _by_rows(self, dim: Dim) -> bool:
         return self.plan.chunks is not None and dim == self.plan.chunks.symbol
 
@@ -86,7 +91,7 @@ class Workspace:
             return [*(f"static {self.real} {name}[{self.extent(arena.dims)}];{self.notes[name]}"
                       for name, arena in self.blocks.items()), ""]  # fmt: skip
         limited = self.plan.chunks is not None and self.plan.chunks.count is None
-        terms = " + ".join(f"PAD({self.extent(arena.dims)})" for arena in self.blocks.values())
+        terms = " + ".join(map(self.padded, self.blocks.values()))
         chunk = self.chunk_lines() if occurs("chunk", terms) else []
         refusal = ["if (!chunk)", "    return (size_t)-1;"] if limited and chunk else []
         lines = ["#define PAD(n) (((size_t)(n) + 15) / 16 * 16) /* whole cache lines */", ""]
@@ -116,14 +121,19 @@ class Workspace:
         assert chunks.memory is not None
         fixed: list[str] = []
         each: list[str] = []
+        waste = 0
         for arena in self.blocks.values():
             inner = tuple(d for d in arena.dims if not self._by_rows(d))
-            (fixed if inner == arena.dims else each).append(self.extent(inner))
-        padded = [f"PAD({text})" for text in fixed] + ([str((_LINE - 1) * len(each))] if each else [])
+            if inner == arena.dims:
+                fixed.append(self.padded(arena))
+            else:
+                each.append(self.extent((arena.copies, *inner)))
+                waste += (_LINE - 1) * arena.copies
+        fixed += [str(waste)] if waste else []
         total = self.size(chunks.dim)
         numbers = chunks.memory // self._width
         lines = [
-            *wrapped(f"const size_t fixed = {' + '.join(padded) or 0};", "    "),
+            *wrapped(f"const size_t fixed = {' + '.join(fixed) or 0};", "    "),
             *wrapped(f"const size_t each = {' + '.join(each) or 1};", "    "),
             f"const size_t fit = fixed < {numbers}u ? ({numbers}u - fixed) / each : 0;",
         ]
@@ -167,7 +177,9 @@ class Workspace:
         """What the workspace takes."""
         if self.plan.chunks is not None:
             sizes = {**sizes, self.plan.chunks.symbol: self.rows_at_once(sizes)}
-        return self._width * sum(self._numbers(arena.dims, sizes, whole_lines) for arena in self.blocks.values())
+        return self._width * sum(
+            arena.copies * self._numbers(arena.dims, sizes, whole_lines) for arena in self.blocks.values()
+        )
 
     def rows_at_once(self, sizes: Mapping[str, int]) -> int:
         """The rows of a chunk. Raises ArrayError where one does not fit."""
@@ -181,10 +193,10 @@ class Workspace:
         for arena in self.blocks.values():
             inner = [d for d in arena.dims if not self._by_rows(d)]
             if len(inner) == len(arena.dims):
-                fixed += self._numbers(inner, sizes)
+                fixed += arena.copies * self._numbers(inner, sizes)
             else:
-                fixed += _LINE - 1
-                each += prod(value_of(d, sizes) for d in inner)
+                fixed += arena.copies * (_LINE - 1)
+                each += arena.copies * prod(value_of(d, sizes) for d in inner)
         fit = (chunks.memory // self._width - fixed) // max(each, 1)
         if fit < 1:
             least = bytes_text(self._width * (fixed + each))

@@ -17,6 +17,7 @@ from chainrule.errors import UnknownNameError, UnsupportedError
 from chainrule.plan import Node, Plan, build_plan, read_request
 from chainrule.plan.fusion import fuse
 from chainrule.plan.sharing import share_memory
+from chainrule.plan.teams import volume
 from chainrule.sizes import spoken, symbols_of, value_of
 from chainrule.targets.c_helpers import helper_text
 from chainrule.targets.c_loops import LoopWriter
@@ -28,12 +29,14 @@ __all__ = ["CSource", "c_source", "derived_size"]
 
 @dataclass(frozen=True, slots=True)
 class CSource:
-    """The text, and what calls it: `function(sizes, arguments, results, workspace)`.
+    """The text, and what calls it: `function(sizes, arguments, results, workspace, team)`; the last
+    two where it needs them.
 
     sizes: symbolic sizes that are arguments, in order.  known: those that are numbers.  computed: those that no array
     has, in an order in which they can be worked out.  results: outputs that are
     arrays or scalars behind a pointer; the loss is what the function returns.  keys: what each is called.
     report: bytes of workspace, parameters and the like (embedded).  workspace: how large it is for which sizes.
+    work: what several threads do together, as products of sizes; () where one does it.
     """
 
     text: str
@@ -48,6 +51,7 @@ class CSource:
     keys: dict[str, str]
     report: dict[str, int]
     workspace: Workspace
+    work: tuple[tuple[Dim, ...], ...]
 
 
 def c_source(
@@ -61,6 +65,7 @@ def c_source(
     embedded: bool = False,
     chunk: int | Mapping[str, int] | None = None,
     memory: str | int | None = None,
+    threads: int = 1,
     comments: Mapping[str, str] | None = None,
     name: str | None = None,
     title: str = "",
@@ -77,7 +82,9 @@ def c_source(
         return known.get(dim) if isinstance(dim, str) else dim
 
     function = name or ("step" if loss is not None else "predict")
-    own = (f"{function}_workspace", f"{function}_chunk")
+    own: tuple[str, ...] = (f"{function}_workspace", f"{function}_chunk")
+    if threads > 1:
+        own = (*own, "team", "share", "first", "last", "me", "of", "wait")
     names = CNames((*own, function, "workspace", "real", "LANES", "PAD", "start", "chunk", "fit", "fixed", "each"))
     size_names = {dim: names.take(re.sub(r"\W+", "_", dim)) for dim in [*symbols, *plan.derived]}
     if plan.chunks is not None:
@@ -85,7 +92,7 @@ def c_source(
     inputs = {argument: names.take(argument) for argument in plan.arguments}
     kernel = fuse(plan, value)
     results = tuple(n for n in plan.outputs if n != loss)
-    writer = LoopWriter(kernel, names, inputs, size_names, dtype, comments or {})
+    writer = LoopWriter(kernel, names, inputs, size_names, dtype, comments or {}, threads=1 if embedded else threads)
     body = writer.body()
     pointers = {n: names.take(f"{writer.names[plan.outputs[n]]}_out") if not plan.outputs[n].rank
                 else writer.names[plan.outputs[n]] for n in results}  # fmt: skip
@@ -118,7 +125,8 @@ def c_source(
     )
     text = _assemble(parts)
     report = _report(plan, writer, known, text, workspace.bytes(known, whole_lines=False)) if embedded else {}
-    return CSource(text, function, plan, dtype, dynamic, known, computed, loss, results, keys, report, workspace)
+    work = tuple(volume(kernel)) if writer.division is not None else ()
+    return CSource(text, function, plan, dtype, dynamic, known, computed, loss, results, keys, report, workspace, work)
 
 
 def _without(
@@ -166,6 +174,19 @@ def derived_size(plan: Plan, dim: str, name: Callable[[str], str]) -> str:
     return text.replace("//", "/")
 
 
+_TEAM = """\
+/* Threads that do a step together: each calls it with the same arrays and its own team, in which it is number `me` of
+ * `of`; `wait` returns when all of them have called it. */
+struct team { size_t me, of; void (*wait)(const struct team *team); };
+
+/* Where the part of n things begins that is done by thread number `me`. */
+static inline size_t share(size_t n, size_t me, size_t of)
+{
+    const size_t unit = n >= 64 * of ? 16 : 1;
+    return me < of ? n / unit * me / of * unit : n;
+}"""
+
+
 @dataclass(frozen=True, slots=True)
 class _Parts:
     plan: Plan
@@ -208,6 +229,8 @@ def _assemble(p: _Parts) -> str:
     if p.known:
         numbers = ", ".join(f"{p.size_names[d]} = {n}" for d, n in p.known.items())
         lines += ["", *wrapped(f"enum {{ {numbers} }};", "    ")]
+    if p.writer.division is not None:
+        lines += ["", _TEAM]
     if helpers:
         written = helper_text(helpers, "float32" if real == "float" else "float64")
         if p.embedded:
@@ -268,6 +291,8 @@ def _signature(p: _Parts) -> list[str]:
     parameters += [f"{real} *restrict {p.pointers[n]}" for n in p.results]
     if p.writer.blocks and not p.embedded:
         parameters.append(f"{real} *workspace")
+    if p.writer.division is not None:
+        parameters.append("const struct team *team")
     returned = real if p.loss is not None else "void"
     head = f"{returned} {p.function}({', '.join(parameters)})"
     return [*wrapped(head + ";", " " * (len(p.function) + 6)), *wrapped(head, " " * (len(p.function) + 6))]
@@ -287,10 +312,13 @@ def _opening(p: _Parts) -> list[str]:
     for name, arena in p.writer.blocks.items():
         if not p.embedded:
             lines.append(f"{p.writer.real} *const {name} = {before};")
-            before = f"{name} + PAD({p.workspace.extent(arena.dims)})"
+            before = f"{name} + {p.workspace.padded(arena)}"
         for node in arena.nodes:
             other = p.writer.names[node]
-            if other != name:
+            if node in p.writer.own:
+                apart = f"PAD({p.workspace.extent(arena.dims)})"
+                lines.append(f"{p.writer.real} *const {other} = {name} + team->me * {apart}; /* this thread's own */")
+            elif other != name:
                 lines.append(f"{p.writer.real} *const {other} = {name}; /* in the same memory */")
     return list(dict.fromkeys(lines))
 
@@ -300,7 +328,8 @@ def _closing(p: _Parts) -> list[str]:
     for name in p.results:
         node = p.plan.outputs[name]
         if not node.rank:
-            lines.append(f"*{p.pointers[name]} = {p.writer.names[node]};")
+            line = f"*{p.pointers[name]} = {p.writer.names[node]};"
+            lines.append(line if p.writer.division is None else f"if (!team->me) {line}")
     if p.loss is not None:
         lines.append(f"return {p.writer.names[p.plan.outputs[p.loss]]};")
     return lines
