@@ -9,6 +9,7 @@ import pytest
 import torch
 
 import chainrule as cr
+from chainrule.plan import build_plan
 from chainrule.targets.passes import seeded
 from chainrule.verification import choose_sizes
 from targets.corpus import entry
@@ -165,3 +166,44 @@ def test_a_loop_in_c_reads_rows_where_they_lie() -> None:
     )
     assert "for (size_t t = T; t-- > 0;) {" in source
     assert source.count("gemm(0, 0, T * N, ") == 1  # X[t] B for all steps at once
+
+
+def test_in_c_a_step_computes_what_is_elementwise() -> None:
+    """No array of all steps is made for 1 − h[t]² and x[t−1]; the other languages make one, with one call."""
+    net = cr.parse("""
+        input x : T × D
+        param A : D × D
+        h[t] = tanh(A h[t-1] + x[t] ∘ x[t-1])  for t = 1..T
+        J = sum(h)
+        """)
+    found = net.derive(["A"])
+    plan = build_plan(found.program, (found.loss, *found.backward.gradients.values()), sink=True)
+    inside = [step.op for step in plan.steps]
+    assert inside.count("loop") == 2
+    assert inside.count("opaque") == 1  # h[t−1] for all steps, for ∂J/∂A; not x[t−1]
+    source = found.compile("c", dtype="float32").source
+    assert "(1.0f - square(h[t * D + d])) * " in source
+    assert "const float *const x_before = t > 0 ? x + (t - 1) * D : zeros;" in source
+    assert "1 - h ** 2" in found.compile("torch").source
+
+
+def test_what_is_computed_stably_together_stays_together() -> None:
+    """A softmax and 1 − σ(x) that a loop alone uses keep the form in which nothing overflows and no digit is lost."""
+    net = cr.parse("""
+        input x : T × D
+        param a : D
+        e[t] = exp(x[t])  for t = 1..T
+        p[t] = e[t] / sum(e[t])  for t = 1..T
+        q[t] = 1 - sigmoid(x[t] / 20)  for t = 1..T
+        h[t] = p[t] ∘ q[t] ∘ h[t-1] + a  for t = 1..T
+        J = sum(h)
+        """)
+    rng = np.random.default_rng(1)
+    arrays = {"x": 700 + 100 * rng.random((5, 3)), "a": 1 + rng.random(3)}
+    derivation = net.derive()
+    wanted, gradients = derivation.compile()(**arrays)
+    assert 0 < np.abs(gradients["x"]).max() < 1e-12
+    for target in ("c", "torch", "jax"):
+        loss, found = derivation.compile(target, dtype="float64")(**arrays)
+        np.testing.assert_allclose(loss, wanted, rtol=1e-14)
+        np.testing.assert_allclose(found["x"], gradients["x"], rtol=1e-9, atol=1e-12 * np.abs(gradients["x"]).max())

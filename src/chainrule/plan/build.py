@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from math import prod
 
 from chainrule.algebra.loops import Loop, has_loops, stages
-from chainrule.algebra.program import Program, is_anonymous
+from chainrule.algebra.program import Equation, Program, is_anonymous
 from chainrule.dims import Dim
 from chainrule.errors import UnknownNameError, UnsupportedError
 from chainrule.plan.chunking import Chunks, Request, Split, candidates, split
 from chainrule.plan.graph import VIEWS, Node, Operand
-from chainrule.plan.loops import define_loop, hoisted, sizes_of_nodes
+from chainrule.plan.loops import define_loop, hoisted, sizes_of_nodes, sunk
 from chainrule.plan.lower import Lowering
 from chainrule.plan.schedule import Block, assign_memory
 from chainrule.sizes import is_derived, linear, symbols_of
@@ -62,18 +62,20 @@ class Plan:
 
 
 def build_plan(
-    program: Program, outputs: Sequence[str], *, reuse: bool = True, chunk: Request | None = None
+    program: Program, outputs: Sequence[str], *, reuse: bool = True, chunk: Request | None = None, sink: bool = False
 ) -> Plan:  # fmt: skip
     """The plan that computes `outputs` (names of equations) from the declared variables.
 
-    `reuse`: update in place and share memory. `chunk`: go through an index a few rows at a time. Raises
+    `reuse`: update in place and share memory. `chunk`: go through an index a few rows at a time. `sink`: a
+    step of a loop costs nothing by itself, so it computes what is elementwise (`plan.loops.sunk`). Raises
     UnknownNameError for an output without an equation and UnsupportedError for what has no code, or no such index.
     """
-    return _build(program, outputs, reuse, True, chunk)
+    return _build(program, outputs, reuse, True, chunk, sink)
 
 
 def _build(
-    program: Program, outputs: Sequence[str], reuse: bool, own_sizes: bool, chunk: Request | None = None
+    program: Program, outputs: Sequence[str], reuse: bool, own_sizes: bool, chunk: Request | None = None,
+    sink: bool = False,
 ) -> Plan:  # fmt: skip
     """`own_sizes`: False for one step of a loop, whose sizes the plan around it knows."""
     for name in outputs:
@@ -85,11 +87,11 @@ def _build(
     for name in program.variables:
         if name not in program.equations:
             lowering.declare(name)
-    for stage in stages(program):
+    parts = [s for s in stages(program) if any(n in needed for n in _computes(s))]
+    for stage in sunk(program, parts, outputs) if sink else parts:
         if isinstance(stage, Loop):
-            if any(e.name in needed for e in stage.equations):
-                _define_loop(lowering, stage, needed, outputs, reuse)
-        elif stage.name in needed:
+            _define_loop(lowering, stage, needed, outputs, reuse)
+        else:
             lowering.define(stage)
     results = _own_outputs(lowering, outputs)
     live: set[Node] = set()
@@ -149,6 +151,10 @@ def _define_loop(lowering: Lowering, loop: Loop, needed: set[str], outputs: Sequ
     define_loop(lowering, loop, outside, lambda step, names: _build(step, names, False, False))
     for lag in lags:
         lowering.define(lag)
+
+
+def _computes(part: Equation | Loop) -> list[str]:
+    return [e.name for e in part.equations] if isinstance(part, Loop) else [part.name]
 
 
 def _needed(program: Program, outputs: Sequence[str]) -> set[str]:

@@ -4,18 +4,19 @@
     loop        LoopPlan              runs it; operands: the sequences, then what it reads (as it lies: A.T it may be)
     computed    name                  a sequence once its loop has run (a view of it: the operands are the two)
 
-The terms that do not change while a loop runs, B x[t] + b, are taken out and computed for all steps at once.
+What does not change while a loop runs, B x[t] + b, is taken out and computed for all steps at once (`hoisted`).
+The other way, what is elementwise and used in the loop alone, 1 − h[t]², goes in where a step costs nothing (`sunk`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from chainrule.algebra.expr import Expr, free_indices, variable
 from chainrule.algebra.loops import Loop, is_lag, one_step, stages
-from chainrule.algebra.program import Operation, Program, Variable, is_anonymous
+from chainrule.algebra.program import Equation, Operation, Program, Variable, is_anonymous
 from chainrule.algebra.relations import CONSTANTS
 from chainrule.dims import Dim
 from chainrule.plan.graph import Node, Operand
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from chainrule.plan.build import Plan
     from chainrule.plan.lower import Lowering
 
-__all__ = ["Lag", "LoopPlan", "Store", "Taken", "define_loop", "hoisted", "sizes_of_nodes"]
+__all__ = ["Lag", "LoopPlan", "Store", "Taken", "define_loop", "hoisted", "sizes_of_nodes", "sunk"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +118,86 @@ def hoisted(program: Program) -> Program:
     return out
 
 
+def sunk(program: Program, parts: Sequence[Equation | Loop], outputs: Collection[str]) -> list[Equation | Loop]:
+    """The parts of a program, where elementwise equations and lags that one loop alone uses are computed in it.
+
+    An array of all steps is then neither written nor read. Only what is made of arguments and of what loops compute
+    goes in: for the rest it matters how it is computed together with what it is made of (`plan.shifts`, `complements`).
+    """
+    given = {n for n in program.variables if n not in program.equations}
+    given |= {e.name for part in parts if isinstance(part, Loop) for e in part.equations}
+    allowed = {part.name for part in parts if not isinstance(part, Loop)} - {*outputs}
+    while True:
+        out, moved = _sunk(program, parts, allowed)
+        lost = {e.name for e in moved if not {*e.arguments} <= given | {m.name for m in moved}}
+        if not lost:
+            return out
+        allowed -= lost
+
+
+def _sunk(
+    program: Program, parts: Sequence[Equation | Loop], allowed: Collection[str]
+) -> tuple[list[Equation | Loop], list[Equation]]:
+    """The parts with those of the equations `allowed` moved into a loop that can be, and which these are."""
+    users: dict[str, set[int]] = {}
+    for number, part in enumerate(parts):
+        for equation in part.equations if isinstance(part, Loop) else (part,):
+            for argument in equation.arguments:
+                users.setdefault(argument, set()).add(number)
+    out = list(parts)
+    gone: dict[int, Equation] = {}
+    for number in range(len(parts) - 1, -1, -1):
+        loop = out[number]
+        if not isinstance(loop, Loop):
+            continue
+        for before in range(number - 1, -1, -1):
+            part = out[before]
+            if isinstance(part, Loop) or part.name not in allowed or users.get(part.name) != {number}:
+                continue
+            axis = _axis_of_steps(program, part, loop)
+            if axis is None:
+                continue
+            inside = (part, *loop.lags, *loop.body) if is_lag(part) else (*loop.lags, part, *loop.body)
+            loop = out[number] = Loop(inside, loop.dim, loop.backwards, {**loop.axes, part.name: axis})
+            gone[before] = part
+            for argument in part.arguments:
+                users[argument] = (users[argument] - {before}) | {number}
+    return [part for number, part in enumerate(out) if number not in gone], list(gone.values())
+
+
+def _axis_of_steps(program: Program, equation: Equation, loop: Loop) -> int | None:
+    """Which axis of an equation outside the loop is the loop's, where it can be computed step by step; else None."""
+    own = program.variables[equation.name]
+    found: set[int | None] = set()
+    for user in loop.body:
+        assert isinstance(user.value, dict)
+        time = program.variables[user.name].indices[loop.axes[user.name]]
+        for factors, _ in user.value:
+            for (head, name, indices), _ in factors:
+                at = 0
+                for argument, count in name if isinstance(name, tuple) else ((name, len(indices)),):
+                    if head not in CONSTANTS and argument == equation.name:
+                        places = [k for k, index in enumerate(indices[at : at + count]) if index == time]
+                        found.add(places[0] if len(places) == 1 else None)
+                    at += count
+    if any(equation.name in lag.arguments for lag in loop.lags) or len(found) != 1:
+        return None
+    (axis,) = found
+    if axis is None or own.dims[axis] != loop.dim:
+        return None
+    if is_lag(equation):
+        assert isinstance(equation.value, Operation)
+        return axis if equation.value.attributes[1] == axis else None
+    if not isinstance(equation.value, dict):
+        return None
+    time = own.indices[axis]
+    for factors, bound in equation.value:
+        plain = all(head == "" and exponent > 0 and int(exponent) == exponent for (head, _, _), exponent in factors)
+        if bound or not plain:
+            return None
+    return axis if time in free_indices(equation.value) else None
+
+
 def _names(key: tuple[tuple[tuple[tuple[str, object, object], object], ...], object]) -> set[str]:
     found: set[str] = set()
     for (head, name, _), _ in key[0]:
@@ -162,7 +243,7 @@ def define_loop(
         dims = tuple(d for k, d in enumerate(program.variables[source].dims) if k != axis)
         called = f"{equation.name}[{letter}]"
         if called in step.variables:
-            lags[called] = Lag(number[source], axis, offset, operand(first[0]) if first else None, dims)
+            lags[called] = Lag(operand(source), axis, offset, operand(first[0]) if first else None, dims)
     plan = plan_step(step, [f"{name}[{letter}]" for name in kept])
     stores = tuple(Store(f"{name}[{letter}]", number[name], loop.axes[name]) for name in kept)
     taken = {name: found for name, found in taken.items() if name in plan.arguments}

@@ -74,7 +74,7 @@ def c_source(
     if dtype not in ("float32", "float64"):
         raise UnsupportedError(f"no C code for dtype {dtype!r}", hint="float32 or float64")
     everything = ([loss] if loss is not None and loss not in outputs else []) + list(outputs)
-    plan = build_plan(program, everything, reuse=False, chunk=read_request(chunk, memory))
+    plan = build_plan(program, everything, reuse=False, chunk=read_request(chunk, memory), sink=True)
     symbols = _symbols(plan)
     known = _known(plan, symbols, sizes or {}, embedded)
 

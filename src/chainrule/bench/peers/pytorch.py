@@ -116,6 +116,32 @@ def lstm(case: Case, arrays: Arrays, threads: int, compiled: bool = False) -> Re
     return Ready(run, values)
 
 
+def lstm_loop(case: Case, arrays: Arrays, threads: int, compiled: bool = False) -> Ready:
+    """An LSTM as a loop over steps, the gates' weights joined and the input's products taken out of the loop.
+
+    compiled: one step is, for all of them at once take minutes.
+    """
+    import torch
+
+    def cell(z: Any, h: Any, c: Any, U: Any) -> Any:
+        i, f, g, o = torch.addmm(z, h, U).chunk(4, 1)
+        c = torch.sigmoid(f) * c + torch.sigmoid(i) * torch.tanh(g)
+        return torch.sigmoid(o) * torch.tanh(c), c
+
+    step = torch.compile(cell) if compiled else cell
+
+    def loss(t: Mapping[str, Any]) -> Any:
+        W, U = (torch.cat([t[f"{stem}{gate}"] for gate in "ifgo"], 1) for stem in "WU")
+        h = c = t["X"].new_zeros(t["X"].shape[1:])
+        hidden = []
+        for z in (t["X"] @ W).unbind(0):
+            h, c = step(z, h, c, U)
+            hidden.append(h)
+        return (torch.stack(hidden) * t["G"]).sum()
+
+    return _gradients(case, _tensors(arrays, threads), loss, compiled=False)
+
+
 def gpt2_block(case: Case, arrays: Arrays, threads: int, compiled: bool = False) -> Ready:
     """A block of GPT-2 with torch's fused attention; weights of all heads in one matrix."""
     import torch
@@ -271,7 +297,11 @@ CONTENDERS = {
     "one_layer": _both("one_layer"),
     "attention": _both("attention"),
     "layer_norm": _both("layer_norm"),
-    "lstm": (Contender("torch eager", "peer", f"{HERE}:lstm", ("torch",)),),  # torch.compile leaves nn.LSTM as it is
+    "lstm": (  # torch.compile leaves nn.LSTM as it is
+        Contender("torch eager", "peer", f"{HERE}:lstm", ("torch",)),
+        Contender("torch eager, a loop", "peer", f"{HERE}:lstm_loop", ("torch",)),
+        Contender("torch.compile", "peer", f"{HERE}:lstm_loop", ("torch",), {"compiled": True}, True),
+    ),
     "gpt2_block": _both("gpt2_block"),
     "hessian": _functional("hessian"),
     "newton": _functional("newton"),
