@@ -119,3 +119,11 @@ def test_claims_about_arrays_of_matrices_are_checked():
     net = cr.parse(NETWORKS["batch of layers"])
     assert cr.check(net, "∂J/∂W = sum(n, (X[n] + E)ᵀ Δ₁[n])").ok
     assert not cr.check(net, "∂J/∂W = sum(n, X[n]ᵀ Δ₁[n])").ok
+
+
+def test_the_steps_are_told_at_one_matrix_too():
+    text = "input X : B × T × D\nlabel Y : B × T × K\nparam W : D × K\nparam b : K\nJ = mean(CE(Y, softmax(X W + b)))"
+    found = cr.parse(text).derive()
+    assert "∂CE(Y[n], softmax(X[n] W + bᵀ))/∂softmax(X[n] W + bᵀ)" in found.text(1)
+    steps = [line for line in found.text(1).splitlines() if "row i runs over" not in line and "i runs over" not in line]
+    assert not re.search(r"\[\w,\w", "\n".join(steps))  # but for the entries that say where a transpose comes from

@@ -33,3 +33,11 @@ def read_as_sheets(program: Program) -> None:
             free = [w for w in LETTERS if w not in taken and w not in letters.values()]
             letters[dim] = free[0] if free else f"n{len(letters) + 1}"
         program.variables[name] = replace(var, steps=Steps(letters[dim], 0, "matrix", sheet=True))
+    for equation in program:
+        var = program.variables[equation.name]
+        if len(var.dims) != 2 or var.steps is not None or not is_anonymous(var.name) or var.dims[0] not in letters:
+            continue
+        value = equation.value if isinstance(equation.value, dict) else {}
+        first = var.indices[0]
+        if any(len(ix) == 3 and ix[0] == first for factors, _ in value for (_, _, ix), _ in factors):
+            program.variables[var.name] = replace(var, steps=Steps(letters[var.dims[0]], 0, "column", sheet=True))
