@@ -102,6 +102,11 @@ class Arrays:
         if kind == 3:
             front, inner = self.scalar(), self.tensor(dims, depth - 1)
             return Made(f"{front.inside} {inner.inside}", lambda env: front.value(env) * inner.value(env))
+        if kind == 4:
+            name, f = self.pick((("softmax", torch.softmax), ("log_softmax", torch.log_softmax)))
+            axis, inner = self.choose(len(dims)), self.tensor(dims, depth - 1)
+            self.used[f"{name} over {axis}"] += 1
+            return Made(f"{name}({inner.text}, over={axis})", lambda env: f(inner.value(env), axis))
         return self.leaf(self.pick(fits) if fits and self.choose(3) else self.declare(dims))
 
     def ids(self: Writer, dims: tuple[str, ...], classes: str) -> Made:

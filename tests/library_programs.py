@@ -434,8 +434,12 @@ class Writer(Arrays):
 
     # vectors
     def e_softmax(self, shape: Shape, depth: int) -> Made:
-        name = self.pick(("softmax", "softmax", "log_softmax"))
-        return self.call(name, [self.sub(shape, depth)], OVER_LAST[name])
+        name, inner = self.pick(("softmax", "softmax", "log_softmax")), self.sub(shape, depth)
+        if "1" not in shape and self.choose(3) == 0:
+            self.used[f"{name} over rows"] += 1
+            f = {"softmax": torch.softmax, "log_softmax": torch.log_softmax}[name]
+            return Made(f"{name}({inner.text}, over=rows)", lambda env: f(inner.value(env), 0))
+        return self.call(name, [inner], OVER_LAST[name])
 
     def e_reduced(self, shape: Shape, depth: int) -> Made:
         column = shape[1] == "1"

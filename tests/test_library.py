@@ -1,4 +1,7 @@
-"""The library against PyTorch's own functions in float64: values and every gradient, to 1e-9."""
+"""The library: its derivations hold, large logits stay finite, and formulas are as short as the literature's.
+
+That values and gradients are PyTorch's is tested in `test_library_shapes`.
+"""
 
 from __future__ import annotations
 
@@ -8,78 +11,12 @@ import torch
 from torch.nn import functional as F  # noqa: N812  (as everybody calls it)
 
 import chainrule as cr
-from chainrule.catalogue import CatalogueEntry, catalogue, summary, symbols
+from chainrule.catalogue import catalogue, summary, symbols
 from chainrule.library import entries
-from chainrule.sizes import value_of
 from library_oracles import TORCH
+from test_library_shapes import SIZES, point
 
-SIZES = [{"n": 5, "m": 3, "r": 2, "N": 7, "K": 5, "D": 11, "d": 3, "M": 7, "e": 5, "T": 4, "V": 13, "E": 3, "H": 2,
-          "G": 3, "C": 2, "p": 7, "q": 2},
-         {"n": 2, "m": 7, "r": 3, "N": 3, "K": 2, "D": 5, "d": 2, "M": 11, "e": 3, "T": 5, "V": 7, "E": 2, "H": 3,
-          "G": 2, "C": 5, "p": 3, "q": 5}]  # fmt: skip
-IMAGES = [{"n": 11, "m": 7, "p": 5, "k": 3, "l": 2, "N": 2, "C": 3, "O": 5, "G": 2},
-          {"n": 8, "m": 13, "p": 4, "k": 2, "l": 3, "N": 3, "C": 2, "O": 7, "G": 5}]  # fmt: skip
-
-
-CLASSES = {
-    ("embedding", "ids"): "V", ("tied_logits", "ids"): "V", ("CE_labels", "c"): "K", ("CE_ignored", "c"): "K",
-    ("CE_weighted", "c"): "K", ("skip_gram", "o"): "V", ("negative_sampling", "o"): "V",
-    ("negative_sampling", "ids"): "V", ("mixture_of_experts", "r"): "E",
-}  # fmt: skip
 SHOWN = {e.entry.name: e for e in catalogue()}
-
-
-def point(found: CatalogueEntry, sizes: dict[str, int]) -> dict[str, np.ndarray]:
-    rng = np.random.default_rng(sum(sizes.values()))
-    net = found.derivation.network
-    values = {}
-    for name, item in net.declarations.items():
-        shape = tuple(value_of(d, sizes) for d in item.shape)
-        array = rng.standard_normal(shape)
-        if "positive" in item.facts:
-            array = rng.uniform(0.3, 1.2, shape)
-        if "one-hot" in item.facts:
-            array = np.eye(shape[-1])[rng.integers(0, shape[-1], shape[:-1])]
-        if found.entry.name == "smoothed_CE" and name == "a":
-            array = np.array(0.1)
-        if found.entry.name == "weighted_BCE_logits" and name in "yw":
-            array = rng.uniform(0.1, 2, shape)
-        if found.entry.name == "info_nce":
-            array = rng.standard_normal((sizes["N"], sizes["N"]))
-        if "integer" in item.facts:
-            array = np.asarray(rng.integers(0, sizes[CLASSES[found.entry.name, name]], shape), dtype=np.float64)
-        if name == "k" and found.entry.name == "CE_ignored":
-            array = (np.arange(shape[0]) != 1).astype(float)
-        values[name] = np.asarray(array)
-    return values
-
-
-def test_every_function_of_the_library_is_compared() -> None:
-    assert set(TORCH) == set(SHOWN)
-
-
-@pytest.mark.parametrize("sizes", SIZES, ids=["first", "second"])
-@pytest.mark.parametrize("name", TORCH)
-def test_values_and_gradients_are_torchs(name: str, sizes: dict[str, int]) -> None:
-    found = SHOWN[name]
-    if found.entry.family == "convolutions":
-        sizes = IMAGES[SIZES.index(sizes)]
-    values = point(found, sizes)
-    derivation = found.derivation
-    tensors = {
-        n: torch.tensor(v, requires_grad=n in derivation.gradients) for n, v in values.items() if n not in ("δ", "Δ")
-    }
-    out = TORCH[name](*(tensors[p] for p in found.entry.parameters if p in tensors))
-    upstream = values.get("δ", values.get("Δ"))
-    loss = out if upstream is None else (torch.tensor(upstream) * out).sum()
-    loss.backward()
-    arrays = {n: v for n, v in values.items() if n in derivation.network.declarations}
-    known = derivation.network.evaluate(**arrays)
-    np.testing.assert_allclose(known["z_"], out.detach().numpy(), rtol=1e-9, atol=1e-12)
-    step = derivation.compile("numpy")
-    _, gradients = step(**arrays)
-    for wrt, gradient in gradients.items():
-        np.testing.assert_allclose(gradient, tensors[wrt].grad.numpy(), rtol=1e-9, atol=1e-11, err_msg=wrt)
 
 
 @pytest.mark.parametrize(
