@@ -114,3 +114,14 @@ def test_exponentials_at_the_ends_of_the_range() -> None:
         with np.errstate(over="ignore", under="ignore"):
             want = np.exp(x)
         np.testing.assert_allclose(got, want, rtol=8 * np.finfo(dtype).eps, atol=np.finfo(dtype).smallest_subnormal)
+
+
+def test_arrays_may_be_called_as_the_variables_of_operations_are() -> None:
+    """Each name stands for the user's array in every loop, not for what an operation declares there."""
+    for name in ("a0", "i0", "best"):
+        net = cr.parse(f"param {name} : N × D\nJ = sum(max({name}, over=rows)) + sum(prod({name}, over=columns))")
+        values = {name: np.arange(1.0, 7.0).reshape(2, 3)}
+        loss, gradients = net.derive().compile("c")(**values)
+        wanted, expected = net.derive().compile()(**values)
+        assert loss == pytest.approx(wanted)
+        np.testing.assert_allclose(gradients[name], expected[name], rtol=1e-14)

@@ -124,15 +124,27 @@ def sunk(program: Program, parts: Sequence[Equation | Loop], outputs: Collection
     An array of all steps is then neither written nor read. Only what is made of arguments and of what loops compute
     goes in: for the rest it matters how it is computed together with what it is made of (`plan.shifts`, `complements`).
     """
-    given = {n for n in program.variables if n not in program.equations}
+    given = {n for n in program.variables if n not in program.equations or is_lag(program.equations[n])}
     given |= {e.name for part in parts if isinstance(part, Loop) for e in part.equations}
-    allowed = {part.name for part in parts if not isinstance(part, Loop)} - {*outputs}
+    allowed = {p.name for p in parts if not isinstance(p, Loop) and not is_lag(p)} - {*outputs}
     while True:
         out, moved = _sunk(program, parts, allowed)
         lost = {e.name for e in moved if not {*e.arguments} <= given | {m.name for m in moved}}
         if not lost:
-            return out
+            return [_with_lags(program, part) if isinstance(part, Loop) else part for part in out]
         allowed -= lost
+
+
+def _with_lags(program: Program, loop: Loop) -> Loop:
+    """The loop with all lags that it uses step by step, of whatever they are an earlier step."""
+    own = {e.name for e in loop.equations}
+    for name in dict.fromkeys(argument for equation in loop.body for argument in equation.arguments):
+        lag = program.equations.get(name)
+        if lag is not None and is_lag(lag) and name not in own:
+            axis = _axis_of_steps(program, lag, loop)
+            if axis is not None:
+                loop = Loop((lag, *loop.equations), loop.dim, loop.backwards, {**loop.axes, name: axis})
+    return loop
 
 
 def _sunk(
@@ -157,7 +169,7 @@ def _sunk(
             axis = _axis_of_steps(program, part, loop)
             if axis is None:
                 continue
-            inside = (part, *loop.lags, *loop.body) if is_lag(part) else (*loop.lags, part, *loop.body)
+            inside = (*loop.lags, part, *loop.body)
             loop = out[number] = Loop(inside, loop.dim, loop.backwards, {**loop.axes, part.name: axis})
             gone[before] = part
             for argument in part.arguments:

@@ -17,6 +17,8 @@ _WORDS = (
     "fmin", "expf", "logf", "sqrtf", "powf", "sinf", "cosf", "tanf", "atanf", "tanhf", "sinhf", "coshf", "fabsf",
     "erff", "erfcf", "floor", "floorf", "expm1f", "log1pf", "fmaxf", "fminf",
 )  # fmt: skip
+# What operations declare inside of their loops: no array may have these names there.
+_LOCALS = ("at", "best", "count", "label", "numbers", "other", "product", *(f"i{axis}" for axis in range(16)))
 
 
 class CNames(Names):
@@ -24,7 +26,7 @@ class CNames(Names):
 
     def __init__(self, reserved: tuple[str, ...] = ()) -> None:
         super().__init__(())
-        self._taken = {*_WORDS, *helper_names(), *reserved}
+        self._taken = {*_WORDS, *_LOCALS, *helper_names(), *reserved}
 
     def take(self, wanted: str) -> str:
         """`wanted` in ASCII, with a number or an underscore behind it where it is taken."""

@@ -65,7 +65,7 @@ def indent(lines: list[str]) -> list[str]:
 
 
 def nested(site: Site, dims: dict[int, Dim], body: list[str], back: bool = False) -> list[str]:
-    """Nested loops over axes; loop variables are a0, a1, … by axis. `back`: from the last entry to the first."""
+    """Nested loops over axes; loop variables are i0, i1, … by axis. `back`: from the last entry to the first."""
     for axis, dim in reversed(dims.items()):
         name = letter(axis)
         if back:
@@ -78,8 +78,8 @@ def nested(site: Site, dims: dict[int, Dim], body: list[str], back: bool = False
 
 
 def letter(axis: int) -> str:
-    """The loop variable of an axis."""
-    return f"a{axis}"
+    """The loop variable of an axis; `c_names` keeps it, and what is declared beside it, from users' arrays."""
+    return f"i{axis}"
 
 
 def _all(count: int) -> Indices:
