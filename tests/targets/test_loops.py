@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,8 @@ from chainrule.verification import choose_sizes
 from targets.corpus import entry
 from targets.test_c_steps import sanitized
 
+GOLDEN = Path(__file__).parent / "golden"
+ROOT = Path(__file__).resolve().parents[2]
 CHECKED = ["loop/last", "loop/lstm", "loop/both_ways over a batch", "loop/scalar", "loop/two steps back"]
 
 
@@ -61,6 +64,17 @@ def test_jax_differentiates_batches_and_compiles_loops() -> None:
     np.testing.assert_allclose(first, [gradient(0), gradient(1)], rtol=1e-10, atol=1e-13)
     np.testing.assert_allclose(second, (gradient(1e-5) - gradient(-1e-5)) / 2e-5, rtol=1e-6, atol=1e-8)
     assert "jax.lax.scan(" in step.source
+
+
+@pytest.mark.parametrize(("target", "suffix"), [("c", "c"), ("torch", "py"), ("jax", "py")])
+def test_the_golden_source_is_what_is_written(target: str, suffix: str) -> None:
+    """For a reader to see. CHAINRULE_GOLDEN=write writes it anew."""
+    pytest.importorskip("jax")
+    text = cr.load(ROOT / "examples" / "lstm.net").derive().compile(target, dtype="float32").source
+    path = GOLDEN / f"lstm_{target}.{suffix}.txt"
+    if os.environ.get("CHAINRULE_GOLDEN") == "write":
+        path.write_text(text, encoding="utf-8")
+    assert text == path.read_text(encoding="utf-8")
 
 
 def test_a_loop_reads_as_one_would_write_it() -> None:
