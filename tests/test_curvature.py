@@ -153,3 +153,26 @@ def test_what_is_no_linear_layer_is_refused() -> None:
 def test_a_direction_needs_a_free_name() -> None:
     with pytest.raises(UnsupportedError, match="dw"):
         cr.parse("input w : n\nparam dw : n\nJ = sum(w.^3 ∘ dw)").hessian_product("w")
+
+
+def test_a_sum_is_squared_as_a_whole() -> None:
+    """The error signal of a softmax has two terms; its square is not multiplied out, in text and in code."""
+    net = cr.parse(
+        "input x : D\nlabel y : K, one-hot\nparam W : H × D\nparam U : K × H\nh = relu(W x)\nJ = CE(y, softmax(U h))"
+    )
+    found = net.sample_norms("W")
+    assert found.text == "rowsum(X.^2) ∘ rowsum(sgn(H) ∘ (softmax(H Uᵀ) U − Y U).^2)"
+    rng = np.random.default_rng(5)
+    arrays = {
+        "X": rng.normal(size=(7, 5)), "Y": np.eye(3)[rng.integers(0, 3, 7)], "W": rng.normal(size=(11, 5)),
+        "U": rng.normal(size=(3, 11)),
+    }  # fmt: skip
+    step = net.derive("W").compile("numpy")
+    want = [
+        (step(x=x, y=y, W=arrays["W"], U=arrays["U"])[1]["W"] ** 2).sum()
+        for x, y in zip(arrays["X"], arrays["Y"], strict=True)
+    ]
+    np.testing.assert_allclose(found.evaluate(**arrays), want, rtol=1e-12)
+    for target in ("numpy", "c"):
+        np.testing.assert_allclose(found.compile(target, dtype="float64")(**arrays), want, rtol=1e-12)
+    assert "N * K * K" not in found.compile("c").source

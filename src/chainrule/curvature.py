@@ -255,6 +255,7 @@ def sample_norms(network: Network, wrt: str, batch: Dim = "N") -> Derived:
     program = backward.program
     knowledge = Knowledge(network.program)
     knowledge.program = program
+    value = _sum_by_name(program, value)
     summed = {i: fresh_bound(i[1]) for i in own.indices}
     square = rename(multiply(value, value), summed, tuple(summed.values()))
     name = f"n_{wrt}"
@@ -265,6 +266,27 @@ def sample_norms(network: Network, wrt: str, batch: Dim = "N") -> Derived:
     variable = lifted.variables[name]
     lifted.variables[name] = Variable(name, variable.dims, "column")
     return Derived(network, lifted, name, f"‖∂{display_name(loss)}/∂{display_name(wrt)}‖² per sample")
+
+
+def _sum_by_name(program: Program, value: Expr) -> Expr:
+    """Where a gradient is a sum times factors that all its terms have, (ŷ − y)[i] x[j], the sum gets a name.
+
+    Squared without one it would fall into the products of all its terms, which take longer than the sum.
+    """
+    if len(value) < 2:
+        return value
+    shared = set.intersection(*(set(factors) for factors, _ in value))
+    shared = {factor for factor in shared if all(i[0] < 0 for i in factor[0][2])}
+    rest: Expr = {}
+    for (factors, bound), coefficient in value.items():
+        kept = [factor for factor in factors if factor not in shared]
+        rest = add(rest, monomial(coefficient, kept, bound))
+    indices = sorted({i for factors, _ in rest for (_, _, ix), _ in factors for i in ix if i[0] < 0}, reverse=True)
+    own = {index: (-1 - k, index[1]) for k, index in enumerate(indices)}
+    name = program.fresh_name()
+    kind = {0: "scalar", 1: "column", 2: "matrix"}.get(len(indices), "tensor")
+    program.define(Variable(name, tuple(dim for _, dim in indices), kind), rename(rest, own, ()))
+    return monomial(1, [*shared, (("", name, tuple(indices)), 1)], ())
 
 
 def kronecker_factors(network: Network, wrt: str, batch: Dim = "N") -> tuple[Derived, Derived]:

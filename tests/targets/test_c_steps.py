@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -16,6 +17,7 @@ import pytest
 
 import chainrule as cr
 from chainrule.errors import ArrayError, ChainruleError, UnknownNameError, UnsupportedError
+from chainrule.reference import evaluate_program
 from chainrule.targets.c import CStep, compile_c
 from chainrule.targets.c_build import build, cache_directory, compiler
 from chainrule.targets.c_source import c_source
@@ -483,6 +485,87 @@ def test_without_a_compiler_the_message_says_what_to_install(monkeypatch: pytest
     monkeypatch.undo()
     compiler.cache_clear()
     assert compiler()
+
+
+def test_the_compiler_of_the_ziglang_wheel(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the system has none, `python -m ziglang cc` is called. The wheel (411 MB) is no dependency of the tests: a
+    package of its name hands over to the system's compiler here. With the wheel itself see docs/decisions/023.
+    """
+    package = tmp_path / "ziglang"
+    package.mkdir()
+    (package / "__init__.py").write_text("")
+    (package / "__main__.py").write_text(
+        "import os, sys\nopen(os.environ['ZIG_LOG'], 'a').write(' '.join(sys.argv[1:]) + '\\n')\n"
+        f"assert sys.argv[1] == 'cc'\nos.execv({shutil.which(compiler()[0])!r}, ['cc', *sys.argv[2:]])\n"
+    )
+    monkeypatch.setenv("ZIG_LOG", str(tmp_path / "log"))
+    monkeypatch.setenv("PYTHONPATH", f"{tmp_path}{os.pathsep}{os.environ.get('PYTHONPATH', '')}")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.delenv("CC", raising=False)
+    which = shutil.which
+    monkeypatch.setattr("shutil.which", lambda name: which(name) if Path(name).is_absolute() else None)
+    compiler.cache_clear()
+    try:
+        assert compiler() == (sys.executable, "-m", "ziglang", "cc")
+        arrays = data()
+        assert rows()(**arrays)[0] == pytest.approx(evaluated(arrays), rel=1e-5)
+    finally:
+        monkeypatch.undo()
+        compiler.cache_clear()
+    assert "-shared" in (tmp_path / "log").read_text()
+    assert compiler()[0] != sys.executable
+
+
+def evaluated(arrays: dict[str, np.ndarray]) -> float:
+    values = evaluate_program(
+        one_layer_rows(),
+        {n: a.astype(np.float64) for n, a in arrays.items()},
+        {"N": 7, "D": 5, "H": 3, "K": 11},
+        only=["J"],
+    )
+    return float(values["J"])
+
+
+@pytest.mark.parametrize("name", ["X", "Y", "W", "b1", "U", "b2"])
+def test_every_argument_is_checked(name: str) -> None:
+    """Of each array: other shapes, types and layouts are refused, or give the very same numbers."""
+    step = rows()
+    good = data()
+    loss, gradients = step(**good)
+    array = good[name]
+
+    def same(other: object) -> None:
+        again, others = step(**{**good, name: other})
+        assert again == loss
+        for key, value in gradients.items():
+            np.testing.assert_array_equal(others[key].reshape(value.shape), value)
+
+    wide = np.repeat(np.repeat(array, 2, 0), 2, -1) if array.ndim > 1 else np.repeat(array, 2)
+    same(wide[tuple(slice(None, None, 2) for _ in array.shape)])  # every second entry
+    same(
+        array[tuple(slice(None, None, -1) for _ in array.shape)].copy()[
+            tuple(slice(None, None, -1) for _ in array.shape)
+        ]
+    )
+    same(np.asfortranarray(array))
+    same(array.astype(">f4"))
+    same(np.frombuffer(b"\0" + array.tobytes(), np.float32, offset=1).reshape(array.shape))
+    frozen = array.copy()
+    frozen.flags.writeable = False
+    same(frozen)
+    for bad in (
+        np.concatenate([array, array[-1:]]),  # one more
+        array[:-1],
+        array[..., None, None],
+        array.astype(np.complex64),
+        array.astype(str),
+        np.full(array.shape, None),
+        np.broadcast_to(np.float32(1.0), (2, *array.shape)),
+        None, 1.0, "x", array.tolist(), [[]],
+    ):  # fmt: skip
+        with pytest.raises(ArrayError):
+            step(**{**good, name: bad})
+    assert step(**good)[0] == loss
 
 
 def test_training_by_c_is_training_by_numpy(tmp_path: Path) -> None:

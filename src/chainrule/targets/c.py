@@ -274,25 +274,28 @@ def _quick_call(source: CSource) -> Callable[..., Any] | None:
     names = source.plan.arguments
     if not names or not all(name.isidentifier() and not iskeyword(name) and name[0] != "_" for name in names):
         return None
-    arguments = [f"_a{k}" for k in range(len(names))]
     results = [f"_r{k}" for k in range(len(source.results))]
-    made = "".join(f"    _r{k} = _empty(_shapes[{k}], _self._type)\n" for k in range(len(results)))
+    made = "".join(f"    {r} = _empty(_shapes[{k}], _type)\n" for k, r in enumerate(results))
     keys = ", ".join(f"{source.keys[name]!r}: {r}" for name, r in zip(source.results, results, strict=True))
-    good = "_loss - _loss == 0.0" if source.loss is not None else "True"
+    good = " and _loss - _loss == 0.0" if source.loss is not None else ""
     returned = f"_loss, {{{keys}}}" if source.loss is not None else f"{{{keys}}}"
+    given = ", ".join(names)
+    # what is missing or of another kind is no array to the C code, which then says so: nothing is looked at twice
     text = (
         f"def __call__(_self, *, {', '.join(f'{name}=_missing' for name in names)}, **_others):\n"
-        f"    {', '.join(arguments)}, = {', '.join(names)},\n"
-        f"    if _others or {' or '.join(f'{a} is _missing' for a in arguments)}:\n"
-        f"        _given = dict(zip({names!r}, ({', '.join(arguments)},)), **_others)\n"
-        "        return _general(_self, **{n: a for n, a in _given.items() if a is not _missing})\n"
         f"    _shapes = _self._shapes\n{made}"
-        f"    _loss = _self._call({', '.join([*arguments, *results])})\n"
-        f"    if type(_loss) is not int and {good}:\n"
+        f"    _loss = _self._call({', '.join([*names, *results])})\n"
+        f"    if _kind(_loss) is not _int and not _others{good}:\n"
         f"        return {returned}\n"
-        f"    return _self._judged([{', '.join(arguments)}], _loss, [{', '.join(results)}])\n"
+        f"    _given = _dict(_zip({names!r}, ({given},)), **_others)\n"
+        "    if _others or _any(_a is _missing for _a in _given.values()):\n"
+        "        return _general(_self, **{_n: _a for _n, _a in _given.items() if _a is not _missing})\n"
+        f"    return _self._judged([{given}], _loss, [{', '.join(results)}])\n"
     )
-    space: dict[str, Any] = {"_empty": np.empty, "_missing": object(), "_general": CStep.__call__}
+    space: dict[str, Any] = {
+        "_empty": np.empty, "_missing": object(), "_general": CStep.__call__, "_type": np.dtype(source.dtype),
+        "_kind": type, "_int": int, "_dict": dict, "_zip": zip, "_any": any,
+    }  # fmt: skip
     try:
         exec(text, space)
     except SyntaxError:  # two names that are one to Python

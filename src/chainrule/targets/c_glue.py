@@ -178,14 +178,15 @@ PyObject *chainrule_call(PyObject *self, PyObject *const *given, ptrdiff_t count
             wrong = 1;
             break;
         }
-        if (PyObject_GetBuffer(given[k], view, k < INPUTS ? 0x1C : 0x1D)) { /* FORMAT, ND, STRIDES; WRITABLE */
+        /* ND and STRIDES; of inputs FORMAT, of results, which the caller has just made of this type, WRITABLE */
+        if (PyObject_GetBuffer(given[k], view, k < INPUTS ? 0x1C : 0x19)) {
             PyErr_Clear();
             wrong = k + 1;
             break;
         }
         have = k + 1;
-        if (view->ndim != rank_of[k] || view->itemsize != (ptrdiff_t)sizeof(@real@) || !view->format ||
-            view->format[0] != '@format@' || view->format[1])
+        if (view->ndim != rank_of[k] || view->itemsize != (ptrdiff_t)sizeof(@real@) ||
+            (k < INPUTS && (!view->format || view->format[0] != '@format@' || view->format[1])))
             wrong = k + 1;
         ptrdiff_t stride = view->itemsize;
         for (int i = rank_of[k] - 1; i >= 0 && !wrong; i--) {
