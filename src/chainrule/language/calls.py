@@ -24,7 +24,6 @@ from chainrule.dims import Dim, canonical_name
 from chainrule.errors import ChainruleError, DimensionError, LanguageError, Span, UnknownNameError, UnsupportedError
 from chainrule.functions import FUNCTIONS
 from chainrule.language import ast
-from chainrule.language.along import ambiguous, is_slice, joined, sliced
 from chainrule.language.expressions import summed_letter
 from chainrule.language.matrices import MATRIX_CALLS, Matrices
 from chainrule.language.parser import parse_program
@@ -102,21 +101,6 @@ class Calls(Matrices):
         for word, default in zip(optional, numbers, strict=True):
             named.setdefault(word, replace(self.on_number(default), text=default.text))
         values = [v if is_numeric(v) else self.named(v) for v in (named[p] for p in letters)]
-        if over is None or not ambiguous(values):
-            return self.applied(definition, letters, values, over, node)
-        array = next(v for v in values if v.orientation != "scalar")
-        axes = self.axes(array, replace(node, options=(("over", over),)))
-        if len(axes) != 1:
-            return self.applied(definition, letters, values, over, node)
-        parts = sliced(values, axes[0], node.span)
-        found = joined(self.applied(definition, letters, parts, ast.Name("last"), node), array, axes[0])
-        return self.called(found, definition, values, over, node)
-
-    def applied(
-        self, definition: ast.Definition, letters: tuple[str, ...], values: list[Value], over: ast.Expr | None,
-        node: ast.Call,
-    ) -> Value:  # fmt: skip
-        """The value of a definition at these arguments."""
         self.depth += 1
         if self.depth > 50:
             raise LanguageError(
@@ -138,14 +122,6 @@ class Calls(Matrices):
             self.depth -= 1
         if result.orientation == "identity":
             return result
-        if any(map(is_slice, values)):  # it gets its name when it is whole again
-            return replace(result, text="")
-        return self.called(result, definition, values, over, node)
-
-    def called(
-        self, result: Value, definition: ast.Definition, values: list[Value], over: ast.Expr | None, node: ast.Call
-    ) -> Value:
-        """The value of a call under a name of its own."""
         said = self.axis_said(definition, values, over, node)
         call = Call(definition.name, tuple(map(self.argument_name, values)), said)
         return replace(result, expr=self.name_for(result.expr, result.orientation, call), text="")
