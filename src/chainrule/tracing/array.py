@@ -19,6 +19,7 @@ from chainrule.algebra.expr import Expr, Index, constant, power, size
 from chainrule.dims import Dim
 from chainrule.errors import ChainruleError
 from chainrule.tracing.frames import local_arrays, main_frame, name_of
+from chainrule.tracing.infinity import HUGE
 from chainrule.tracing.memory import Memory, fresh
 from chainrule.tracing.naming import baptise
 from chainrule.tracing.tables import FUNCTION_TABLE, METHODS, SAME, UFUNC_TABLE
@@ -429,8 +430,11 @@ def wrap(tracer: Tracer, value: Any) -> Traced:
         tracer.refuse(f"a {type(value).__name__} is no array of real numbers")
     if array.ndim == 0:
         number = float(array)
-        if not math.isfinite(number):
-            tracer.refuse(f"the number {number}", "a large finite number, such as 1e9")
+        if math.isnan(number):
+            tracer.refuse("the number nan", "a number")
+        if math.isinf(number):
+            tracer.infinite = True
+            return Traced(tracer, constant(HUGE if number > 0 else -HUGE), ())
         out = Traced(tracer, number_expr(number), (), array.dtype.kind == "b")
     else:
         out = constant_traced(tracer, array, name_of(value))

@@ -54,6 +54,9 @@ def is_traced_index(key: Any) -> bool:
 def take(a: Traced, key: Any) -> Traced:
     """a[key]."""
     known = known_key(key)
+    if isinstance(known, Traced) and known.flag and known.axes and known.axes == a.axes[: len(known.axes)]:
+        picked: Traced = METHODS["picked"](make(a, a.expr, a.axes, a.flag, a.row), known)
+        return picked
     items = _items(a, known)
     if any(isinstance(k, (list, np.ndarray, Traced)) for k in items):
         found = Keys(a, known)

@@ -28,6 +28,7 @@ from chainrule.tracing import (  # noqa: F401  (the tables)
     matrices,
     norms,
     operators,
+    picked,
     shaping,
     sums,
     ufuncs,
@@ -35,6 +36,7 @@ from chainrule.tracing import (  # noqa: F401  (the tables)
 )
 from chainrule.tracing.array import Traced, wrap
 from chainrule.tracing.frames import BOUNDARY, at_return, local_arrays
+from chainrule.tracing.infinity import check_infinities
 from chainrule.tracing.naming import baptise
 from chainrule.tracing.substitutes import substituted
 from chainrule.tracing.tracer import Tracer, squeezed
@@ -114,6 +116,8 @@ def _once(
         if name not in indexed:
             raise _MoreKnown(labels=frozenset(tracer.labels))
     name = _result_name(tracer, result)
+    if tracer.infinite:
+        check_infinities(tracer.program, name, tracer.refuse)
     return _finished(tracer, name), tracer.names.get(name, name)
 
 

@@ -43,6 +43,7 @@ from chainrule.language.calls import Calls
 from chainrule.language.scope import Call, is_bare, known_functions, unscaled
 from chainrule.language.values import Value, orientation_of
 from chainrule.tracing.frames import place
+from chainrule.tracing.infinity import HUGE, finite_array
 from chainrule.tracing.recognition import exp_apart, log_apart, logistic
 
 __all__ = ["Tracer", "as_rational", "squeezed"]
@@ -70,6 +71,7 @@ class Tracer:
         self.main: FrameType | None = None
         self.labels: dict[str, tuple[str, Span | None]] = {}  # arguments that are whole numbers: indices, and where
         self.maxima = 0  # how many were taken
+        self.infinite = False  # whether an infinite number was met
         self.ordinary: frozenset[int] = frozenset()  # which of them do not cancel: they are operations of their own
 
     # -- errors ----------------------------------------------------------------------------------------------------
@@ -304,10 +306,12 @@ class Tracer:
         import numpy as np
 
         array = np.asarray(array, dtype=np.float64)
-        if not np.isfinite(array).all():
-            self.refuse("a constant array with ∞ or NaN", "a large finite number, such as -1e9")
+        if np.isnan(array).any():
+            self.refuse("a constant array with NaN", "a number")
+        if np.isinf(array).any():
+            self.infinite, array = True, finite_array(array)
         if array.size and (array == array.flat[0]).all():
-            return constant(as_rational(float(array.flat[0])))
+            return constant(as_rational(float(array.flat[0])))  # ±HUGE: exactly
         if array.ndim == 2 and array.shape[0] == array.shape[1] and (array == np.eye(len(array))).all():
             return delta(*indices)
         key = ConstantArray(array)
@@ -341,6 +345,8 @@ class Tracer:
 
 def as_rational(value: float) -> Rational:
     """A float as the number that was written: 0.1 is 1/10, 0.333… is 1/3; its conversion back gives the same float."""
+    if abs(value) == HUGE:
+        return HUGE if value > 0 else -HUGE
     if value == int(value):
         return int(value)
     simple = Fraction(value).limit_denominator(1000)

@@ -13,6 +13,7 @@ from typing import Any
 from chainrule.algebra.expr import Expr, add, constant, is_constant, rename, scale, single
 from chainrule.functions import FUNCTIONS
 from chainrule.tracing.array import Traced, make, wrap
+from chainrule.tracing.infinity import is_infinite
 from chainrule.tracing.recognition import log_of_abs_det, log_of_choice, log_of_sigmoid, one_plus_exp, softplus_joined
 from chainrule.tracing.tables import register
 
@@ -228,6 +229,8 @@ def maximum(a: Traced, b: Traced) -> Traced:
     """The greater of two: b + relu(a − b) where b is a small number, else by a mask, so that no digit is lost."""
     if is_constant(a.expr):
         a, b = b, a
+    if is_infinite(b.expr) < 0:
+        return make(a, a.expr, a.axes, row=a.row) if len(a.axes) >= len(b.axes) else plus(a, make(b, {}, b.axes))
     if _small(b):
         return plus(b, apply("relu", minus(a, b)))
     return chosen(compare(a, b, ">"), a, b)
@@ -238,6 +241,8 @@ def minimum(a: Traced, b: Traced) -> Traced:
     """The smaller of two: b − relu(b − a) where b is a small number, else by a mask."""
     if is_constant(a.expr):
         a, b = b, a
+    if is_infinite(b.expr) > 0:
+        return make(a, a.expr, a.axes, row=a.row) if len(a.axes) >= len(b.axes) else plus(a, make(b, {}, b.axes))
     if _small(b):
         return minus(b, apply("relu", minus(b, a)))
     return chosen(compare(a, b, "<"), a, b)

@@ -17,6 +17,7 @@ from chainrule.tracing.choices import where
 from chainrule.tracing.indexing import Keys, is_traced_index, known_key
 from chainrule.tracing.memory import remember, scattered
 from chainrule.tracing.operators import OPERATORS
+from chainrule.tracing.picked import Picked
 from chainrule.tracing.tables import FUNCTION_TABLE, METHODS, SAME, register
 from chainrule.tracing.ufuncs import minus, negative, number, plus, times
 
@@ -85,8 +86,15 @@ def write(target: Traced, key: Any, value: Any) -> None:
         _write_by_label(target, keys, wrap(tracer, value))
         return
     if isinstance(keys, Traced):
+        if isinstance(value, Picked):
+            if value.whole.axes != target.axes or not value.same_mask(keys):
+                target.refuse("a write of entries that another mask says", "np.where(mask, a, b)")
+            assign(target, where(_over(keys, target), value.whole, target))
+            return
         _write_by_mask(target, keys, wrap(tracer, value))
         return
+    if isinstance(value, Picked):
+        value.refuse("a write")
     memory = remember(target)
     if memory is None:
         if keys is Ellipsis or (isinstance(keys, slice) and keys == slice(None)):
@@ -123,9 +131,14 @@ def _write_by_mask(target: Traced, mask: Traced, value: Traced) -> None:
         target.refuse("a write at places that depend on values", "a mask: x[x < 0] = 0")
     if value.axes:
         target.refuse("a write of an array at places that depend on values", "np.where(mask, a, b)")
+    assign(target, spread(target, where(_over(mask, target), value, target), target.axes))
+
+
+def _over(mask: Traced, target: Traced) -> Traced:
+    """A mask of the first axes, over all of them."""
     while len(mask.axes) < len(target.axes):
         mask = mask[..., None]
-    assign(target, spread(target, where(mask, value, target), target.axes))
+    return mask
 
 
 def _hot(keys: Keys) -> Traced:
