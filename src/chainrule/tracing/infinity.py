@@ -54,9 +54,7 @@ def check_infinities(program: Program, result: str, refuse: Callable[[str, str |
         if isinstance(value, Operation):
             found = _of_operation(value, signs)
         else:
-            found = (
-                {_of_term(program, key, c, signs) for key, c in value.items()} - {0} if isinstance(value, dict) else {2}
-            )
+            found = {_of_term(program, key, c, signs) for key, c in value.items()} - {0}
         if 2 in found or len(found) > 1:
             stop(equation.name, "where it does not end")
         if found:
@@ -138,8 +136,6 @@ def _is_weight(program: Program, atom: Atom, depth: int = 0) -> bool:
         return False
     if isinstance(equation.value, Operation):
         return equation.value.op == "constant" and bool((equation.value.attributes[0].array >= 0).all())
-    if not isinstance(equation.value, dict):
-        return False
     terms = list(equation.value.items())
     if len(terms) == 2 and ((((), ()), 1) in terms):  # 1 − m
         (factors, bound), c = next(t for t in terms if t[0] != ((), ()))
@@ -162,7 +158,7 @@ def _is_mask(program: Program, atom: Atom, depth: int = 0) -> bool:
     if isinstance(equation.value, Operation):
         array = equation.value.attributes[0].array if equation.value.op == "constant" else None
         return array is not None and bool(((array == 0) | (array == 1)).all())
-    if not isinstance(equation.value, dict) or len(equation.value) != 1:
+    if len(equation.value) != 1:
         return False
     ((factors, bound), c) = next(iter(equation.value.items()))
     return c == 1 and not bound and all(_is_mask(program, a, depth + 1) for a, _ in factors)

@@ -1,9 +1,9 @@
 """x[x > 0]: entries that a mask says, whose number nobody knows. What is done to them is done under the mask.
 
-NumPy gives a shorter array; here all entries stay, beside the mask. Elementwise operations keep it, sums and means count
-only what the mask lets through, and x[m] *= 0.1 writes the result back where m is true. Anything that needs the length
-or the order is refused. A function that has no value at an entry outside the mask, log of a negative number, gives no
-number there: use np.where with a safe argument.
+NumPy gives a shorter array; here all entries stay, beside the mask. Elementwise operations keep it, sums and means
+count only what the mask lets through, and x[m] *= 0.1 writes the result back where m is true. Anything that needs the
+length or the order is refused. A function that has no value at an entry outside the mask, log of a negative number,
+gives no number there: use np.where with a safe argument.
 """
 
 from __future__ import annotations
