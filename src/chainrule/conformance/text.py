@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import unicodedata
 import warnings
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +20,11 @@ from chainrule.errors import ChainruleError, ChainruleWarning
 __all__ = ["Text", "symbols", "through_text"]
 
 _SYMBOL = re.compile(r"[^\W\d]\w*|\d+(?:\.\d+)?|\.\d+|[+\-−/^'ᵀ√<>=]")
+# What a neutral text calls a function, and what the dialect does.
+SPELLINGS = {"norm2": "norm", "normF": "norm", "softmax_rows": "softmax", "logsoftmax": "log_softmax"}
+_KNOWN_AS = re.compile(rf"\b(?:{'|'.join(SPELLINGS)})\b(?=\()")
+_ROW = re.compile(r"\s*\(([^()]*\brow\b[^()]*)\)\s*$")
+_REMARK = re.compile(r",\s*(?:[A-Za-z]\w*(?:\s*,\s*|\s+and\s+))*[A-Za-z]\w* (?:symmetric|positive definite|square)\s*$")
 _SUPERSCRIPTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻", "0123456789-")
 
 
@@ -63,9 +69,10 @@ def through_text(case: Case, seed: int, points: int) -> Text:
     """Read `expr` in the matlab dialect and differentiate it. A case in prose, or of several equations, has no text."""
     from chainrule.conformance.judge import differentiated, largest_errors
 
-    lines = [_declaration(case, name) for name in case.shapes]
+    statements, rows = plain_text(case.expr, case.shapes)
+    lines = [_declaration(case, name, name in rows) for name in case.shapes]
     try:
-        net = api.parse("\n".join([*lines, f"f_ = {case.expr}", ""]), "matlab")
+        net = api.parse("\n".join([*lines, *statements, ""]), "matlab")
     except ChainruleError as refusal:
         return Text("unread", refusal.message)
     try:
@@ -83,8 +90,51 @@ def through_text(case: Case, seed: int, points: int) -> Text:
     return Text(status, reason, formula, symbols(formula), symbols(case.expected) if readable else 0)
 
 
-def _declaration(case: Case, name: str) -> str:
+def plain_text(expr: str, names: Iterable[str]) -> tuple[list[str], list[str]]:
+    """The equations that a neutral text says, the last one under the name f_, and the vectors that it calls rows.
+
+    Remarks such as ", W symmetric" are left out: `init` says it. Of "CE(y, p) = -sum(y.*log(p))" it is the right side.
+
+    >>> plain_text("h = relu(W*x); norm2(h-y)^2, W symmetric", ["W", "x", "y"])
+    (['h = relu(W*x)', 'f_ = norm(h-y)^2'], [])
+    >>> plain_text("x*W (row x)", ["x", "W"])
+    (['f_ = x*W'], ['x'])
+    >>> plain_text("-sum(y.*log(p)), p = softmax(x)", ["x", "y"])
+    (['p = softmax(x)', 'f_ = -sum(y.*log(p))'], [])
+    """
+    rows: list[str] = []
+    remark = _ROW.search(expr)
+    if remark is not None:
+        expr = expr[: remark.start()]
+        rows = [name for name in names if re.search(rf"\b{name}\b", remark.group(1))]
+    text = _REMARK.sub("", _KNOWN_AS.sub(lambda m: SPELLINGS[m.group()], expr))
+    *first, last = [part.strip() for part in text.split(";")]
+    last, *more = _at_commas(last)
+    if not all(re.match(r"[A-Za-z]\w*\s*=(?!=)", part) for part in more):
+        return [f"f_ = {', '.join([last, *more])}"], rows
+    first += more[::-1]  # "sum(log(p)), p = sigmoid(z)": what is said behind it comes first
+    head, sign, tail = last.partition("=")
+    if sign and not tail.startswith("=") and head[-1:] not in "<>=~":
+        last = tail.strip()
+    return [*first, f"f_ = {last}"], rows
+
+
+def _at_commas(text: str) -> list[str]:
+    """The parts of a text between the commas that stand in no brackets."""
+    parts, depth = [""], 0
+    for sign in text:
+        depth += (sign in "([{") - (sign in ")]}")
+        if sign == "," and not depth:
+            parts.append("")
+        else:
+            parts[-1] += sign
+    return [part.strip() for part in parts]
+
+
+def _declaration(case: Case, name: str, row: bool = False) -> str:
     shape = ", ".join(map(str, case.shapes[name])) if case.shapes[name] else "scalar"
+    if row and len(case.shapes[name]) == 1:
+        shape = f"1, {shape}"
     kind = "param" if name == case.wrt else "input"
     fact = case.facts().get(name)
     return f"{kind} {name} : {f'({shape})' if case.shapes[name] else shape}{f', {fact}' if fact else ''}"
@@ -94,4 +144,4 @@ def _readable(case: Case) -> bool:
     """True where `expected` is one formula in the case's own names: then its length is a measure."""
     known = {*case.shapes, "I", "tr", "det", "inv", "pinv", "diag", "norm2", "norm", "exp", "log", "sqrt", "sum",
              "sin", "cos", "tanh", "sigmoid", "softmax", "relu", "sgn"}  # fmt: skip
-    return all(word in known for word in re.findall(r"[^\W\d]\w*", case.expected))
+    return "..." not in case.expected and all(word in known for word in re.findall(r"[^\W\d]\w*", case.expected))

@@ -82,6 +82,13 @@ class MatrixNotation(Names):
         """As a matrix whose rows are the first index."""
         if not expression:
             return tree.num(0)
+        whole = self._matrix(expression, indices)
+        if whole.op == "sum" and all(map(_all_turned, whole.args)):  # (X B + B X)ᵀ rather than Bᵀ Xᵀ + Xᵀ Bᵀ
+            turned = tree.transpose(self._matrix(expression, indices[::-1]))
+            return turned if tree.cost(turned) < tree.cost(whole) - 0.6 else whole
+        return whole
+
+    def _matrix(self, expression: Expr, indices: tuple[Index, Index]) -> Node:
         terms = [self.term(k, c, indices) for k, c in expression.items()]
         if not any(full for _, _, full in terms):
             return _summed([(s, self._fill(v.col, indices)) for s, v, _ in terms])
@@ -280,6 +287,13 @@ def _summed(terms: list[tuple[int, Node]]) -> Node:
                 terms = [(1, turned), *terms[:position], *terms[position + 1 :]]
                 break
     return tree.sum_of(terms)
+
+
+def _all_turned(node: Node) -> bool:
+    """True for a product of transposed matrices, none of which is a vector."""
+    parts = node.args if node.op == "prod" else (node,)
+    matrices = [p for p in parts if not (p.rows == 1 == p.cols)]
+    return bool(matrices) and all(p.op == "T" and p.rows != 1 != p.cols for p in matrices)
 
 
 def _places(name: tuple[tuple[str, int], ...], indices: tuple[Index, ...]) -> list[tuple[Index, ...]]:

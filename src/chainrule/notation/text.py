@@ -141,7 +141,7 @@ def _entry_power(node: Node) -> str:
 
 def _transposed(node: Node) -> str:
     inner = node.args[0]
-    power = inner.op == "pow" and Fraction(str(inner.data)) != Fraction(1, 2)  # sqrt(v)ᵀ is a call
+    power = inner.op == "^" or (inner.op == "pow" and Fraction(str(inner.data)) != Fraction(1, 2))  # sqrt(v)ᵀ: a call
     return _tight(inner, ATOM if power else POSTFIX) + "ᵀ"
 
 

@@ -269,11 +269,38 @@ def product(parts: list[Node]) -> Node:
     if numbers and (len(numbers) > 1 or flat[0] is not numbers[0]):  # one number, in front
         whole = num(prod(Fraction(str(p.data)) for p in numbers))
         flat = [whole, *(p for p in flat if p.op != "num")]
+    flat = _raised(flat)
     if len(flat) == 1:
         return flat[0]
     matrices = [p for p in flat if not (p.rows == 1 == p.cols)]
     rows, cols = (matrices[0].rows, matrices[-1].cols) if matrices else (1, 1)
     return Node("prod", tuple(flat), None, rows, cols)
+
+
+def _raised(parts: list[Node]) -> list[Node]:
+    """Equal square matrices side by side as a power, from three on, or from two that have no name: X³, inv(X + A)²."""
+    runs: list[tuple[Node, Fraction]] = []
+    for part in parts:
+        turned = part.op == "T"
+        inner = part.args[0] if turned else part
+        base, count = (inner.args[0], Fraction(str(inner.data))) if inner.op == "^" else (inner, Fraction(1))
+        if inner.op == "^" and (inner.rows == 1 or count < 1):
+            base, count = inner, Fraction(1)
+        base = transpose(base) if turned else base
+        square = base.rows == base.cols != 1 and base.op not in ("diag", "eye", "num")
+        if runs and square and runs[-1][0] == base:
+            runs[-1] = (base, runs[-1][1] + count)
+        else:
+            runs.append((base, count))
+    out: list[Node] = []
+    for base, count in runs:
+        plain = base.args[0] if base.op == "T" else base
+        if count < 3 and not (count == 2 and plain.op != "sym"):
+            out += [base] * int(count)
+            continue
+        whole = Node("^", (plain,), count, plain.rows, plain.cols)
+        out.append(transpose(whole) if base.op == "T" else whole)
+    return out
 
 
 def _all_scalars(node: Node) -> bool:

@@ -17,6 +17,7 @@ from chainrule.simplify.affine import use_affine
 from chainrule.simplify.knowledge import Application, Knowledge, Relation, SumDefinition
 from chainrule.simplify.masks import seen, simplify_masks
 from chainrule.simplify.matrices import simplify_matrices
+from chainrule.simplify.ratios import join_complements, simplify_ratios
 from chainrule.simplify.relations import simplify_relations
 
 __all__ = ["RULES", "Rule", "simplify", "simplify_terms"]
@@ -48,6 +49,8 @@ class Rule:
 def simplify(expression: Expr, knowledge: Knowledge) -> Expr:
     """An equal expression, as short as the rules make it."""
     reduced = simplify_terms(expression, knowledge)
+    if len(reduced) > 1 and knowledge.ratios:
+        reduced = join_complements(reduced, knowledge.program)
     if len(reduced) > 1:
         return use_affine(reduced, knowledge, simplify_terms)
     return reduced
@@ -355,6 +358,11 @@ def _masks(key: Monomial, knowledge: Knowledge) -> Outcome | None:
     return simplify_masks(key, knowledge.program) if knowledge.masks else None
 
 
+def _ratios(key: Monomial, knowledge: Knowledge) -> Outcome | None:
+    """sinh/cosh = tanh, exp(x)/(1 + exp(x)) = σ(x)."""
+    return simplify_ratios(key, knowledge.program) if knowledge.ratios else None
+
+
 RULES = (
     Rule("matrix facts", "X⁻¹ X = I; QᵀQ = I for Q orthogonal; Aᵀ = A for A symmetric", _matrices),
     Rule("idempotent", "sgn(h)² = sgn(h) and sgn(h) h = h where h ≥ 0; a mask times itself is itself", _signs),
@@ -363,6 +371,7 @@ RULES = (
         "mask", "a comparison of what is clipped, a branch under its own mask, x sgn(x) = |x|: entry by entry", _masks
     ),
     Rule("name of a product", "a product that an equation defines is written with its name", _name_products),
+    Rule("quotient of functions", "sinh/cosh = tanh, sin/cos = tan, exp(x)/(1 + exp(x)) = σ(x)", _ratios),
     Rule("name of a sum", "a sum that an equation defines is written with its name", _name_sums),
     Rule("index relation", "Σₖ 1[k = i + a] = 1 where i + a is a position; relations of relations", _relations),
     Rule("constant sum", "entries that always sum to a constant: the sum is that constant", _constant_sums),

@@ -16,6 +16,7 @@ from chainrule.algebra.relations import INDICATORS
 from chainrule.functions import FUNCTIONS
 from chainrule.simplify.masks import has_masks
 from chainrule.simplify.matrices import has_matrices
+from chainrule.simplify.ratios import has_ratios
 
 __all__ = ["LONGEST", "Application", "Knowledge", "Relation", "SumDefinition"]
 
@@ -70,6 +71,7 @@ class Knowledge:
         self.record: list[Application] | None = None  # filled while somebody wants to see the steps
         self.matrices = has_matrices(program)  # whether the rules of `chainrule.simplify.matrices` can apply
         self.assumed: dict[tuple[str, str], None] = {}  # rules of FACTUAL that were applied, with whose fact it is
+        self.ratios = has_ratios(program)  # and those of `chainrule.simplify.ratios`
         self.masks = has_masks(program)  # and those of `chainrule.simplify.masks`
         self.blocked: frozenset[str] = frozenset()  # names that no rule may bring in: that whose facts are being found
         for equation in program:

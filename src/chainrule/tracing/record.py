@@ -116,9 +116,10 @@ def _once(
         if name not in indexed:
             raise _MoreKnown(labels=frozenset(tracer.labels))
     name = _result_name(tracer, result)
+    program, called = _finished(tracer, name), tracer.names.get(name, name)
     if tracer.infinite:
-        check_infinities(tracer.program, name, tracer.refuse)
-    return _finished(tracer, name), tracer.names.get(name, name)
+        check_infinities(program, called, tracer.refuse)
+    return program, called
 
 
 def _shape(name: str, shape: Any) -> tuple[Dim, ...]:
