@@ -1,4 +1,4 @@
-"""Powers of square matrices, and sums of transposed products: X³, inv(X + A)², (X B + B X)ᵀ. Each is read back the same."""
+"""Powers of square matrices, sums of transposed products: X³, inv(X + A)², (X B + B X)ᵀ; each is read back the same."""
 
 import numpy as np
 import pytest

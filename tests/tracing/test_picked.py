@@ -72,5 +72,5 @@ REFUSED = [
 
 @pytest.mark.parametrize("function", REFUSED)
 def test_what_needs_their_number_or_order_is_refused(function):
-    with pytest.raises(UnsupportedError, match="values|another mask"):
+    with pytest.raises(UnsupportedError, match=r"values|another mask"):
         cr.trace(function, x=(3,))
