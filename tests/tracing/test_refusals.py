@@ -41,7 +41,7 @@ REFUSED = [
     (lambda x: np.zeros(x.sum()), "to count"), (lambda x: round(x.sum()), "round"), (lambda x: x // 1, "// is"),
     (lambda x: x.nonsense, ".nonsense"), (lambda x: x @ x.sum(), "of a scalar"), (lambda x: x * "a", "no array"),
     (lambda x: np.linalg.inv(x[:1, None]), "axes of size 1"), (lambda x: 2 * np.linalg.inv(x), "of 1 axes"),
-    (lambda x: x * 1j, "complex"), (lambda x: x.reshape(3, order="F").sum(), "order F"),
+    (lambda x: x * 1j, "complex"), (lambda x: x.reshape(3, order="A").sum(), "order A"),
 ]  # fmt: skip
 
 

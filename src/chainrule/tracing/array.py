@@ -134,6 +134,10 @@ class Traced(Valueless):
             return FUNCTION_TABLE[REDUCED[name]](
                 inputs[0], options.get("axis", 0), keepdims=options.get("keepdims", False)
             )
+        if method == "reduce" and name == "logaddexp" and options.keys() <= {"axis", "keepdims"}:
+            along = {"axis": options.get("axis", 0), "keepdims": options.get("keepdims", False)}
+            terms = FUNCTION_TABLE[np.sum](UFUNC_TABLE["exp"](inputs[0]), **along)
+            return UFUNC_TABLE["log"](terms)
         if method == "accumulate" and name in ACCUMULATED and options.keys() <= {"axis"}:
             return FUNCTION_TABLE[ACCUMULATED[name]](inputs[0], options.get("axis", 0))
         ours = UFUNC_TABLE.get(name)

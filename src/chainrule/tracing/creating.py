@@ -82,6 +82,12 @@ def copy(a: Any) -> Traced:
     return make(a, a.expr, a.axes, a.flag, a.row)
 
 
+@register(np.real)
+def real(val: Any) -> Traced:
+    """The array: its numbers are real."""
+    return make(val, val.expr, val.axes, val.flag, val.row)
+
+
 def astype(a: Traced, dtype: Any, copy: bool = True) -> Traced:
     """To float: as it is; a mask becomes 0 and 1. To whole numbers: only a mask."""
     kind = np.dtype(dtype).kind

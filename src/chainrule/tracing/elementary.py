@@ -5,10 +5,27 @@ from __future__ import annotations
 import math
 from fractions import Fraction
 
+import numpy as np
+
 from chainrule.algebra.expr import multiply
 from chainrule.tracing.array import Traced, make, number_expr, wrap
 from chainrule.tracing.tables import register
-from chainrule.tracing.ufuncs import apply, log, logaddexp, minus, negative, over, plus, raised, sqrt, square, times
+from chainrule.tracing.ufuncs import (
+    apply,
+    chosen,
+    compare,
+    log,
+    logaddexp,
+    minus,
+    negative,
+    number,
+    over,
+    plus,
+    raised,
+    sqrt,
+    square,
+    times,
+)
 
 __all__: list[str] = []
 
@@ -59,6 +76,27 @@ def arcsinh(a: Traced) -> Traced:
 def arccosh(a: Traced) -> Traced:
     """log(a + √(a² − 1))."""
     return apply("log", plus(a, sqrt(minus(square(a), wrap(a.tracer, 1)))))
+
+
+@register("arctan2")
+def arctan2(a: Traced, b: Traced) -> Traced:
+    """The angle of (b, a): arctan(a/b), and π further where b < 0; where b is 0 it has no value here."""
+    zero = wrap(a.tracer, 0)
+    turned = chosen(compare(a, zero, "<"), wrap(a.tracer, -math.pi), wrap(a.tracer, math.pi))
+    return plus(apply("arctan", over(a, b)), times(number(compare(b, zero, "<")), turned))
+
+
+@register(np.sinc)
+def sinc(a: Traced) -> Traced:
+    """sin(π a)/(π a), away from 0."""
+    angle = times(wrap(a.tracer, math.pi), a)
+    return over(apply("sin", angle), angle)
+
+
+@register("xlog1py")
+def xlog1py(a: Traced, b: Traced) -> Traced:
+    """a log(1 + b), of b above −1."""
+    return times(a, log(plus(b, wrap(a.tracer, 1))))
 
 
 @register("erfc")

@@ -7,15 +7,17 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from chainrule.algebra.expr import Expr, free_indices, rename, variables
 from chainrule.algebra.program import is_anonymous
 from chainrule.errors import DimensionError
 from chainrule.language import ast
-from chainrule.language.scope import bare_name
+from chainrule.language.scope import bare_name, is_bare
 from chainrule.language.values import Value, orientation_of
 from chainrule.tracing.array import Traced, make
-from chainrule.tracing.linear import arrays_of
-from chainrule.tracing.tables import register
-from chainrule.tracing.ufuncs import apply
+from chainrule.tracing.linear import arrays_of, product
+from chainrule.tracing.tables import FUNCTION_TABLE, register
+from chainrule.tracing.tracer import Tracer
+from chainrule.tracing.ufuncs import apply, plus
 
 __all__: list[str] = []
 
@@ -100,8 +102,33 @@ def solve(a: Any, b: Any) -> Traced:
     return operation("solve", x, y)
 
 
+@register(np.linalg.lstsq)
+def lstsq(a: Any, b: Any, rcond: Any = None) -> tuple[Traced, None, None, None]:
+    """The least-squares solution, by the pseudoinverse; what else NumPy gives is not known here."""
+    x, y = arrays_of(a, b)
+    if len(x.axes) != 2 or len(y.axes) not in (1, 2):
+        x.refuse("np.linalg.lstsq of other than a matrix and a vector or matrix is not traced yet")
+    return product(operation("pinv", x), y), None, None, None
+
+
 @register(np.linalg.cholesky)
 def cholesky(a: Any, *, upper: bool = False) -> Traced:
     """The lower triangle L with L Lᵀ = a."""
-    out = operation("cholesky", square(a, "cholesky"))
+    x = square(a, "cholesky")
+    if not is_symmetric(x.tracer, x.expr):  # NumPy reads the lower triangle, or the upper one
+        kept = FUNCTION_TABLE[np.triu if upper else np.tril]
+        x = plus(kept(x), kept(x, 1 if upper else -1).T)
+    out = operation("cholesky", x)
     return out.T if upper else out
+
+
+def is_symmetric(tracer: Tracer, expr: Expr) -> bool:
+    """True where a matrix is known to be its transpose."""
+    turned = rename(expr, {i: (-3 - i[0], i[1]) for i in free_indices(expr)})
+    if turned == expr:
+        return True
+    if not is_bare(expr):
+        return False
+    (name,) = variables(expr)
+    value = tracer.program.expression(name)
+    return "symmetric" in tracer.program.variables[name].facts or (value is not None and is_symmetric(tracer, value))

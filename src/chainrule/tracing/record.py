@@ -22,6 +22,7 @@ from chainrule.tracing import (  # noqa: F401  (the tables)
     creating,
     elementary,
     extremes,
+    grids,
     indexing,
     joining,
     linear,

@@ -86,6 +86,9 @@ def squeeze(a: Any, axis: Any = None) -> Traced:
 def reshape(a: Any, shape: Any = None, *more: Any, order: str = "C") -> Traced:
     """Another shape; whole groups of axes that keep their number of entries are taken together."""
     wanted = list(shape) if isinstance(shape, (tuple, list)) else [shape, *more]
+    if order == "F":  # column by column: row by row of the transpose
+        turned: Traced = transpose(reshape(transpose(a), tuple(wanted)[::-1]))
+        return turned
     if order != "C":
         a.refuse(f"reshape in the order {order} is not traced yet")
     dims: list[Dim | None] = []
@@ -170,7 +173,9 @@ def ravel(a: Any, order: str = "C") -> Traced:
     """One axis."""
     if len(a.axes) == 1:
         return make(a, a.expr, a.axes, a.flag, a.row)
-    if order != "C":
+    if order == "F":
+        a = transpose(a)
+    elif order != "C":
         a.refuse(f"ravel in the order {order} is not traced yet")
     out = reshape(a, (-1,))
     return make(out, out.expr, out.axes, out.flag)
