@@ -12,7 +12,7 @@ from click.testing import CliRunner
 
 import chainrule as cr
 from chainrule.bench.case import Case, Contender
-from chainrule.bench.cases import CASES, ONE_LAYER, choose, everyone
+from chainrule.bench.cases import CASES, ONE_LAYER, choose, everyone, with_data
 from chainrule.bench.ours import products
 from chainrule.bench.peers import every_peer
 from chainrule.bench.turns import judge
@@ -111,6 +111,33 @@ def test_the_products_are_those_of_the_step() -> None:
     ready = products(chunked, chunked.arrays(), 1, "numpy")
     assert ready.share == pytest.approx(3 / 7)
     assert sorted(v.shape for v in ready.run().values()) == sorted([(3, 11), (3, 5), (3, 11), (13, 11), (11, 5)])
+
+
+def test_training_on_data_is_judged_by_accuracy(tmp_path: Path) -> None:
+    """Two classes that lie apart: every contender learns them, and the table has the share of test samples."""
+    rng = np.random.default_rng(0)
+    y = rng.integers(0, 2, 84)
+    X = (rng.normal(size=(84, 6)) + 4 * y[:, None]).astype(np.float32)
+    Y = np.eye(2, dtype=np.float32)[y]
+    np.savez(tmp_path / "d.npz", X=X[:63], Y=Y[:63], X_test=X[63:], Y_test=Y[63:])
+    (case,) = choose(["training"])
+    case = with_data(replace(case, options={**case.options, "batch": 7, "epochs": 5}), str(tmp_path / "d.npz"))
+    assert (case.sizes["N"], case.sizes["D_x"], case.sizes["N_c"]) == (63, 6, 2)
+    assert "63 samples of 6, 21 to test on" in case.title
+    found = {}
+    for contender in everyone(case, ("c", "numpy")):
+        ready = contender.prepare(case, case.arrays(), 1)
+        assert ready.values is not None
+        found[contender.name] = ready.values(ready.run())["accuracy"]
+    assert len(found) == 4
+    assert min(found.values()) == max(found.values()) > 0.95
+
+
+def test_several_threads_are_for_those_who_use_them() -> None:
+    (case,) = choose(["c"])
+    alone, both = ({c.name for c in everyone(case, threads=n)} for n in (1, 2))
+    assert alone - both == {"autograd", "PyTensor", "Numba by hand", "NumPy by hand"}
+    assert "autograd" in {c.name for c in everyone(case, (), ("autograd",), 2)}
 
 
 def test_data() -> None:

@@ -14,7 +14,7 @@ from chainrule import api
 from chainrule.algebra.program import Program
 from chainrule.verification import sample
 
-__all__ = ["Arrays", "Case", "Contender", "Ready", "random_arrays"]
+__all__ = ["Arrays", "Case", "Contender", "Ready", "random_arrays", "trained"]
 
 Arrays = dict[str, np.ndarray[Any, Any]]
 
@@ -65,6 +65,8 @@ class Case:
         direction: a name v; d{v} is an array of its shape.  clusters: a name whose rows lie around a centre of their
         class, as pictures do.  zero: names of gradients that are 0 but for rounding.
 
+        data: a file with X and Y for training, and X_test and Y_test: then what is trained is judged by its accuracy.
+
         Elsewhere: without, contenders that would take the time of all others; rows, the size that is chunked (N).
         """
         network = api.parse(self.text, str(self.options.get("dialect", "whiteboard")))
@@ -82,7 +84,19 @@ class Case:
             centres = generator.standard_normal((labels.max() + 1, data.shape[1])).astype(self.dtype)
             data *= 0.2
             data += 0.1 * centres[labels]
+        if "data" in self.options:
+            with np.load(self.options["data"]) as stored:
+                arrays |= {name: stored[name] for name in ("X", "Y", "X_test", "Y_test")}
         return arrays
+
+
+def trained(arrays: Arrays, parameters: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What training is judged by: the parameters, or the share of test samples that they classify as labelled."""
+    if "X_test" not in arrays:
+        return parameters
+    W, b1, U, b2 = (np.asarray(parameters[name]) for name in ("W", "b1", "U", "b2"))
+    answers = (np.maximum(arrays["X_test"] @ W + b1, 0) @ U + b2).argmax(1)
+    return {"accuracy": float((answers == arrays["Y_test"].argmax(1)).mean())}
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import numpy as np
 from chainrule import api
 from chainrule.algebra.expr import Index, monomial
 from chainrule.algebra.program import Program, Variable
-from chainrule.bench.case import Arrays, Case, Contender, Ready
+from chainrule.bench.case import Arrays, Case, Contender, Ready, trained
 from chainrule.errors import UnsupportedError
 from chainrule.plan import Node, build_plan, contraction_form
 from chainrule.targets import registry
@@ -150,7 +150,7 @@ def training(case: Case, arrays: Arrays, threads: int, target: str) -> Ready:
                     array -= gradient
         return parameters
 
-    return Ready(run, lambda result: result)
+    return Ready(run, lambda result: trained(arrays, result))
 
 
 def products(case: Case, arrays: Arrays, threads: int, target: str) -> Ready:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
 from time import perf_counter, sleep
 from typing import Any
 
@@ -78,28 +79,42 @@ def _processes(
     os.environ.update(dict.fromkeys(THREAD_VARIABLES, str(threads)))  # pools read it when they start
     context = get_context("spawn")
     pipes: dict[str, Connection] = {}
-    processes = []
+    processes: list[BaseProcess] = []
+    begun: list[Connection] = []
+
+    def begin(contender: Contender) -> Connection:
+        ours, theirs = context.Pipe()
+        process = context.Process(target=work, args=(theirs, case, contender, threads), daemon=True)
+        process.start()
+        theirs.close()
+        processes.append(process)
+        return ours
+
     try:
         for contender in contenders:
-            line = lines[contender.name]
             if contender.missing:
-                line.excluded = f"{' and '.join(contender.missing)} is not installed"
-                continue
+                lines[contender.name].excluded = f"{' and '.join(contender.missing)} is not installed"
+        here = [contender for contender in contenders if not contender.missing]
+        for k, contender in enumerate(here):
+            line = lines[contender.name]
             say(f"{case.key}, {threads} thread{'s' if threads > 1 else ''}: starting {contender.name}")
-            ours, theirs = context.Pipe()
-            process = context.Process(target=work, args=(theirs, case, contender, threads), daemon=True)
-            process.start()
-            theirs.close()
-            processes.append(process)
+            # with one thread the next one may import on another processor while this one makes its first steps
+            ahead = 2 if threads == 1 else 1
+            begun += [begin(one) for one in here[len(begun) : k + ahead]]
+            ours = begun[k]
             try:
-                about: Prepared | Exception = ours.recv()
+                about: Prepared | Exception | str = ours.recv()
+                if about == "there":
+                    ours.send("go")
+                    about = ours.recv()
             except EOFError:
-                process.join(5)
-                about = RuntimeError(f"its process ended with status {process.exitcode}")
+                processes[k].join(5)
+                about = RuntimeError(f"its process ended with status {processes[k].exitcode}")
             if isinstance(about, Exception):
                 line.excluded = str(about)
                 ours.close()
                 continue
+            assert not isinstance(about, str)
             line.first_call, line.peak, line.note = about["first_call"], about["peak"], about["note"]
             pipes[contender.name] = ours
         yield pipes
@@ -109,7 +124,7 @@ def _processes(
                 os.environ.pop(name, None)
             else:
                 os.environ[name] = value
-        for pipe in pipes.values():
+        for pipe in begun:
             pipe.close()
         for process in processes:
             process.join(5)
@@ -130,6 +145,8 @@ def _compare(case: Case, pipes: Mapping[str, Connection], lines: Mapping[str, Li
             continue
         if got is None:
             continue
+        if "accuracy" in got:
+            lines[name].note = f"test accuracy {100 * float(got['accuracy']):.2f} %"
         if want is None:
             want, judging = got, name
             lines[name].difference = 0.0

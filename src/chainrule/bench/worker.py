@@ -1,7 +1,8 @@
 """A contender's own process: pinned, prepared, then at the other end of a pipe.
 
-It answers "values" with the numbers of a step, "turn" with the seconds that one step took, averaged over a turn, and
-stops when the pipe is closed.
+It says "there" when it has imported what it needs, waits for an answer, makes its first steps and says what they took.
+Then it answers "values" with the numbers of a step, "turn" with the seconds that one step took, averaged over a turn,
+and stops when the pipe is closed.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.bench.case import Case, Contender, Ready
+from chainrule.bench.case import Arrays, Case, Contender, Ready
 
 __all__ = ["Prepared", "work"]
 
@@ -31,8 +32,13 @@ Prepared = dict[str, Any]
 def work(pipe: Connection, case: Case, contender: Contender, threads: int) -> None:
     """The process: what it sends is an answer, or the exception that kept it from one."""
     try:
+        for package in contender.needs:
+            __import__(package)
+        arrays = [case.arrays()]
+        pipe.send("there")
+        pipe.recv()  # until it may go on: imports of others may run beside a contender, its first call may not
         _pin(threads)
-        ready, about, repeats, result, base = _prepare(case, contender, threads)
+        ready, about, repeats, result, base = _prepare(case, contender, threads, arrays)
         pipe.send(about)
         while True:
             if pipe.recv() == "values":
@@ -69,13 +75,13 @@ def _pin(threads: int) -> None:
         os.sched_setaffinity(0, allowed[:threads])
 
 
-def _prepare(case: Case, contender: Contender, threads: int) -> tuple[Ready, Prepared, int, Any, int | None]:
+def _prepare(
+    case: Case, contender: Contender, threads: int, given: list[Arrays]
+) -> tuple[Ready, Prepared, int, Any, int | None]:
     """The contender, what is known of it, how often a turn repeats a step, the result of the last step, and the memory
     from which a peak that is still to be measured counts.
     """
-    for package in contender.needs:
-        __import__(package)
-    arrays = case.arrays()
+    arrays = given.pop()  # nobody else keeps them: memory is counted from what the contender has
     start = perf_counter()
     ready = contender.prepare(case, arrays, threads)
     prepared = perf_counter()

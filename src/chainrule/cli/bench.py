@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import click
 
@@ -26,6 +29,7 @@ __all__ = ["bench"]
 @click.option("--dtype", default="float32", show_default=True, type=click.Choice(["float32", "float64"]),
               help="With FILE: the type of the arrays.")  # fmt: skip
 @wrt_option("all parameters")
+@click.option("--data", metavar="SOURCE", help="For the row `training`: as for `train`, judged by test accuracy.")
 @click.option("--quick", is_flag=True, help="An eighth of the time: ratios are then rough.")
 @click.option("--json", "json_path", type=click.Path(path_type=Path), help="Where the outcome goes as data.")
 @click.option(
@@ -44,6 +48,7 @@ def bench(
     chunk: int | None,
     dtype: str,
     wrt: tuple[str, ...],
+    data: str | None,
     quick: bool,
     json_path: Path | None,
     earlier: Path | None,
@@ -63,7 +68,7 @@ def bench(
     """
     from rich.console import Console
 
-    from chainrule.bench.cases import choose, everyone
+    from chainrule.bench.cases import choose, everyone, with_data
     from chainrule.bench.drawing import draw
     from chainrule.bench.page import page
     from chainrule.bench.record import Outcome
@@ -92,10 +97,13 @@ def bench(
             ]  # fmt: skip
         else:
             cases = choose(_words(only))
+            if data is not None:
+                stored = click.get_current_context().with_resource(_stored(data))
+                cases = [with_data(case, stored) if case.model == "training" else case for case in cases]
         outcome = Outcome.now()
         for case in cases:
-            contenders = everyone(case, _words(targets), _words(peers))
             for count in counts or case.threads:
+                contenders = everyone(case, _words(targets), _words(peers), count)
                 with status.status("") as shown:
                     run = measure(case, contenders, count, quick=quick, say=shown.update)
                 outcome.runs.append(run)
@@ -114,6 +122,24 @@ def bench(
         first = next((p for p in draw_to if p.suffix == ".svg"), draw_to[0])
         seen = first.name if first.parent == page_path.parent else first.resolve().as_posix()
         write_output(page_path, page(outcome, seen), "benchmarks.md")
+
+
+@contextmanager
+def _stored(source: str) -> Iterator[str]:
+    """A data set in a file that every contender can read; whole batches of 64."""
+    import numpy as np
+
+    from chainrule.training.data import load_data
+
+    found = load_data(source)
+    eye = np.eye(found.classes, dtype=np.float32)
+    many = len(found.x_train) // 64 * 64
+    with TemporaryDirectory() as folder:
+        path = str(Path(folder) / "data.npz")
+        np.savez(
+            path, X=found.x_train[:many], Y=eye[found.y_train[:many]], X_test=found.x_test, Y_test=eye[found.y_test]
+        )
+        yield path
 
 
 def _summary(cells: list[list[str]]) -> object:

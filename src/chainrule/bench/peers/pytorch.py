@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.bench.case import Arrays, Case, Contender, Ready
+from chainrule.bench.case import Arrays, Case, Contender, Ready, trained
 
 __all__ = ["CONTENDERS"]
 
@@ -264,7 +264,7 @@ def training(case: Case, arrays: Arrays, threads: int) -> Ready:
                 optimiser.step()
         return p
 
-    return Ready(run, lambda p: {n: t.detach().numpy() for n, t in p.items()})
+    return Ready(run, lambda p: trained(arrays, {n: t.detach().numpy() for n, t in p.items()}))
 
 
 def program(case: Case, arrays: Arrays, threads: int) -> Ready:
