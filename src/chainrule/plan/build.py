@@ -18,6 +18,7 @@ from chainrule.plan.chunking import Chunks, Request, Split, candidates, split
 from chainrule.plan.graph import VIEWS, Node, Operand
 from chainrule.plan.loops import define_loop, hoisted, sizes_of_nodes, sunk
 from chainrule.plan.lower import Lowering
+from chainrule.plan.precise import made_precise
 from chainrule.plan.schedule import Block, assign_memory
 from chainrule.sizes import is_derived, linear, symbols_of
 
@@ -62,20 +63,22 @@ class Plan:
 
 
 def build_plan(
-    program: Program, outputs: Sequence[str], *, reuse: bool = True, chunk: Request | None = None, sink: bool = False
+    program: Program, outputs: Sequence[str], *, reuse: bool = True, chunk: Request | None = None, sink: bool = False,
+    precise: bool = False,
 ) -> Plan:  # fmt: skip
     """The plan that computes `outputs` (names of equations) from the declared variables.
 
     `reuse`: update in place and share memory. `chunk`: go through an index a few rows at a time. `sink`: a
-    step of a loop costs nothing by itself, so it computes what is elementwise (`plan.loops.sunk`). Raises
+    step of a loop costs nothing by itself, so it computes what is elementwise (`plan.loops.sunk`). `precise`: functions
+    of one array whose terms cancel are one step each, which the target computes in float64. Raises
     UnknownNameError for an output without an equation and UnsupportedError for what has no code, or no such index.
     """
-    return _build(program, outputs, reuse, True, chunk, sink)
+    return _build(program, outputs, reuse, True, chunk, sink, precise)
 
 
 def _build(
     program: Program, outputs: Sequence[str], reuse: bool, own_sizes: bool, chunk: Request | None = None,
-    sink: bool = False,
+    sink: bool = False, precise: bool = False,
 ) -> Plan:  # fmt: skip
     """`own_sizes`: False for one step of a loop, whose sizes the plan around it knows."""
     for name in outputs:
@@ -94,13 +97,9 @@ def _build(
         else:
             lowering.define(stage)
     results = _own_outputs(lowering, outputs)
-    live: set[Node] = set()
-    stack = list(results.values())
-    while stack:
-        node = stack.pop()
-        if node not in live:
-            live.add(node)
-            stack += [operand.node for operand in node.operands]
+    live = _live(results)
+    if precise and made_precise([n for n in lowering.graph.nodes if n in live], results.values(), lowering.builder):
+        live = _live(results)
     steps = [node for node in lowering.graph.nodes if node in live and node.op not in ("input", "number")]
     chunks = None
     if chunk is not None:
@@ -120,6 +119,17 @@ def _build(
     return Plan(
         program, tuple(arguments), sources, tuple(steps), results, derived, block, overwrites, tuple(blocks), chunks
     )  # fmt: skip
+
+
+def _live(results: dict[str, Node]) -> set[Node]:
+    live: set[Node] = set()
+    stack = list(results.values())
+    while stack:
+        node = stack.pop()
+        if node not in live:
+            live.add(node)
+            stack += [operand.node for operand in node.operands]
+    return live
 
 
 def _split(

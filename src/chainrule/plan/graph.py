@@ -11,7 +11,8 @@ Operations (dims: the sizes of the result):
     map        function, attributes…       an elementwise function (a record's name, or square, sqrt, reciprocal, power,
                                            positive: a mask x > 0 of dtype bool; below: the smaller
                                            of x and the largest number with a finite exponential; expm1: exp(x) − 1;
-                                           log1p: log(1 + x); tanh_slope: 1 − tanh(x)²)
+                                           log1p: log(1 + x); tanh_slope: 1 − tanh(x)²;
+                                           precise: see `chainrule.plan.precise`)
     scale      coefficient                 coefficient · operand
     add, subtract, multiply, divide        two operands, broadcast
     apply      function                    an elementwise function of several operands

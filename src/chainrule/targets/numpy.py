@@ -62,7 +62,9 @@ def numpy_source(
     if dtype not in _DTYPES:
         raise UnsupportedError(f"no NumPy code for dtype {dtype!r}", hint=" or ".join(_DTYPES))
     everything = ([loss] if loss is not None and loss not in outputs else []) + list(outputs)
-    plan = build_plan(program, everything, reuse=not plain, chunk=read_request(chunk, memory))
+    plan = build_plan(
+        program, everything, reuse=not plain, chunk=read_request(chunk, memory), precise=dtype == "float32"
+    )
     keys = keys_of(tuple(plan.outputs), gradients, loss)
     names = Names({"step", "predict", "sizes", "threading", "_allocate", "_memory", "_Memory"})
     if plan.chunks is not None:

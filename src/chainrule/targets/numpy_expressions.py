@@ -54,6 +54,8 @@ class Spelling(ArraySpelling):
             return "np.power", [x, exact_number(node.attributes[1])]
         if function == "below":
             return "np.minimum", [x, self.exponent_limit]
+        if function == "precise":
+            return f"_precise{node.attributes[1].number}", [x]
         if function in _UFUNCS:
             name, arguments = _UFUNCS[function]
             return name, [arguments.format(x=x)]

@@ -6,8 +6,11 @@ Each takes an array (or a number) and, as a ufunc does, `out`, which may be the 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from chainrule.functions import FUNCTIONS
-from chainrule.plan import Plan
+from chainrule.plan import Node, Plan
+from chainrule.targets.numpy_precise import text_of
 from chainrule.targets.numpy_relations import helper_of
 
 __all__ = ["HELPERS", "helpers_of"]
@@ -30,14 +33,21 @@ def _tanh_slope(x, out=None):
 
 def helpers_of(plan: Plan) -> list[str]:
     """The texts that the steps of a plan need, each once."""
+    return _helpers(plan.steps)
+
+
+def _helpers(nodes: Iterable[Node]) -> list[str]:
     found: dict[str, None] = {}
-    for node in plan.steps:
+    for node in nodes:
         if node.op == "opaque":
             found.update(dict.fromkeys(helper_of(node)))
         elif node.op == "loop":
             found.update(dict.fromkeys(helpers_of(node.attributes[0].plan)))
         elif node.op in ("map", "apply"):
             function = node.attributes[0]
+            if function == "precise":
+                found.update(dict.fromkeys([*_helpers(node.attributes[1].nodes), text_of(node.attributes[1])]))
+                continue
             texts = FUNCTIONS[function].helpers if function in FUNCTIONS else ()
             found.update(dict.fromkeys((HELPERS[function],) if function in HELPERS else texts))
     return list(found)
