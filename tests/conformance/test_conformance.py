@@ -1,7 +1,8 @@
 """Published derivatives: every case through `trace`, in float64, at several points. All must be right.
 
 `cases.jsonl` holds published cases, `more.jsonl` others from the same sources, written to find what is not understood;
-their answers are checked against central differences in `test_the_published_answers_are_right`.
+their answers are checked against central differences in `test_the_published_answers_are_right`. `functions.jsonl` has
+functions without an answer, code as many hands write it, which are compared with differences of sixth order.
 """
 
 import json
@@ -12,10 +13,11 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
+import chainrule as cr
 from chainrule.cli import app
 from chainrule.conformance import judge, run
-from chainrule.conformance.cases import FACTS, draw, read_cases
-from chainrule.conformance.judge import copied
+from chainrule.conformance.cases import FACTS, Case, draw, read_cases
+from chainrule.conformance.judge import copied, differentiated
 from chainrule.conformance.text import symbols
 from chainrule.errors import LanguageError
 
@@ -62,6 +64,54 @@ def test_the_published_answers_are_right(name):
     assert found.shape == expected.shape
     tolerance = 1e-4 if case.kind == "hessian" else 1e-6
     np.testing.assert_allclose(found, expected, rtol=0, atol=tolerance * max(1, np.abs(expected).max()))
+
+
+FUNCTIONS = [json.loads(line) for line in (FOLDER / "functions.jsonl").read_text(encoding="utf-8").splitlines()]
+
+
+def differences(function, at):
+    """The Jacobian by central differences of sixth order."""
+    step, weights = 2e-3, ((1, 3 / 4), (2, -3 / 20), (3, 1 / 60))
+
+    def along(there):
+        return sum(w * (function(at + k * step * there) - function(at - k * step * there)) for k, w in weights) / step
+
+    if not at.ndim:
+        return along(1.0)
+    columns = []
+    for place in np.ndindex(at.shape):
+        there = np.zeros(at.shape)
+        there[place] = 1
+        columns.append(along(there))
+    whole = np.array(columns).reshape(*at.shape, *np.shape(columns[0]))
+    return np.moveaxis(whole, range(at.ndim), range(-at.ndim, 0))
+
+
+@pytest.mark.parametrize("data", FUNCTIONS, ids=[data["id"] for data in FUNCTIONS])
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_functions_as_people_write_them(data):
+    case = read_case(data)
+    arrays = draw(case, np.random.default_rng(3))
+    forward = case.forward()
+
+    def value(at):
+        return np.asarray(forward(**copied({**arrays, case.wrt: np.asarray(at)})), dtype=float)
+
+    at = np.asarray(arrays[case.wrt], dtype=float)
+    truth = differences(value, at) if case.kind != "hessian" else differences(lambda v: differences(value, v), at)
+    net = cr.trace(case.forward(), wrt=case.wrt, facts=case.facts(), **case.shapes)
+    for found in differentiated(net, case)[1]:
+        np.testing.assert_allclose(
+            np.reshape(found(**copied(arrays)), truth.shape), truth, rtol=0, atol=1e-7 * max(1, np.abs(truth).max())
+        )
+
+
+def read_case(data):
+    """A case that has no published answer."""
+    return Case(
+        data["id"], data["expr"], {k: tuple(v) for k, v in data["shapes"].items()}, data["wrt"], data["kind"], "",
+        data["numpy_forward"], "", data.get("init", {}),
+    )  # fmt: skip
 
 
 def write(path, *cases):
