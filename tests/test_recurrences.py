@@ -603,17 +603,6 @@ def test_refused_loudly(name: str) -> None:
     assert "%" not in str(caught.value)
 
 
-def test_second_order_through_a_loop_is_refused() -> None:
-    net = cr.parse(LAST)
-    for ask in (
-        lambda: net.hessian("A"), lambda: net.jacobian("A", "h"), lambda: net.directional("A"),
-        lambda: net.hessian_product("h0"), lambda: net.gauss_newton("h0"),
-    ):  # fmt: skip
-        with pytest.raises(UnsupportedError, match="through a loop"):
-            ask()
-    assert net.jacobian("U", "J").text  # past the loop
-
-
 def test_chunks_of_a_program_with_a_loop_are_refused() -> None:
     derivation = cr.parse(RNN).derive()
     for target in ("numpy", "c"):

@@ -48,6 +48,7 @@ def compile_value(target: str, program: Program, name: str, dtype: str, **option
         return run(**arrays)[name]
 
     value.source = run.source  # type: ignore[attr-defined]
+    value.names = run.names  # type: ignore[attr-defined]
     return value
 
 

@@ -25,14 +25,15 @@ from chainrule.algebra.expr import (
     size,
 )
 from chainrule.algebra.expr import variable as bare_variable
-from chainrule.algebra.program import Program, Variable, is_anonymous
+from chainrule.algebra.program import Program, Variable
 from chainrule.calculus.forward import tangent_name, tangents
 from chainrule.calculus.jacobian import jacobian
 from chainrule.calculus.lift import lift
-from chainrule.calculus.reverse import differentiate, relevant_equations
+from chainrule.calculus.reverse import differentiate
 from chainrule.derivation import Written
 from chainrule.dims import Dim, display_name
 from chainrule.errors import DimensionError, UnsupportedError
+from chainrule.jacobians import on_the_way
 from chainrule.notation.matrix import MatrixNotation
 from chainrule.simplify.engine import simplify
 from chainrule.simplify.factor import factored
@@ -62,7 +63,8 @@ class Derived:
         value = program.equations[name].value
         assert isinstance(value, dict)
         self._value = value
-        self.written = Written(program, MatrixNotation(program), value, variable.dims, variable.orientation)
+        steps = variable.steps
+        self.written = Written(program, MatrixNotation(program), value, variable.dims, variable.orientation, steps)
 
     @property
     def text(self) -> str:
@@ -77,18 +79,7 @@ class Derived:
     @cached_property
     def equations(self) -> tuple[str, ...]:
         """What is computed on the way and was not in the network, then the value itself."""
-        needed = relevant_equations(self.program, self.name, list(self.program.variables))
-        known = set(self._network.program.equations)
-        notation = MatrixNotation(self.program)
-        lines = []
-        for equation in self.program:
-            name = equation.name
-            if name not in needed or name in known or is_anonymous(name) or not isinstance(equation.value, dict):
-                continue
-            own = self.program.variables[name]
-            written = Written(self.program, notation, equation.value, own.dims, own.orientation)
-            lines.append(f"{self.symbol if name == self.name else display_name(name)} = {written.text}")
-        return tuple(lines)
+        return on_the_way(self._network.program, self.program, self.name, self.symbol)
 
     def evaluate(self, **arrays: Any) -> Any:
         """Its value in float64, by the reference interpreter. Raises ArrayError for a missing or misshapen array."""

@@ -8,11 +8,13 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from chainrule.algebra.expr import Expr, Index, free
-from chainrule.algebra.program import Program, is_anonymous
+from chainrule.algebra.loops import has_loops, is_lag
+from chainrule.algebra.program import Operation, Program, is_anonymous
 from chainrule.calculus.jacobian import jacobian
 from chainrule.calculus.jacobian_structure import find_structure
-from chainrule.calculus.reverse import differentiate
+from chainrule.calculus.reverse import differentiate, relevant_equations
 from chainrule.derivation import Written
+from chainrule.dims import display_name
 from chainrule.errors import DimensionError
 from chainrule.notation import tree
 from chainrule.notation.index import index_node, index_text
@@ -25,7 +27,34 @@ from chainrule.simplify.matrices import MATRIX_FACTS
 if TYPE_CHECKING:
     from chainrule.network import Network
 
-__all__ = ["Hessian", "Jacobian"]
+__all__ = ["Hessian", "Jacobian", "on_the_way"]
+
+
+def on_the_way(known: Program, program: Program, name: str, symbol: str) -> tuple[str, ...]:
+    """The named values that `name` needs beyond those of `known`, then itself (called `symbol`), as equations."""
+    needed = relevant_equations(program, name, list(program.variables))
+    notation = MatrixNotation(program)
+    starts: dict[str, str] = {}  # what stands before the first step
+    for equation in program:
+        if is_lag(equation) and isinstance(equation.value, Operation) and len(equation.value.args) > 1:
+            (of, first), (offset, axis) = equation.value.args, equation.value.attributes
+            at = "0" if offset < 0 else f"{program.variables[of].dims[axis]}+1"
+            starts[of] = f"{display_name(of)}[{at}] = {display_name(first) if not is_anonymous(first) else 'I'}"
+    lines = []
+    for equation in program:
+        if equation.name not in needed or equation.name in known.equations or is_anonymous(equation.name):
+            continue
+        if not isinstance(equation.value, dict):
+            continue
+        own = program.variables[equation.name]
+        written = Written(program, notation, equation.value, own.dims, own.orientation, own.steps)
+        left = symbol if equation.name == name else display_name(equation.name)
+        letters = written.indices if equation.name != name or own.steps is not None else ()
+        lines.append(f"{left}{f'[{chr(44).join(letters)}]' if letters else ''} = {written.text}")
+        if equation.name in starts:
+            lines.append(starts[equation.name])
+    return tuple(lines)
+
 
 _ENTRY = re.compile(r"^\s*([^\[\]]+?)\s*\[([^\[\]]*)\]\s*$")
 
@@ -138,6 +167,11 @@ class Jacobian:
         return _written_out(self, names)
 
     @cached_property
+    def equations(self) -> tuple[str, ...]:
+        """The formula, after the named values that it uses and that are not in the network, as Δ₁[t] of a loop."""
+        return on_the_way(self._network.program, self.program, self.name, to_text(self.left_node))
+
+    @cached_property
     def structure(self) -> str:
         """What kind of array it is; of a Kronecker product also its factors: "Kronecker product Bᵀ ⊗ A".
 
@@ -172,7 +206,8 @@ class Jacobian:
         return compile_value(target, self.program, self.name, dtype, **options)
 
     def __str__(self) -> str:
-        return f"{to_text(self.left_node)} = {self.text}"
+        formula = f"{to_text(self.left_node)} = {self.text}"
+        return "\n".join((*self.equations[:-1], formula)) if has_loops(self.program) else formula
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self}>"

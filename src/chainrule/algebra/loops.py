@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
 from chainrule.algebra.expr import Expr, Index, add, monomial, variable
-from chainrule.algebra.program import Equation, Operation, Program
+from chainrule.algebra.program import Equation, Operation, Program, Variable
 from chainrule.algebra.relations import CONSTANTS, INDICATORS
 from chainrule.dims import Dim
 from chainrule.errors import UnsupportedError
@@ -96,11 +96,41 @@ def stages(program: Program) -> list[Equation | Loop]:
 
 
 def arrange(program: Program) -> None:
-    """Put the equations in an order in which loops stand together; without loops nothing changes."""
+    """Put the equations in an order in which loops stand together; without loops nothing changes.
+
+    An indicator of the step, 1[t = i], is no business of one step: it gets a name in front of the loop.
+    """
     if has_loops(program):
+        _indicators_apart(program)
         order = [e for s in stages(program) for e in (s.equations if isinstance(s, Loop) else (s,))]
         program.equations = {e.name: e for e in order}
         program.reordered()
+
+
+def _indicators_apart(program: Program) -> None:
+    known: dict[tuple[object, ...], str] = {}
+    for loop in [s for s in stages(program) if isinstance(s, Loop)]:
+        for equation in loop.body:
+            assert isinstance(equation.value, dict)
+            time = program.variables[equation.name].indices[loop.axes[equation.name]]
+            value: Expr = {}
+            for (factors, bound), coefficient in equation.value.items():
+                moved = []
+                for (head, name, indices), exponent in factors:
+                    if head in INDICATORS and time in indices:
+                        places = (time, *dict.fromkeys(i for i in indices if i != time))
+                        own = {i: (-1 - k, i[1]) for k, i in enumerate(places)}
+                        atom = (head, name, tuple(own[i] for i in indices))
+                        if atom not in known:
+                            known[atom] = made = program.fresh_name()
+                            kind = ("column", "matrix", "tensor")[min(len(places), 3) - 1]
+                            dims = tuple(i[1] for i in places)
+                            program.define(Variable(made, dims, kind), {(((atom, 1),), ()): 1})
+                        head, name, indices = "", known[atom], places
+                    moved.append(((head, name, indices), exponent))
+                value = add(value, monomial(coefficient, moved, bound))
+            if value != equation.value:
+                program.equations[equation.name] = replace(equation, value=value)
 
 
 def _loop(program: Program, part: list[str]) -> Loop:

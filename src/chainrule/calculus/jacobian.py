@@ -11,6 +11,7 @@ from chainrule.algebra.expr import Expr, Index, add, delta, free, multiply, rena
 from chainrule.algebra.program import Program, Variable
 from chainrule.calculus.partial import contribution, local_derivatives
 from chainrule.calculus.reverse import LARGE, relevant_equations
+from chainrule.calculus.seeded import by_forward_mode, by_reverse_mode, goes_through_a_loop
 from chainrule.dims import Dim
 from chainrule.simplify.engine import simplify
 from chainrule.simplify.knowledge import Knowledge
@@ -43,6 +44,10 @@ class JacobianProgram:
 
 def jacobian(program: Program, of: str, wrt: str) -> JacobianProgram:
     """∂of/∂wrt as a program that ends in its definition."""
+    if goes_through_a_loop(program, of, wrt):
+        mode = by_forward_mode if program.variables[of].kind == "gradient" else by_reverse_mode
+        found = mode(program, of, wrt)
+        return JacobianProgram(found.program, found.name, found.expression, of, wrt, found.assumed)
     out = program.copy()
     knowledge = Knowledge(program)
     knowledge.program = out
