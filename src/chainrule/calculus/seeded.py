@@ -137,7 +137,7 @@ class _ForAll:
     def _renamed(self, equation: Equation, taken: set[str]) -> _Name:
         """δ₁ is Δ₁ now, where it has become a matrix."""
         name, own = equation.name, self.work.variables[equation.name]
-        at = len(own.dims) if not self.in_front else 0 if own.steps is None else 1
+        at = len(own.dims) if not self.in_front else int(self._has_time(equation))
         if own.steps is not None and own.steps.axis:
             raise UnsupportedError(f"a Jacobian through {name}, whose first axis is not time", PRODUCTS)
         if is_anonymous(name):
@@ -147,6 +147,18 @@ class _ForAll:
             called = name
         taken.add(canonical_name(called))
         return _Name(called, at)
+
+    def _has_time(self, equation: Equation) -> bool:
+        """True where the first axis is the time's; what has no name may not say so itself."""
+        own = self.work.variables[equation.name]
+        if own.steps is not None or not own.dims or isinstance(equation.value, Operation):
+            return own.steps is not None
+        for factors, _ in equation.value:
+            for (_, name, indices), _ in factors:
+                inner = self.work.variables.get(name) if isinstance(name, str) else None
+                if inner is not None and inner.steps is not None and indices:
+                    return indices[inner.steps.axis] == own.indices[0]
+        return False
 
     def _define(self, equation: Equation) -> None:
         own, found = self.work.variables[equation.name], self.names[equation.name]

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from chainrule.algebra.program import Variable
 from chainrule.check.context import Context
 from chainrule.check.reading import Claim, Derivative
+from chainrule.check.steps import of_a_step
 from chainrule.check.targets import Form, Target, gradient_target, jacobian_target, signal_target, value_target
 from chainrule.check.trees import places, renamed
 from chainrule.check.verdict import Read, Session
@@ -33,7 +36,10 @@ def target_of(context: Context, claim: Claim, session: Session) -> Target:
         read = used.read(aliased(context, used, claim, about))
         session.program = read.program.copy()
         target = as_target(read, claim.left)
+    step = of_a_step(context, target, claim)
     session.catch_up()
+    if step is not None:
+        return step
     _check_letters(claim, target)
     return target
 
@@ -111,8 +117,14 @@ def _alias(
     if len(target.forms) > 1 and (reading == "numerator" or (reading == "signal" and len(target.dims) == 1)):
         form = target.forms[1]
     dims = tuple(target.dims[k] for k in form.order)
+    steps = context.program.variables[derivative.below].steps if is_gradient(context, derivative) else None
+    if steps is not None and form is target.forms[0]:  # ∂J/∂h[t], a row at a column as error signals are
+        row = steps.orientation == "column" and reading == READINGS[0]
+        steps = replace(steps, orientation="row" if row else steps.orientation)
+    else:
+        steps = None
     if name not in session.program.variables:
-        session.program.define(Variable(name, dims, form.orientation), target.arranged(form))
+        session.program.define(Variable(name, dims, form.orientation, steps=steps), target.arranged(form))
 
 
 def _check_letters(claim: Claim, target: Target) -> None:

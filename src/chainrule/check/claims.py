@@ -14,10 +14,12 @@ from chainrule.check.inherit import WrongLine, inherited_from, remembered
 from chainrule.check.reading import Claim
 from chainrule.check.result import Check
 from chainrule.check.single import Side, accepted, check_side, read_side
+from chainrule.check.steps import steps_in
 from chainrule.check.targets import Target
 from chainrule.check.verdict import Session, judge
-from chainrule.errors import DimensionError, UnsupportedError
+from chainrule.errors import DimensionError, Span, UnknownNameError, UnsupportedError
 from chainrule.language import ast
+from chainrule.language.elaborate import elaborate_loop
 
 __all__ = ["check_claims"]
 
@@ -140,10 +142,10 @@ def _is_right(claim: Claim, node: ast.Expr, target: Target, session: Session, st
 
 def _definition(claim: Claim, name: str, state: _State) -> Check:
     """A name of the user's own; further sides must equal the first."""
-    if claim.letters is not None:
-        raise UnsupportedError("a name of your own has no indices on its left side", f"{name} = …", claim.span)
     node, text = claim.sides[0]
     session = state.session.fork()
+    if claim.letters is not None:
+        return _own_sequence(claim, name, claim.letters[0], state)
     read = session.read(aliased(state.context, session, claim, node))
     if read.value.orientation == "identity":
         raise DimensionError("the size of I is not known here", "eye(D)", claim.span)
@@ -153,3 +155,22 @@ def _definition(claim: Claim, name: str, state: _State) -> Check:
     says = f"{name} is a name of your own from here on"
     made = Check(f"{name} = {text}", True, says, about=name)
     return _sides(claim, as_target(read, text), claim.sides[1:], state, [made])
+
+
+def _own_sequence(claim: Claim, name: str, letter: str, state: _State) -> Check:
+    """g[t] = … g[t+1] …: a sequence of the user's own, from the last step on where it uses a later one of itself."""
+    node, text = claim.sides[0]
+    session = state.session.fork()
+    tree = aliased(state.context, session, claim, node)
+    dim = steps_in(session, tree, letter)
+    if dim is None:
+        at = claim.span
+        span = Span(at.source, at.start, at.start + len(name)) if at is not None else None
+        raise UnknownNameError(f"the name {name} is not known", None, span)
+    if len(claim.sides) > 1:
+        raise UnsupportedError(f"{claim.left} is a name of your own: one formula", "a line for each", claim.span)
+    program = session.program.copy()
+    elaborate_loop(program, name, tree, letter, dim, state.context.definitions)
+    state.session.program = program
+    state.own.add(name)
+    return Check(f"{claim.left} = {text}", True, f"{name} is a sequence of your own from here on", about=name)

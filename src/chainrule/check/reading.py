@@ -215,7 +215,7 @@ class _Reader:
         letters = None
         if inside is not None:
             letters = tuple(part.strip() for part in inside.split(","))
-            if not all(re.fullmatch(_NAME, letter) for letter in letters):
+            if not all(re.fullmatch(_NAME, letter) for letter in letters) and not re.fullmatch(r"\d+", inside.strip()):
                 raise self.error(
                     "the left side may only have plain indices", "[i,j]", at + match.start(2), at + match.end(2)
                 )
@@ -226,7 +226,7 @@ class _Reader:
         if derivative is not None:
             return derivative, letters
         known = self.names.get(canonical_name(name))
-        if known is None and letters is not None:
+        if known is None and letters is not None and len(letters) != 1:  # else a sequence of the user's own
             raise UnknownNameError(f"the name {name} is not known", None, Span(self.text, at, at + len(name)))
         return known or name, letters
 

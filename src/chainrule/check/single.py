@@ -10,6 +10,7 @@ from chainrule.check.diagnosis import diagnose
 from chainrule.check.indexed import diagnose_indexed
 from chainrule.check.result import Check
 from chainrule.check.search import Found
+from chainrule.check.steps import diagnose_step
 from chainrule.check.targets import Form, Target
 from chainrule.check.trees import places, spelled
 from chainrule.check.verdict import Read, Session, Verdict, judge
@@ -45,7 +46,7 @@ class Side:
 
 def accepted(target: Target, layout: str | None, letters: tuple[str, ...] | None) -> tuple[Form, ...]:
     """The forms in which a claim may be right."""
-    if letters is not None:
+    if letters is not None and target.steps is None and not target.fixed:
         count = len(target.dims)
         return (Form("both", orientation_of(count), tuple(range(count))),)
     if layout is None:
@@ -55,7 +56,9 @@ def accepted(target: Target, layout: str | None, letters: tuple[str, ...] | None
 
 def read_side(session: Session, node: ast.Expr, target: Target, letters: tuple[str, ...] | None) -> Read:
     """The formula, read. Raises ChainruleError."""
-    if letters is None:
+    if target.steps is not None:
+        return session.read_step(node, target.steps.letter, target.dims[0])
+    if letters is None or target.fixed:
         return session.read(node)
     own = {letter: (-1 - k, dim) for k, (letter, dim) in enumerate(zip(letters, target.dims, strict=True))}
     read = session.read(node, own)
@@ -79,19 +82,22 @@ def check_side(
         clash = error
     verdict = judge(read, target, forms) if read is not None else Verdict("shape")
     form = verdict.form or forms[0]
-    if letters is None:
+    step = target.steps is not None or target.fixed
+    if letters is None or step:
         base = Check(f"{left} = {text}", False, "", expected=target.written(form).text, about=target.symbol)
     else:
         entry = index_text(target.program, target.expression, free(target.dims), list(letters))
         base = Check(f"{left} = {text}", False, "", expected=entry, about=left)
     if verdict.status == "right" and read is not None:
-        said = layout_said(target, verdict) if letters is None else ""
+        said = layout_said(target, verdict) if letters is None or step else ""
         return Side(right_check(base, read, target, verdict, said), read)
     trusted = target.kind not in ("gradient", "signal") or session.context.trusted(target.wrt)
     if verdict.status == "undecided" or not trusted:
         says = UNDECIDED if trusted else UNTRUSTED
         return Side(replace(base, diagnosis=says, kind="undecided", kinds=("undecided",)), read)
-    if letters is None:
+    if target.steps is not None:
+        found = diagnose_step(session, node, read, target, forms)
+    elif letters is None or target.fixed:
         found = diagnose(session, node, read, target, forms)
     else:
         found = diagnose_indexed(session, node, read, target, letters)
@@ -113,7 +119,8 @@ def _head(
     if verdict.status == "shape" and read is not None:
         forms = [found.form] if found.form in target.forms and found.form is not None else [*target.forms]
         wanted = " or ".join(dict.fromkeys(target.shape(f) for f in forms))
-        return f"it is {shape_said(read.value)}, and {target.symbol} is {wanted}: "
+        value = read.value if target.steps is None else replace(read.value, dims=read.value.dims[1:])
+        return f"it is {shape_said(value)}, and {target.symbol} is {wanted}: "
     return "right dimensions, wrong value: "
 
 

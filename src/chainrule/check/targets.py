@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from chainrule.algebra.expr import Expr, free, rename, variable
-from chainrule.algebra.program import Program
+from chainrule.algebra.program import Program, Steps
 from chainrule.check.context import Context
 from chainrule.derivation import Gradient, Written
 from chainrule.dims import Dim, display_name, format_shape
@@ -37,6 +37,8 @@ class Target:
 
     symbol: ∂J/∂W.  of, wrt: what is differentiated by what.  kind: gradient, signal, jacobian, hessian or value.
     program: where the names of `expression` are defined.  rests_on: names whose formulas lie behind it, itself first.
+    steps: the claim is about one step δ₂[t] of a sequence, whose first axis is time; forms are laid out as a step is.
+    fixed: it is about one step with a number, δ₂[T].
     """
 
     symbol: str
@@ -50,10 +52,14 @@ class Target:
     gradient: Gradient | None = None
     jacobian: Jacobian | None = None
     signal: str = ""
+    steps: Steps | None = None
+    fixed: bool = False
 
     def shape(self, form: Form) -> str:
         """Its size on paper, D_h × D_x."""
         dims = tuple(self.dims[k] for k in form.order)
+        if self.steps is not None:
+            dims = dims[1:]
         if form.orientation == "column":
             dims = (*dims, 1)
         elif form.orientation == "row":
@@ -71,7 +77,8 @@ class Target:
     def written(self, form: Form) -> Written:
         """The right formula in a form."""
         dims = tuple(self.dims[k] for k in form.order)
-        return Written(self.program, MatrixNotation(self.program), self.arranged(form), dims, form.orientation)
+        steps = Steps(self.steps.letter, 0, form.orientation) if self.steps is not None else None
+        return Written(self.program, MatrixNotation(self.program), self.arranged(form), dims, form.orientation, steps)
 
 
 def _gradient_forms(dims: tuple[Dim, ...], orientation: str) -> tuple[Form, ...]:

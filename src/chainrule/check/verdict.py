@@ -32,10 +32,10 @@ from chainrule.check.context import Context
 from chainrule.check.derivatives import without_primes
 from chainrule.check.points import Points, evaluate, value_of
 from chainrule.check.targets import Form, Target
-from chainrule.dims import display_name
+from chainrule.dims import Dim, display_name
 from chainrule.errors import ChainruleError, UnknownNameError
 from chainrule.language import ast
-from chainrule.language.elaborate import elaborate_expression
+from chainrule.language.elaborate import elaborate_expression, elaborate_step
 from chainrule.language.values import Value
 from chainrule.reference import apply_function, evaluate_expression
 from chainrule.simplify.engine import simplify
@@ -95,6 +95,12 @@ class Session:
                 error.hint += f"; its signals are {signals}" if signals else ""
             raise
         return Read(node, value, program, self.points)
+
+    def read_step(self, node: ast.Expr, letter: str, dim: Dim) -> Read:
+        """Read what a tree is at each step; the value has time in front, and the orientation of one step."""
+        program = self.program.copy()
+        plain = without_primes(node, self.context.definitions)
+        return Read(node, elaborate_step(program, plain, letter, dim, self.context.definitions), program, self.points)
 
 
 @dataclass(frozen=True)

@@ -20,13 +20,23 @@ from chainrule.errors import ChainruleError, DimensionError, LanguageError, Unkn
 from chainrule.functions import FUNCTIONS
 from chainrule.language import ast
 from chainrule.language.calls import Calls
+from chainrule.language.expressions import children
 from chainrule.language.recurrences import is_initial, read_initial, read_loop, same_loop
 from chainrule.language.scope import Call, bare_name, known_functions, squeeze, within
 from chainrule.language.values import Value, orientation_of
 from chainrule.library import definition_names, definition_text, entries, has_axis
 from chainrule.sizes import symbols_of
 
-__all__ = ["Elaborated", "Elaborator", "elaborate", "elaborate_expression", "known_functions", "offer_names"]
+__all__ = [
+    "Elaborated",
+    "Elaborator",
+    "elaborate",
+    "elaborate_expression",
+    "elaborate_loop",
+    "elaborate_step",
+    "known_functions",
+    "offer_names",
+]
 
 SQUARE_FACTS = {
     "symmetric", "positive definite", "orthogonal", "diagonal", "lower triangular", "upper triangular",
@@ -65,6 +75,42 @@ def elaborate_expression(
     for definition in definitions:
         elaborator.definitions[canonical_name(definition.name)] = definition
     return elaborator.in_letters(node, letters or {})
+
+
+def elaborate_step(
+    program: Program, node: ast.Expr, letter: str, dim: Dim, definitions: Iterable[ast.Definition] = ()
+) -> Value:  # fmt: skip
+    """The value of an expression at the step `letter`: time is its first axis, its orientation that of one step."""
+    elaborator = _in_names_of(program)
+    for definition in definitions:
+        elaborator.definitions[canonical_name(definition.name)] = definition
+    marker: Index = (LETTER, dim)
+    elaborator.index_scope, elaborator.time = {letter: marker}, {marker: letter}
+    value = elaborator.expr(node)
+    if value.orientation == "identity":
+        raise DimensionError("the size of I is not known here", "eye(D)", node.span)
+    indices = ((-1, dim), *((-2 - k, d) for k, d in enumerate(value.dims)))
+    expr = rename(value.expr, dict(zip((marker, *value.indices), indices, strict=True)))
+    return replace(value, expr=expr, dims=(dim, *value.dims))
+
+
+def elaborate_loop(
+    program: Program, name: str, node: ast.Expr, letter: str, dim: Dim, definitions: Iterable[ast.Definition] = ()
+) -> None:  # fmt: skip
+    """Define a sequence of the user's own, name[letter] = node: backwards where it uses a later step of itself."""
+    elaborator = _in_names_of(program)
+    for definition in definitions:
+        elaborator.definitions[canonical_name(definition.name)] = definition
+    ref = ast.IndexRef(letter, 0)
+    backwards = _uses_later(node, canonical_name(name))
+    loop = ast.Recurrence(letter, dim, 1) if backwards else ast.Recurrence(letter, 1, dim)
+    read_loop(elaborator, [ast.Equation(name, (ref,), node, loop, node.span)])
+
+
+def _uses_later(node: ast.Expr, key: str) -> bool:
+    if isinstance(node, ast.Indexed):
+        return canonical_name(node.base.name) == key and any(ref.offset > 0 for ref in node.indices)
+    return any(_uses_later(child, key) for child in children(node))
 
 
 def offer_names(program: Program) -> None:
