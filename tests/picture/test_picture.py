@@ -177,3 +177,47 @@ def test_boxes_of_a_loop_show_the_step_and_whole_formulas_have_no_dots() -> None
     shown = [re.sub(r"<[^>]*>", "", text) for text in texts]
     assert "J = CE(y, softmax(U h[T]))" in shown
     assert any(text.startswith("h[t] = read[t]") for text in shown)
+
+
+RNN = """input x : T × D
+param A : H × H
+param B : H × D
+param C : H × H
+h[t] = tanh(A h[t-1] + B x[t])  for t = 1..T
+g[t] = tanh(C g[t+1] + h[t])  for t = T..1
+J = sum(h ∘ g)"""
+DEEP = """input x : T × D
+param A : D × D
+h0[t] = x[t] + A h12[t-1]  for t = 1..T
+""" + "".join(f"h{k + 1}[t] = tanh(A h{k}[t])  for t = 1..T\n" for k in range(12)) + "J = norm(h12)^2"  # fmt: skip
+
+
+def test_what_a_step_takes_from_another_is_a_dashed_line() -> None:
+    found = cr.parse(RNN).derive()
+    whole = graph(found)
+    assert [(a.source, a.shown) for a in whole.again] == [("h", "h[t−1]"), ("g", "g[t+1]")]
+    assert all(a.target in whole.boxes for a in whole.again)
+    svg = found.picture()
+    root = ET.fromstring(svg)
+    lines = [p for p in root.iter(f"{SVG}path") if p.get("class") == "again" and p.get("data-name")]
+    assert [p.get("data-name") for p in lines] == ["h", "g"]
+    assert all(p.get("stroke-dasharray") for p in lines)
+    assert {"h[t−1]", "g[t+1]", "from another step of the loop"} <= set(texts(svg, "small"))
+    told = "".join(root.find(f"{SVG}desc").itertext())  # type: ignore[union-attr]
+    assert "and h[t−1]." in told
+    width = float(root.get("viewBox", "").split()[2])
+    for p in lines:  # inside of the picture
+        assert all(0 <= float(x) <= width for x in re.findall(r"H(-?[\d.]+)", p.get("d", "")))
+
+
+def test_a_loop_over_several_columns_keeps_its_line() -> None:
+    found = cr.parse(DEEP).derive()
+    parts = columns(graph(found))
+    assert len(parts) > 1
+    assert sum(len(part.again) for part in parts) == 1
+    assert texts(found.picture(), "small").count("h12[t−1]") == 1
+
+
+def test_a_network_without_loops_has_no_dashed_line() -> None:
+    assert "another step" not in derivation("one_layer").picture()
+    assert not graph(derivation("one_layer")).again

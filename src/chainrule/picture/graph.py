@@ -10,11 +10,12 @@ from dataclasses import dataclass, field
 
 from chainrule.algebra.expr import variable
 from chainrule.algebra.loops import is_lag, loop_members
-from chainrule.algebra.program import Program, is_anonymous
+from chainrule.algebra.program import Operation, Program, is_anonymous
 from chainrule.calculus.reverse import Backward
-from chainrule.dims import format_shape
+from chainrule.dims import display_name, format_shape
+from chainrule.notation.sequences import step_letter
 
-__all__ = ["Box", "Graph", "Use", "network_graph"]
+__all__ = ["Again", "Box", "Graph", "Use", "network_graph"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,12 +49,22 @@ class Use:
     back: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Again:
+    """`source` is used by `target` at another step of their loop; shown: h[t−1]."""
+
+    source: str
+    target: str
+    shown: str
+
+
 @dataclass(slots=True)
 class Graph:
-    """Nodes by key, in the order of the program, and the uses between them."""
+    """Nodes by key, in the order of the program, the uses between them, and those from one step to another."""
 
     boxes: dict[str, Box] = field(default_factory=dict)
     uses: list[Use] = field(default_factory=list)
+    again: list[Again] = field(default_factory=list)
 
     def before(self, key: str) -> list[str]:
         """What a node uses."""
@@ -82,11 +93,27 @@ def network_graph(program: Program, backward: Backward, texts: Mapping[str, str]
         for source in dict.fromkeys(_arguments(program, equation.name, visible)):
             back = source in backward.adjoints and equation.name in backward.adjoints
             graph.uses.append(Use(source, equation.name, back and bool(backward.adjoints[source])))
+        graph.again += dict.fromkeys(_other_steps(program, equation.name, equation.name, visible))
     return graph
 
 
+def _other_steps(program: Program, name: str, target: str, visible: set[str]) -> Iterator[Again]:
+    """What an equation of a loop takes from other steps, looking through anonymous parts."""
+    equation = program.equations[name]
+    if is_lag(equation) and isinstance(equation.value, Operation) and name in loop_members(program):
+        (source, *_), (offset, _) = equation.value.args, equation.value.attributes
+        steps = program.variables[source].steps
+        if source in visible:
+            letter = step_letter(steps.letter if steps is not None else "t", offset).replace("-", "−")
+            yield Again(source, target, f"{display_name(source)}[{letter}]")
+            return
+    for argument in equation.arguments:
+        if is_anonymous(argument) and argument not in visible and argument in program.equations:
+            yield from _other_steps(program, argument, target, visible)
+
+
 def _arguments(program: Program, name: str, visible: set[str]) -> Iterator[str]:
-    """What an equation uses, looking through anonymous parts. What it has of its own earlier steps is no line."""
+    """What an equation uses at its own step, looking through anonymous parts."""
     equation = program.equations[name]
     earlier = is_lag(equation) and name in loop_members(program)
     for argument in equation.arguments[1:] if earlier else equation.arguments:

@@ -68,4 +68,5 @@ def _part(graph: Graph, row: dict[str, int], start: int, end: int) -> Graph:
         if use.target.startswith("▸"):
             part.boxes[use.target] = replace(graph.boxes[use.target[1:]], ghost=True)
     part.uses = uses
+    part.again = [use for use in graph.again if use.target in inside]
     return part

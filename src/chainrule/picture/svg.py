@@ -16,6 +16,7 @@ from itertools import pairwise
 from chainrule.algebra.program import Program, is_anonymous
 from chainrule.calculus.reverse import Backward
 from chainrule.dims import canonical_name, display_name
+from chainrule.picture.again import Place, dashed, room
 from chainrule.picture.graph import Box, Graph, Use, network_graph
 from chainrule.picture.labels import Label, label
 from chainrule.picture.layers import Item, Layered
@@ -165,7 +166,8 @@ class _Drawing:
         left = min((i.x - i.left for i in items.values()), default=0.0)
         for item in items.values():
             item.x -= left
-        self.column.width = max((i.x + i.right for i in items.values()), default=0.0)
+        self.right = max((i.x + i.right for i in items.values()), default=0.0)
+        self.column.width = self.right + room(self.graph.again, self.known, SMALL)
         self.column.height = max(self.row.values(), default=0) * ROW + BOX_HEIGHT + HEAD
 
     # -- places
@@ -195,6 +197,11 @@ class _Drawing:
         for use in self.graph.uses:
             if use.back:
                 self._backward(use)
+        places = {
+            key: Place(self.layout.items[key].x, self.half[key], self._top(key), self._top(key) + BOX_HEIGHT)
+            for key in self.graph.boxes
+        }
+        self.column.svg += dashed(self.graph.again, places, self.right, self.known, SMALL, _words)
         for use in self.graph.uses:
             self._size(use)
         for key, box in self.graph.boxes.items():
@@ -283,6 +290,7 @@ def _legend(graph: Graph, ghosts: bool, width: float) -> tuple[str, float]:
     pill = '<rect width="26" height="16" rx="8" fill="#ffffff" stroke="#7a7f8b"/>'
     entries = [
         (True, _arrow("use", EDGE, "M0 8H26"), "forward, with its size"),
+        (bool(graph.again), _arrow("again", EDGE, "M0 8H26"), "from another step of the loop"),
         (True in back, _arrow("back", SIGNAL, "M26 8H0"), "error signal, back"),
         (False in back, _arrow("faint", FAINT, "M26 8H0"), "back, without a name"),
         ("param" in kinds, f'<g class="box param">{pill}</g>', "parameter"),
@@ -304,8 +312,9 @@ def _legend(graph: Graph, ghosts: bool, width: float) -> tuple[str, float]:
 
 
 def _arrow(kind: str, colour: str, path: str) -> str:
-    head = "head" if kind == "use" else kind + "-head"
-    return f'<path class="{kind}" d="{path}" fill="none" stroke="{colour}" marker-end="url(#{head})"/>'
+    head = "head" if kind in ("use", "again") else kind + "-head"
+    dash = ' stroke-dasharray="6 4"' if kind == "again" else ""
+    return f'<path class="{kind}" d="{path}" fill="none" stroke="{colour}"{dash} marker-end="url(#{head})"/>'
 
 
 def _told(graph: Graph) -> str:
@@ -318,7 +327,8 @@ def _told(graph: Graph) -> str:
         if box.is_leaf:
             continue
         shown = display_name(box.name) if not is_anonymous(box.name) else box.text
-        out.append(f"{shown} ({box.size}) is computed from {_list(graph, graph.before(key))}.")
+        others = "".join(f", and {use.shown}" for use in graph.again if use.target == key)
+        out.append(f"{shown} ({box.size}) is computed from {_list(graph, graph.before(key))}{others}.")
         back = [u.source for u in graph.uses if u.target == key and u.back]
         if back:
             signal = f"the signal {display_name(box.signal)}" if box.signal else "a derivative without a name"
