@@ -405,4 +405,39 @@ param A : D × D
 m[t] = A m[t+1]/t + t x[t] for t = T..1
 J = sum(t, norm(m[t])^2/(1 + t))
 """,
+    "a running maximum": """
+input x : T
+m[t] = max(m[t-1], x[t]) for t = 1..T
+J = sum(t, m[t]^2)
+""",
+    "gates in one product": """
+input x : T × D
+param W : (4H) × D
+param V : (4H) × H
+param b : (4H)
+z[t] = W x[t] + V h[t-1] + b for t = 1..T
+c[t] = sigmoid(z[t,1:H]) ∘ c[t-1] + sigmoid(z[t,H+1:2H]) ∘ tanh(z[t,2H+1:3H]) for t = 1..T
+h[t] = sigmoid(z[t,3H+1:4H]) ∘ tanh(c[t]) for t = 1..T
+J = norm(h[T])^2
+""",
+    "an entry of the step before": """
+input x : T × D
+param a : D
+h[t] = a h[t-1,1] + x[t] for t = 1..T
+J = sum(t, norm(h[t])^2) + h[T,2]
+""",
+    "a part of the step before": """
+input x : T × D
+param A : D × D
+h[t] = A h[t-1] + x[t] + sum(h[t-1,2:3]) for t = 1..T
+J = h[1,2]^2 + sum(t, norm(h[t])^2)
+""",
+    "rows of a matrix state": """
+input X : T × N × D
+param A : D × D
+param b : 1 × D
+H[t] = tanh(H[t-1] A + X[t]) for t = 1..T
+r[t] = H[t,2,:] + b for t = 1..T
+J = sum(t, norm(r[t])^2)
+""",
 }

@@ -15,6 +15,7 @@ from chainrule.algebra.structure import AWAY, Array, entry_of, placed, related, 
 from chainrule.dims import Dim, canonical_name, display_dim
 from chainrule.errors import DimensionError, LanguageError, Span, UnknownNameError, UnsupportedError
 from chainrule.functions.onehot import onehot_of
+from chainrule.functions.sequences import unit_variable
 from chainrule.language import ast
 from chainrule.language.printer import print_expression
 from chainrule.language.sequences import Sequences
@@ -84,7 +85,8 @@ class Indices(Sequences):
         """What the brackets stand behind: an argument of a definition, or a name of the program."""
         if self.scopes and node.name in self.scopes[-1]:
             return self.scopes[-1][node.name]
-        return self.variable_value(self.resolve(node))
+        name, var = self.known_variable(node)
+        return Value(variable(name, var.indices), var.dims, var.orientation or orientation_of(len(var.dims)), name)
 
     def is_letter(self, name: str) -> bool:
         """True for what is no array and no size, so that it is an index."""
@@ -173,6 +175,11 @@ class Indices(Sequences):
     def bracketed(self, node: ast.Indexed) -> Value:
         """x[…]: an entry, where every index is a formula of letters; else an array."""
         value = self.base_value(node.base)
+        if self.is_of_a_step(node, value):  # z[t,1:H]: of one step
+            first, *rest = node.indices
+            one = self.step(replace(node, indices=(first,)))
+            inner = replace(node, indices=tuple(rest))
+            return self.part(inner, one) if self.is_part(inner) else self.entry(inner, one, of_a_step=True)
         if self.is_part(node):
             return self.part(self.filled(node, len(value.dims)), value)
         if len(node.indices) != len(value.dims):
@@ -183,6 +190,21 @@ class Indices(Sequences):
                 f"{node.base.name}[{letters}]" if letters else node.base.name, node.span,
             )  # fmt: skip
         return self.entry(node, value)
+
+    def is_of_a_step(self, node: ast.Indexed, value: Value) -> bool:
+        """True where the first index is a step of a loop, and the others say what of that step."""
+        first = node.indices[0]
+        if (
+            self.scopes
+            or first.kind
+            or first.name is None
+            or len(node.indices) != len(value.dims)
+            or len(value.dims) < 2
+        ):
+            return False
+        if self.index_scope.get(first.name) not in self.time:
+            return False
+        return canonical_name(node.base.name) in self.pending or self.is_part(node)
 
     def is_part(self, node: ast.Indexed) -> bool:
         """True for an array: a slice or labels among the indices."""
@@ -208,7 +230,7 @@ class Indices(Sequences):
             return None
         return self.variable_value(self.resolve(ast.Name(ref.name, ref.span)))
 
-    def entry(self, node: ast.Indexed, value: Value) -> Value:
+    def entry(self, node: ast.Indexed, value: Value, of_a_step: bool = False) -> Value:
         at: list[Index | None] = []
         relations: list[Atom] = []
         inner: dict[int, Index] = {}
@@ -230,6 +252,13 @@ class Indices(Sequences):
             found = self.offset(ref)
             if found is None:
                 raise LanguageError("an index is a letter, a sum such as 2i+a, or a label", None, ref.span or node.span)
+            unit = self.unit_of(node, axis, found, dim) if not of_a_step else None
+            if unit is not None:
+                index = (AWAY - 100 - axis, dim)
+                at.append(index)
+                lookups = multiply(lookups, variable(unit, (index,)))
+                summed.append(index)
+                continue
             index = fresh_bound(dim)
             terms: list[tuple[Dim, Index]] = []
             start: Dim = minus(found.constant, 1)
@@ -244,6 +273,15 @@ class Indices(Sequences):
         if summed:
             expr = multiply(expr, lookups, summed)
         return Value(expr, (), "scalar")
+
+    def unit_of(self, node: ast.Indexed, axis: int, place: Affine, dim: Dim) -> str | None:
+        """1[t = T] for h[T,2], an entry of the last or the first step of a sequence; else None."""
+        if axis or place.terms or self.scopes or place.constant not in (1, dim):
+            return None
+        steps = self.known_variable(node.base)[1].steps
+        if steps is None or steps.axis or steps.sheet:
+            return None
+        return unit_variable(self.program, -1 if place.constant == dim else 0, dim, steps.letter)
 
     def check_inside(
         self, node: ast.Indexed, ref: ast.IndexRef, terms: list[tuple[Dim, Index]], start: Dim, dim: Dim

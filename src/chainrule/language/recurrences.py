@@ -259,6 +259,8 @@ def _rough_parts(reader: Elaborator, node: ast.Binary | ast.Transpose, parts: di
 def _rough_call(reader: Elaborator, node: ast.Call, weakly: bool) -> Value | None:
     """The size of a call: that of the same call on arrays of the arguments' sizes."""
     arguments = [_rough(reader, argument, weakly) for argument in node.args]
+    if weakly:  # max(m[t-1], x[t]): as large as the other
+        arguments = [next((b for b in arguments if b is not None), None) if a is None else a for a in arguments]
     if any(a is None for a in arguments):
         return None
     with _trial(reader):
