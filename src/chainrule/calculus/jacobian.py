@@ -42,9 +42,12 @@ class JacobianProgram:
         return self.program.variables[self.name].dims
 
 
-def jacobian(program: Program, of: str, wrt: str) -> JacobianProgram:
-    """∂of/∂wrt as a program that ends in its definition."""
-    if goes_through_a_loop(program, of, wrt):
+def jacobian(program: Program, of: str, wrt: str, one_step: bool = False) -> JacobianProgram:
+    """∂of/∂wrt as a program that ends in its definition.
+
+    one_step: of one equation by what stands in it, h[t−1] among them, and not with all that follows around a loop.
+    """
+    if not one_step and goes_through_a_loop(program, of, wrt):
         mode = by_forward_mode if program.variables[of].kind == "gradient" else by_reverse_mode
         found = mode(program, of, wrt)
         return JacobianProgram(found.program, found.name, found.expression, of, wrt, found.assumed)

@@ -23,7 +23,7 @@ from chainrule.algebra.expr import (
     sum_over,
     variable,
 )
-from chainrule.algebra.loops import LAG, arrange, dependent, loop_members
+from chainrule.algebra.loops import LAG, arrange, dependent, is_lag, loop_members
 from chainrule.algebra.program import Equation, Operation, Program, Steps, Variable, is_anonymous
 from chainrule.calculus.forward import tangent_name, tangents
 from chainrule.calculus.reverse import differentiate, relevant_equations
@@ -51,9 +51,10 @@ class ForAll:
 
 
 def goes_through_a_loop(program: Program, of: str, wrt: str) -> bool:
-    """True where a loop lies between the two."""
+    """True where a loop, or another step of a sequence, lies between the two."""
     loops = loop_members(program)
-    return bool(loops) and any(name in loops for name in relevant_equations(program, of, [wrt]))
+    on_path = relevant_equations(program, of, [wrt])
+    return any(name in loops or is_lag(program.equations.get(name)) for name in on_path)
 
 
 def by_reverse_mode(program: Program, of: str, wrt: str) -> ForAll:
@@ -173,7 +174,7 @@ class _ForAll:
         made = Variable(found.called, dims, kind, own.kind, (), steps)
         if isinstance(equation.value, Operation):
             source, *first = equation.value.args
-            if not self.in_front:  # the direction itself at an earlier step, or before the first
+            if self.seed in (source, *first):  # the direction itself at another step, or before the first
                 source, *first = (self._identity() if n == self.seed else n for n in (source, *first))
             if equation.value.op != LAG or source not in self.names or any(f not in self.names for f in first):
                 raise UnsupportedError(f"a Jacobian through {equation.value.op} in a loop", PRODUCTS)
@@ -190,12 +191,15 @@ class _ForAll:
         """A name for the direction itself, for all its entries: 1 where the entry is its own."""
         name, count = "%all", len(self.extra)
         if name not in self.names:
-            dims = (*self.extra, *self.extra)
+            at = count if not self.in_front else int(self.work.variables[self.seed].steps is not None)
+            dims = (*self.extra[:at], *self.extra, *self.extra[at:])
             value: Expr = {((), ()): 1}
             for k, d in enumerate(self.extra):
-                value = multiply(value, delta((-1 - k, d), (-1 - count - k, d)))
-            self.out.define(Variable(name, dims, ("scalar", "column", "matrix", "tensor")[min(len(dims), 3)]), value)
-            self.names[name] = _Name(name, 0)
+                own = k if k < at else k + count
+                value = multiply(value, delta((-1 - own, d), (-1 - at - k, d)))
+            kind = ("scalar", "column", "matrix", "tensor")[min(len(dims), 3)]
+            self.out.define(Variable(name, dims, kind), value)
+            self.names[name] = _Name(name, at)
         return name
 
     def _value(self, value: Expr | Operation, own: Variable, at: int) -> Expr:

@@ -62,7 +62,7 @@ def local_jacobian(
     part.equations = {e.name: e for e in used}
     part.functions, part.interior = program.functions, program.interior
     part._counter = work._counter
-    found = jacobian(part, of, wrt)
+    found = jacobian(part, of, wrt, one_step=True)
     work._counter = max(work._counter, found.program._counter)
     for name, equation in found.program.equations.items():
         if name not in part.equations and name != found.name and name not in work.equations:
