@@ -11,6 +11,7 @@ import torch
 
 import chainrule as cr
 from chainrule.plan import build_plan
+from chainrule.reference import evaluate_program
 from chainrule.targets.passes import seeded
 from chainrule.verification import choose_sizes
 from targets.corpus import entry
@@ -221,3 +222,25 @@ def test_what_is_computed_stably_together_stays_together() -> None:
         loss, found = derivation.compile(target, dtype="float64")(**arrays)
         np.testing.assert_allclose(loss, wanted, rtol=1e-14)
         np.testing.assert_allclose(found["x"], gradients["x"], rtol=1e-9, atol=1e-12 * np.abs(gradients["x"]).max())
+
+
+def test_a_step_is_taken_of_each_sequence_and_not_of_their_sum() -> None:
+    """∂J/∂h0 = (δ₂[1] W + δ₃[1] V)ᵀ has no product over all steps."""
+    net = cr.parse("""
+        input x : T × D
+        param V : D × D
+        param W : D × D
+        param h0 : D
+        h[0] = h0
+        u[t] = tanh(V h[t-1] + x[t])  for t = 1..T
+        h[t] = u[t] ∘ sigmoid(W h[t-1])  for t = 1..T
+        J = norm(h)^2
+        """)
+    derivation = net.derive(["h0"])
+    assert "dh0 = t3 @ δ2 @ W + t3 @ δ3 @ V\n" in derivation.compile("numpy", plain=True).source
+    rng = np.random.default_rng(3)
+    arrays = {n: rng.standard_normal(s) for n, s in (("x", (5, 3)), ("V", (3, 3)), ("W", (3, 3)), ("h0", (3,)))}
+    given, sizes = net.check_arrays(arrays)
+    known = evaluate_program(derivation.program, given, sizes)
+    gradient = derivation.compile("c", dtype="float64")(**arrays)[1]["h0"]
+    np.testing.assert_allclose(gradient, known[derivation.backward.gradients["h0"]], rtol=1e-12)

@@ -16,7 +16,7 @@ from chainrule.dims import Dim
 from chainrule.errors import UnknownNameError, UnsupportedError
 from chainrule.plan.chunking import Chunks, Request, Split, candidates, split
 from chainrule.plan.graph import VIEWS, Node, Operand
-from chainrule.plan.loops import define_loop, hoisted, sizes_of_nodes, sunk
+from chainrule.plan.loops import define_loop, hoisted, one_step_taken, sizes_of_nodes, sunk
 from chainrule.plan.lower import Lowering
 from chainrule.plan.precise import made_precise
 from chainrule.plan.schedule import Block, assign_memory
@@ -84,7 +84,8 @@ def _build(
     for name in outputs:
         if name not in program.equations:
             raise UnknownNameError(f"{name} has no equation", hint="outputs are " + ", ".join(program.equations))
-    program = hoisted(program) if has_loops(program) else program
+    if has_loops(program):
+        program = hoisted(one_step_taken(program, outputs))
     lowering = Lowering(program)
     needed = _needed(program, outputs)
     for name in program.variables:

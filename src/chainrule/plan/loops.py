@@ -12,9 +12,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
-from chainrule.algebra.expr import Expr, free_indices, variable
+from chainrule.algebra.expr import Expr, Index, Monomial, free_indices, rename, substitute, variable
 from chainrule.algebra.loops import Loop, is_lag, one_step, stages
 from chainrule.algebra.program import Equation, Operation, Program, Variable, is_anonymous
 from chainrule.algebra.relations import CONSTANTS
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from chainrule.plan.build import Plan
     from chainrule.plan.lower import Lowering
 
-__all__ = ["Lag", "LoopPlan", "Store", "Taken", "define_loop", "hoisted", "sizes_of_nodes", "sunk"]
+__all__ = ["Lag", "LoopPlan", "Store", "Taken", "define_loop", "hoisted", "one_step_taken", "sizes_of_nodes", "sunk"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +83,43 @@ class LoopPlan:
         found = {d for d in sizes if isinstance(d, str)}
         nodes = {*self.plan.steps, *(o.node for n in self.plan.steps for o in n.operands)}
         return found | sizes_of_nodes(nodes)
+
+
+def one_step_taken(program: Program, outputs: Collection[str]) -> Program:
+    """The program where Σ_t 1[t = T] (A[t] + B[t]) takes its step of A and of B, and not of a sum made of all steps.
+
+    That is where a sum without a name is used there alone: the adjoint of an initial value, δ₂[1] V + δ₃[1] W.
+    """
+    uses: dict[str, int] = {}
+    for equation in program:
+        value = equation.value
+        for argument in [n for k in value for n in _occurrences(k)] if isinstance(value, dict) else equation.arguments:
+            uses[argument] = uses.get(argument, 0) + 1
+    out = program
+    for equation in program:
+        for factors, bound in equation.value if isinstance(equation.value, dict) else ():
+            plain = {str(name): indices for (head, name, indices), exponent in factors if head == "" and exponent == 1}
+            taken = {i for name, indices in plain.items() if _is_unit(program, name) for i in indices}
+            for name, indices in plain.items():
+                inner = program.expression(name)
+                alone = is_anonymous(name) and uses.get(name) == 1 and name not in outputs
+                if inner is None or not alone or not taken & {*indices} & {*bound}:
+                    continue
+                put = partial(_renamed, inner, program.variables[name].indices)
+                out = program.copy() if out is program else out
+                whole = out.expression(equation.name)
+                assert whole is not None
+                out.define(out.variables[equation.name], substitute(whole, name, put), equation.source)
+    return out
+
+
+def _renamed(expression: Expr, own: tuple[Index, ...], at: tuple[Index, ...]) -> Expr:
+    return rename(expression, dict(zip(own, at, strict=True)))
+
+
+def _is_unit(program: Program, name: str) -> bool:
+    operation = program.equations[name].value if name in program.equations else None
+    return isinstance(operation, Operation) and operation.op == "unit"
 
 
 def hoisted(program: Program) -> Program:
@@ -210,13 +248,18 @@ def _axis_of_steps(program: Program, equation: Equation, loop: Loop) -> int | No
     return axis if time in free_indices(equation.value) else None
 
 
-def _names(key: tuple[tuple[tuple[tuple[str, object, object], object], ...], object]) -> set[str]:
-    found: set[str] = set()
+def _names(key: Monomial) -> set[str]:
+    return set(_occurrences(key))
+
+
+def _occurrences(key: Monomial) -> list[str]:
+    """The names in a term, each as often as it stands there."""
+    found: list[str] = []
     for (head, name, _), _ in key[0]:
         if isinstance(name, tuple):
-            found |= {str(n) for n, _ in name}
+            found += [str(n) for n, _ in name]
         elif head not in CONSTANTS:
-            found.add(str(name))
+            found.append(str(name))
     return found
 
 
