@@ -136,7 +136,8 @@ def sample(
         if positive or facts & {"positive", "nonnegative"}:
             array = rng.uniform(0.2, 0.9, shape)
         if "one-hot" in facts and shape:
-            array = np.eye(shape[-1])[rng.integers(0, shape[-1], shape[:-1])]
+            array = np.zeros(shape)  # an identity matrix of 50,257 classes would be 20 GB
+            np.put_along_axis(array, rng.integers(0, shape[-1], shape[:-1])[..., None], 1.0, -1)
         elif "rows sum to 1" in facts and shape:
             array = rng.dirichlet(np.ones(shape[-1]), shape[:-1])
         if "symmetric" in facts and len(shape) == 2:
