@@ -48,7 +48,7 @@ def record(name: str) -> tuple[tuple[tuple[str, str, tuple[str, ...], tuple[str,
         shape, *facts = (part.strip() for part in rest.split(","))
         kind, argument = head.split()
         given.append((kind, argument, tuple(re.split(r"\s*×\s*", shape)) if shape != "scalar" else (), tuple(facts)))
-    return tuple(given), tuple(str(d) for d in found.derivation.network.dims["z_"])
+    return tuple(given), tuple(str(d) for d in found.derivation.network.dims[found.value])
 
 
 def strides(w: Writer, *names: str) -> dict[str, int]:

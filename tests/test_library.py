@@ -13,8 +13,9 @@ from torch.nn import functional as F  # noqa: N812  (as everybody calls it)
 import chainrule as cr
 from chainrule.catalogue import catalogue, summary, symbols
 from chainrule.library import entries
+from chainrule.reference import evaluate_program
 from library_oracles import TORCH
-from test_library_shapes import SIZES, point
+from test_library_shapes import SIZES, point, sizes_of
 
 SHOWN = {e.entry.name: e for e in catalogue()}
 
@@ -63,7 +64,7 @@ def test_large_logits_stay_finite_in_float32(name: str) -> None:
     for n in free:
         values[n] = np.where(np.arange(values[n].size).reshape(values[n].shape) % 2, 1e4, -1e4)
     arrays = {n: np.asarray(v, dtype=np.float32) for n, v in values.items()}
-    tensors = {n: torch.tensor(a, requires_grad=n in free) for n, a in arrays.items() if n not in ("δ", "Δ")}
+    tensors = {n: torch.tensor(a, requires_grad=n in free) for n, a in arrays.items() if n not in ("δ", "Δ", "J0")}
     out = TORCH[name](*(tensors[p] for p in found.entry.parameters))
     upstream = arrays.get("δ", arrays.get("Δ"))
     (out if upstream is None else (torch.tensor(upstream) * out).sum()).backward()
@@ -81,19 +82,19 @@ BACKWARD = {
     ("elu", "u"): "δ ∘ where(u > 0, 1, a exp(u))",
     ("selu", "u"): "1.0507009873554805 (δ ∘ where(u > 0, 1, 1.6732632423543772 exp(u)))",
     ("gelu", "u"): "δ ∘ (Φ + u ∘ φ)",
-    ("silu", "u"): "δ ∘ (z_ ∘ (1 − s) + s)",
-    ("mish", "u"): "δ ∘ (σ(u) ∘ (u − t ∘ z_) + t)",
+    ("silu", "u"): "δ ∘ (y ∘ (1 − s) + s)",
+    ("mish", "u"): "δ ∘ (u ∘ s ∘ (1 − t.^2) + t)",
     ("log_sigmoid", "u"): "δ ∘ σ(−u)",
     ("softsign", "u"): "δ ./ (1 + abs(u)).^2",
     ("hard_sigmoid", "u"): "(δ ∘ (u > −3) ∘ (u < 3))/6",
     ("hard_tanh", "u"): "δ ∘ (u > −1) ∘ (u < 1)",
-    ("hard_swish", "u"): "δ ∘ (h + (u ∘ (u > −3) ∘ (u < 3))/6)",
-    ("softmax", "t"): "p ∘ (δ − pᵀ δ)",
-    ("log_softmax", "t"): "δ − (1ᵀ δ) p",
+    ("hard_swish", "u"): "δ ∘ (hard_sigmoid(u) + (u ∘ (u > −3) ∘ (u < 3))/6)",
+    ("softmax", "t"): "y ∘ (δ − yᵀ δ)",
+    ("log_softmax", "t"): "δ − (1ᵀ δ) softmax(t)",
     ("attention", "V"): "Pᵀ Δ",
     ("lstm_memory", "c"): "δ ∘ f",
-    ("lstm_output", "c"): "δ ∘ (o − t ∘ z_)",
-    ("huber", "p"): "minimum(maximum(p − y, −d), d)",
+    ("lstm_output", "c"): "δ ∘ (o − t ∘ y)",
+    ("huber", "p"): "clip(p − y, −d, d)",
     ("hinge", "p"): "−y ∘ (y ∘ p < 1)",
     ("multiclass_svm", "S"): "M − Y ∘ rowsum(M)",
     ("cosine", "a"): "(b/norm(b) − c a/norm(a))/norm(a)",
@@ -101,7 +102,7 @@ BACKWARD = {
     ("layer_norm", "X"): "r ∘ (G − X̂ ∘ rowmean(X̂ ∘ G) − rowmean(G))",
     ("batch_norm", "X"): "r ∘ (G − X̂ ∘ colmean(X̂ ∘ G) − colmean(G))",
     ("rms_norm", "X"): "r ∘ (G − X̂ ∘ rowmean(X̂ ∘ G))",
-    ("weight_norm", "v"): "(g δ − J_ u)/norm(v)",
+    ("weight_norm", "v"): "(g δ − (yᵀ δ) v/norm(v))/norm(v)",
 }
 
 
@@ -112,18 +113,56 @@ def test_the_backward_pass_is_written_so(name: str, wrt: str) -> None:
 
 @pytest.mark.parametrize(("name", "wrt"), BACKWARD, ids=[f"{n} by {w}" for n, w in BACKWARD])
 def test_the_backward_pass_is_read_back(name: str, wrt: str) -> None:
-    claim = f"∂J_/∂{wrt} = {BACKWARD[name, wrt]}"
+    claim = f"∂J/∂{wrt} = {BACKWARD[name, wrt]}"
     assert cr.check(SHOWN[name].derivation.network, claim).ok
 
 
-def test_no_function_is_longer_than_in_the_literature() -> None:
-    count, short, longer = summary(list(SHOWN.values()))
-    assert longer == []
-    assert count == short == len(SHOWN)
+# Where the backward pass that is found is longer than the published one, by how many symbols. To take one out of here
+# is progress; to put one in needs a reason.
+LONGER = {
+    "leaky_relu": 1,  # where(u > 0, δ, a δ): δ would have to go into the branches
+    "swiglu": 1,  # δ ∘ g is needed twice and has no name
+    "tied_logits": 1,  # onehot(ids, V) E is E[ids], but only before E is taken out of both terms
+    "skip_gram": 4,  # U[o] v is an entry of U v, which is not seen: the difference stands twice
+    "negative_sampling": 1,  # δ₂ onehot(o, V) stands twice
+    "weighted_BCE_logits": 2,  # σ(−z) is kept, for its digits
+    "dpo": 1,  # the signal has the sign of the first of two
+}
+
+
+def test_the_backward_pass_is_no_longer_than_in_the_literature_but_for_these() -> None:
+    count, longer = summary(SHOWN.values())
+    assert {name: own - theirs for name, own, theirs in longer} == LONGER
+    assert count == len(SHOWN)
+
+
+def test_names_that_only_the_literature_has_are_not_counted_out() -> None:
+    """Every gradient has a published line, with its source; what a formula is shortened with stands in the sample."""
+    for found in SHOWN.values():
+        assert found.entry.published, found.entry.name
+        named = {left.partition("[")[0] for left, _ in found.entry.literature}
+        assert set(found.derivation.gradients) <= named, found.entry.name
+
+
+UNREAD = {"avg_pool1d", "avg_pool2d", "max_pool1d", "max_pool2d"}
+
+
+@pytest.mark.parametrize("name", [n for n in SHOWN if n not in UNREAD])
+def test_what_the_literature_has_is_the_gradient(name: str) -> None:
+    """A published formula that is wrong, or that leaves something out, would be no measure."""
+    found = SHOWN[name]
+    sizes = sizes_of(name)[0]
+    values = point(found, sizes)
+    program, published = found.published()
+    theirs = evaluate_program(program, values, sizes)
+    ours = evaluate_program(found.derivation.program, values, sizes)
+    for wrt, gradient in found.derivation.backward.gradients.items():
+        np.testing.assert_allclose(theirs[published[wrt]], ours[gradient], rtol=1e-9, atol=1e-11, err_msg=wrt)
 
 
 def test_sizes_are_counted_without_brackets() -> None:
-    assert symbols("δ₁ U ∘ sgn(h)ᵀ") == symbols("((δ₁ U) ∘ (sgn(h))ᵀ)")
+    assert symbols("δ₁ U ∘ sgn(h)ᵀ") == symbols("((δ₁ U) ∘ (sgn(h))ᵀ)") == 5
+    assert symbols("(Wᵀ δ)ᵀ") == symbols("W δ")  # whether a signal is a row or a column is a matter of layout
 
 
 def test_names_of_the_library_are_free_for_variables() -> None:

@@ -103,9 +103,9 @@ def compare(found: CatalogueEntry, sizes: dict[str, int], oracle: Callable[..., 
     upstream = tensors.get("δ", tensors.get("Δ"))
     (out if upstream is None else (upstream * out).sum()).backward()
     known = derivation.network.evaluate(**values)
-    np.testing.assert_allclose(known["z_"], out.detach().numpy(), rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(known[found.value], out.detach().numpy(), rtol=1e-9, atol=1e-12)
     loss, gradients = derivation.compile("numpy")(**values)
-    assert loss == pytest.approx(float(known["J_"]), rel=1e-9, abs=1e-12)
+    assert loss == pytest.approx(float(known["J"]), rel=1e-9, abs=1e-12)
     assert set(gradients) == {n for n, t in tensors.items() if t.requires_grad}
     for wrt, gradient in gradients.items():
         want = tensors[wrt].grad.numpy()

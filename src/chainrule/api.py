@@ -23,7 +23,7 @@ def parse(text: str, dialect: str = "whiteboard", title: str = "") -> Network:
     if "\r" in text:  # Windows and old Macintosh line ends
         text = text.replace("\r\n", "\n").replace("\r", "\n")
     elaborated = elaborate(parse_program(text, dialect, known_functions()))
-    return Network(elaborated.program, elaborated.loss, elaborated, title)
+    return Network.read(elaborated, title)
 
 
 def load(path: str | os.PathLike[str], dialect: str = "whiteboard") -> Network:

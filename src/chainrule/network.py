@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from chainrule.algebra.program import Equation, Operation, Program, is_anonymous
 from chainrule.algebra.sheets import read_as_sheets
+from chainrule.algebra.renaming import Renaming, renamed_program
 from chainrule.calculus.lift import lift
 from chainrule.dims import Dim, canonical_name, display_dim, display_name, format_shape
 from chainrule.errors import ArrayError, ChainruleWarning, DimensionError, UnknownNameError
@@ -22,6 +23,7 @@ from chainrule.language.printer import print_expression, print_program
 from chainrule.language.renaming import bound_letters, check, known_names, renamed
 from chainrule.notation import tree
 from chainrule.notation.index import index_node, letters_for
+from chainrule.notation.inner import named_inner
 from chainrule.notation.latex import entry_to_latex, name_to_latex, to_latex
 from chainrule.notation.matrix import Irreducible, MatrixNotation
 from chainrule.notation.text import to_text
@@ -109,8 +111,17 @@ class Network:
         self.loss = loss
         self.title = title
         self.wrt: list[str] | None = None  # what `derive` differentiates by where it is not told
+        self.inner: tuple[str, ...] = ()  # arrays that have a name of ours, for want of a matrix notation
         self._elaborated = elaborated
         self._canonical = {canonical_name(n): n for n in program.variables if not is_anonymous(n)}
+
+    @classmethod
+    def read(cls, elaborated: Elaborated, title: str = "") -> Network:
+        """The network of a program that was read; `notation.inner` says what has a name that the user did not give."""
+        program, inner = named_inner(elaborated.program)
+        net = cls(program, elaborated.loss, elaborated, title)
+        net.inner = inner
+        return net
 
     # -- what it holds ---------------------------------------------------------------------------------------------
 
@@ -236,8 +247,19 @@ class Network:
         """The network under names that `check_names` gave."""
         if not names:
             return self
-        program, loss, elaborated = renamed(self.program, self.loss, self._elaborated, names)
-        return Network(program, loss, elaborated, self.title)
+        own = {old: new for old, new in names.items() if old in self.inner}
+        users = {old: new for old, new in names.items() if old not in own}
+        program, loss, elaborated = renamed(self.program, self.loss, self._elaborated, users)
+        if elaborated is None:
+            return Network(renamed_program(program, Renaming(own)), loss, None, self.title)
+        net = Network.read(elaborated, self.title)
+        now = dict(zip(self.inner, net.inner, strict=True))  # as they are called after the user's own are renamed
+        chosen = {now[old]: own.get(old, old) for old in self.inner if own.get(old, old) != now[old]}
+        if chosen:
+            again = Network(renamed_program(net.program, Renaming(chosen)), net.loss, elaborated, self.title)
+            again.inner = tuple(chosen.get(n, n) for n in net.inner)
+            return again
+        return net
 
     # -- values ----------------------------------------------------------------------------------------------------
 

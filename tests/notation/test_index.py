@@ -135,7 +135,7 @@ ALONG_AXES = {
     "J = sum(max(x, over=last).^2)": "2 max(l, x[i,j,l]) ismax(l = k, x[i,j,l])",
     "J = sum(prod(x, over=last).^2)": "2 prod(l, x[i,j,l]) prod_others(l = k, x[i,j,l])",
     "J = sum(max_pool1d(x, 2, 2).^2)": (
-        "sum(l, sum(m, 2 · 1[k = m+2l-2] max(n, x[i,j,n+2l−2]) ismax(n = m, x[i,j,n+2l−2])))"
+        "2 sum(l, sum(m, 1[k = m+2l-2] max(n, x[i,j,n+2l−2]) ismax(n = m, x[i,j,n+2l−2])))"
     ),
 }
 

@@ -22,7 +22,7 @@ FORMS = {
     "a branch that is left out": ("where(u > 0, w, exp(u))", "δ ∘ exp(u) ∘ (u <= 0)"),
     "softsign": ("u ./ (1 + abs(u))", "δ ./ (1 + abs(u)).^2"),
     "under its mask": ("relu(u) ∘ where(u > 0, u, w)", "2 (δ ∘ relu(u))"),
-    "huber": ("clip(u, -a, a) ∘ u - clip(u, -a, a).^2/2", "δ ∘ minimum(maximum(u, −a), a)"),
+    "huber": ("clip(u, -a, a) ∘ u - clip(u, -a, a).^2/2", "δ ∘ clip(u, −a, a)"),
 }  # fmt: skip
 DECLARED = "input u : n\nconst w : n\nconst a : scalar, positive\nconst δ : n\n"
 

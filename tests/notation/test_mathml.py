@@ -143,7 +143,7 @@ def test_a_fraction_below_a_transpose_has_brackets() -> None:
 def test_entries_of_index_notation() -> None:
     entry = tree.Node("at", (), ("W", "i", "j"))
     assert "<mi>W</mi><mrow><mi>i</mi><mi>j</mi></mrow>" in to_mathml(entry)
-    total = tree.Node("sigma", (entry,), "j")
+    total = tree.sigma("j", entry)
     assert "<munder><mo>∑</mo><mi>j</mi></munder>" in to_mathml(total)
     assert "(" in to_mathml(tree.Node("prod", (total, tree.sym("x"))))  # or x would be read as summed
     same = tree.Node("iverson", (), ("i", "j"))

@@ -77,7 +77,7 @@ def renamed_program(program: Program, names: Renaming) -> Program:
         names.variable(n): replace(v, name=names.variable(n), dims=tuple(map(names.dim, v.dims)))
         for n, v in program.variables.items()
     }
-    out.equations = {}
+    out.equations, out.operations = {}, {}
     for equation in program:
         value = equation.value
         if isinstance(value, Operation):
@@ -95,6 +95,8 @@ def renamed_program(program: Program, names: Renaming) -> Program:
         out.equations[name] = replace(
             equation, name=name, value=renamed, source=_source(equation.source, names), span=None
         )
+        if isinstance(renamed, Operation):
+            out.operations.setdefault((renamed, out.variables[name].dims), name)
     out.interior = set(map(names.variable, program.interior))
     return out
 

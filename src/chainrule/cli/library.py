@@ -20,14 +20,13 @@ __all__ = ["library"]
 def _lines(found: CatalogueEntry) -> list[Line]:
     entry = found.entry
     lines: list[Line] = [[(entry.text.removeprefix("def "), "bold"), (f"   {entry.source}", "dim")]]
-    derivation = found.derivation
-    formulas = (*derivation.signals.values(), *derivation.gradients.values())
-    if entry.where:
-        lines.append([(f"  where {'; '.join(entry.where)}", "dim")])
-    lines += [[("  " + f.symbol, "cyan"), (" = ", ""), (f.text, "")] for f in formulas]
-    lines.append([(f"  {found.size} symbols", "dim")])
-    for name, own, formula, size in found.compared():
-        lines.append([(f"  by {name}: {own} symbols; in the literature {size}: {formula}", "dim")])
+    lines.append([("  where ", "dim"), ("; ".join(dict.fromkeys((*found.lines[1], *found.inner))), "dim")])
+    lines += [[("  " + f.symbol, "cyan"), (" = ", ""), (f.text, "")] for f in found.formulas]
+    lines.append([(f"  {found.size} symbols; in the literature {found.literature_size} ({entry.published}):", "dim")])
+    arguments = set(found.derivation.gradients)
+    for left, formula in entry.literature:
+        name = left.partition("[")[0]
+        lines.append([(f"    {'∂J/∂' if name in arguments else ''}{left} = {formula}", "dim")])
     return [*lines, []]
 
 
@@ -50,19 +49,17 @@ def library(name: str | None, form: str) -> None:
     if form == "json":
         data = [
             {"name": f.entry.name, "definition": f.entry.text, "source": f.entry.source, "size": f.size,
-             "where": list(f.entry.where),
+             "where": list(f.lines[1]), "inner": f.inner,
              "signals": {s.name: s.text for s in f.derivation.signals.values()},
              "gradients": {n: g.text for n, g in f.derivation.gradients.items()},
-             "literature": [{"wrt": n, "size": own, "formula": text, "literature_size": size}
-                            for n, own, text, size in f.compared()]} for f in found
+             "literature": {"formulas": dict(f.entry.literature), "size": f.literature_size,
+                            "published": f.entry.published}} for f in found
         ]  # fmt: skip
         sys.stdout.write(json.dumps(data, ensure_ascii=False, indent=2) + "\n")
         return
     lines = [line for f in found for line in _lines(f)]
     if name is None:
-        count, short, longer = summary(found)
-        told = (
-            "; longer: " + ", ".join(f"{n} by {w} ({own}, not {size})" for n, w, own, size in longer) if longer else ""
-        )
-        lines.append([(f"{count} functions, {short} no longer than in the literature{told}", "bold")])
+        count, longer = summary(found)
+        told = "; longer: " + ", ".join(f"{n} ({own}, not {size})" for n, own, size in longer) if longer else ""
+        lines.append([(f"{count} functions, {count - len(longer)} no longer than in the literature{told}", "bold")])
     show(lines)

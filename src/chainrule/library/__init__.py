@@ -2,15 +2,23 @@
 
 One `.net` file per family. A definition is one line; the comment block above it, if there is one, says where it is
 from, how a sample call is declared (and written, where arguments have defaults), what the literature gives a name to,
-and what it has as the derivative, for comparison (δ or Δ is the gradient at the value of the function, of the same
-shape):
+and for comparison its backward pass as it was published, with its source:
 
-    # leaky_relu: Maas, Hannun and Ng 2013
-    #   given: input u : n; const a : scalar
-    #   literature u: δ ∘ ((u > 0) + a (u <= 0))
-    def leaky_relu(u, a) = relu(u) - a relu(-u)
+    # rnn_cell: Elman 1990
+    #   given: input x : n; input h : m; param W : m × n; param U : m × m; param b : m
+    #   literature da: δ ∘ (1 − y.^2)
+    #   literature x: Wᵀ da
+    #   …
+    #   published: Goodfellow, Bengio and Courville 2016, section 10.2.2
+    def rnn_cell(x, h, W, U, b) = tanh(W x + U h + b)
 
-A new function is one such entry: `chainrule library` shows it and the tests differentiate it.
+A `literature` line is a gradient where it has the name of an argument, else what the literature names on the way; with
+indices, X[t,i], it is in index notation. δ or Δ is the gradient at the value of the function, which is called y, or Y
+where it is a matrix; a scalar is the loss, J. What an author says in words or as code stands here as the formula that
+it means; a formula that nobody seems to have printed is said to be by hand.
+
+A new function is one such entry: `chainrule library` shows it, and the tests differentiate it and evaluate what the
+literature has.
 """
 
 from __future__ import annotations
@@ -30,7 +38,8 @@ _ABOVE = re.compile(r"((?:^#[^\n]*\n)+)\Z", re.MULTILINE)
 @dataclass(frozen=True, slots=True)
 class LibraryEntry:
     """A definition. given: declarations of a sample call, in the language.  where: equations that name what the
-    literature names.  literature: name -> derivative, as text.
+    literature names.  literature: (name, with indices or without, formula), the backward pass in the order of its
+    computation.  published: where that is from.
     call: the sample call, where it says more than the names of the parameters.
     """
 
@@ -43,6 +52,7 @@ class LibraryEntry:
     literature: tuple[tuple[str, str], ...] = ()
     where: tuple[str, ...] = ()
     call: str = ""
+    published: str = ""
 
 
 @lru_cache(maxsize=1)
@@ -62,9 +72,9 @@ def _entries() -> dict[str, LibraryEntry]:
     return found
 
 
-def _read(name: str, block: str) -> tuple[str, tuple[str, ...], tuple[tuple[str, str], ...], tuple[str, ...], str]:
-    """Source, given, literature, where and call of the comment block above a definition."""
-    source, call, literature = "", "", []
+def _read(name: str, block: str) -> tuple[str, tuple[str, ...], tuple[tuple[str, str], ...], tuple[str, ...], str, str]:
+    """Source, given, literature, where, call and published of the comment block above a definition."""
+    source, call, published, literature = "", "", "", []
     given: tuple[str, ...] = ()
     where: tuple[str, ...] = ()
     for line in block.splitlines():
@@ -77,9 +87,11 @@ def _read(name: str, block: str) -> tuple[str, tuple[str, ...], tuple[tuple[str,
             where = tuple(part.strip() for part in value.split(";"))
         elif key == "call":
             call = value.strip()
+        elif key == "published":
+            published = value.strip()
         elif key.startswith("literature "):
             literature.append((key.removeprefix("literature "), value.strip()))
-    return source, given, tuple(literature), where, call
+    return source, given, tuple(literature), where, call, published
 
 
 def entries() -> dict[str, LibraryEntry]:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Set
+from dataclasses import dataclass, field
 from fractions import Fraction
 
-from chainrule.algebra.expr import Atom, Expr, Factor, Index, Monomial, rename
+from chainrule.algebra.expr import Atom, Expr, Factor, Index, Monomial, Rational, rename
 from chainrule.algebra.loops import is_lag
 from chainrule.algebra.program import Operation, Program, is_anonymous
 from chainrule.functions.operations import defined_by
 from chainrule.functions.sequences import COUNT, UNIT
 from chainrule.notation import tree
 from chainrule.notation.forms import applied
-from chainrule.notation.offsets import has_offsets, place_relations, relation_node
+from chainrule.notation.offsets import Places, has_offsets, place_relations, relation_node
 from chainrule.notation.sequences import step_letter, time_index
 from chainrule.notation.text import number_text, to_text
 from chainrule.notation.tree import Node
@@ -64,7 +65,8 @@ def _term(program: Program, key: Monomial, coefficient: Fraction, names: dict[In
     found = time_index(program, key) if bound else None
     if found is not None and not found[2] and found[1] not in taken | set(inner.values()):
         inner[found[0]] = found[1]
-    relations: list[Node] = []
+    places = Places()
+    moved: dict[Index, str] = {}
     if has_offsets(factors) or any(_is_onehot(program, atom) for atom, _ in factors):
         places = place_relations(program, factors, bound)
         bound = tuple(i for i in bound if i not in places.placed())
@@ -72,30 +74,71 @@ def _term(program: Program, key: Monomial, coefficient: Fraction, names: dict[In
         inner.update(zip(bound, summed_letters(taken, names.values()), strict=False))
         moved = places.letters(inner)
         inner.update(moved)
-        relations = [relation_node(*item, inner) for item in places.left]
         factors = tuple(
             f for f in factors
             if f[0][0] != "rel" and not (_is_onehot(program, f[0]) and f[0][2][-1] in moved)
         )  # fmt: skip
     used = taken | set(inner.values())
-    parts: list[Node] = relations
-    below: list[Node] = []
+    factors, coefficient, means = _means(factors, bound, coefficient)
+    summed = set(bound)
+    inside = _Product()
+    outside = _Product()
+    for relation in places.left:
+        inside.parts.append(relation_node(*relation, inner))
     for atom, exponent in in_order(program, factors):
         node, compound = _atom(program, atom, inner, used)
+        here = atom[0] == "δ" or summed & places.behind(atom[2])  # a condition stands with what it chooses from
+        (inside if here or not bound else outside).add(node, compound, exponent)
+    if not bound:
+        return inside.whole(coefficient)
+    body = inside.whole(Fraction(1))
+    for index in reversed(bound):
+        body = tree.sigma(inner[index], body, "mean" if index in means else "sum")
+    outside.parts.append(body)
+    return outside.whole(coefficient)
+
+
+@dataclass
+class _Product:
+    """Factors as they are written, above a fraction line and below it."""
+
+    parts: list[Node] = field(default_factory=list)
+    below: list[Node] = field(default_factory=list)
+
+    def add(self, node: Node, compound: bool, exponent: Rational) -> None:
+        """One more factor; text needs brackets around it where it is compound."""
         node = tree.group(node) if compound else node
         if exponent == -1:
-            below.append(node)
+            self.below.append(node)
         else:
-            parts.append(node if exponent == 1 else Node("^", (node,), Fraction(exponent)))
-    if coefficient != 1 or not parts:
-        shown = tree.num(coefficient)
-        parts.insert(0, tree.group(shown) if "/" in number_text(coefficient) and parts else shown)
-    body = _product(parts)
-    if below:
-        body = tree.divide(body, _product(below))
+            self.parts.append(node if exponent == 1 else Node("^", (node,), Fraction(exponent)))
+
+    def whole(self, coefficient: Fraction) -> Node:
+        """The product, with a number in front."""
+        parts = list(self.parts)
+        if coefficient != 1 or not parts:
+            shown = tree.num(coefficient)
+            parts.insert(0, tree.group(shown) if "/" in number_text(coefficient) and parts else shown)
+        body = _product(parts)
+        return tree.divide(body, _product(self.below)) if self.below else body
+
+
+def _means(
+    factors: Iterable[Factor], bound: tuple[Index, ...], coefficient: Fraction
+) -> tuple[tuple[Factor, ...], Fraction, set[Index]]:
+    """Σₖ … 1/n over the n positions of k is a mean: what is left of the factors, of the number, and which indices."""
+    powers = dict(factors)
+    means: set[Index] = set()
     for index in reversed(bound):
-        body = tree.sigma(inner[index], body)
-    return body
+        dim = index[1]
+        size = ("#", str(dim), ())
+        if isinstance(dim, str) and powers.get(size, 0) <= -1:
+            powers[size] += 1
+            means.add(index)
+        elif isinstance(dim, int) and dim > 1 and coefficient.denominator % dim == 0:
+            coefficient *= dim
+            means.add(index)
+    return tuple((atom, e) for atom, e in powers.items() if e != 0), coefficient, means
 
 
 def _is_onehot(program: Program, atom: Atom) -> bool:

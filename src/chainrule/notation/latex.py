@@ -118,6 +118,20 @@ def _strength(node: Node) -> int:
     return HADAMARD if node.op == "sigma" else strength(node)
 
 
+SIGNS = {"sum": r"\sum", "prod": r"\prod", "max": r"\max", "min": r"\min"}
+
+
+def sigma_to_latex(node: Node) -> str:
+    """The sign of a sum, a mean or a maximum, with its letter beneath."""
+    letter, what, last = names_in(node)
+    sign, below = SIGNS.get(what, rf"\operatorname*{{{what}}}"), letter_to_latex(letter)
+    if not last:
+        return f"{sign}_{{{below}}}"
+    if what in ("sum", "prod"):
+        return f"{sign}_{{{below}=1}}^{{{letter_to_latex(last)}}}"
+    return rf"{sign}_{{1 \le {below} \le {letter_to_latex(last)}}}"
+
+
 def _num(node: Node) -> str:
     value = Fraction(str(node.data))
     text = number_text(value)
@@ -293,7 +307,8 @@ _WRITERS: dict[str, Callable[[Node], str]] = {
     "raised": lambda n: rf"{to_latex(n.args[0], ATOM)}^{{{n.data or ''}{to_latex(n.args[1])}}}",
     "bracket": lambda n: rf"\mathbf{{1}}[{to_latex(n.args[0])}]",
     "rel": lambda n: f"{to_latex(n.args[0], SUM)} {RELATIONS[str(n.data)]} {to_latex(n.args[1], SUM)}",
-    "sigma": lambda n: rf"\sum_{{{letter_to_latex(n.data)}}} {to_latex(n.args[0], HADAMARD)}",
+    "sigma": lambda n: f"{sigma_to_latex(n)} {to_latex(n.args[0], HADAMARD)}",
+    "lookup": lambda n: rf"{to_latex(n.args[0], ATOM)}[{to_latex(n.args[1])}]",
     "iverson": lambda n: r"\mathbf{{1}}[{} {} {}]".format(*_compared(n)),
     "partial": _partial,
 }  # fmt: skip

@@ -12,7 +12,7 @@ from fractions import Fraction
 
 from chainrule.dims import canonical_name
 from chainrule.notation import tree
-from chainrule.notation.latex import function_to_latex, letter_to_latex, to_latex
+from chainrule.notation.latex import function_to_latex, sigma_to_latex, to_latex
 from chainrule.notation.text import FUNCTION_TEXT, to_text
 from chainrule.notation.tree import ATOM, HADAMARD, POSTFIX, PRODUCT, SUM, Node, names_in
 
@@ -196,7 +196,7 @@ def _norm(node: Node, limit: float) -> list[Piece]:
 
 
 def _sigma(node: Node, limit: float) -> list[Piece]:
-    return _joined([(rf"\sum_{{{letter_to_latex(node.data)}}}", _pieces(node.args[0], limit - 2, HADAMARD))])
+    return _joined([(sigma_to_latex(node), _pieces(node.args[0], limit - 2, HADAMARD))])
 
 
 def _partial(node: Node, limit: float) -> list[Piece]:

@@ -37,6 +37,7 @@ LETTERS = {"normal_cdf": "Φ", "normal_pdf": "φ"}  # text has a word for them, 
 TIMES = '<mo lspace="0" rspace="0.12em">&#x2062;</mo>'  # invisible; a hair of space keeps the factors apart
 WIDE_TIMES = TIMES.replace("0.12em", "0.22em")  # beside fractions and before words
 COMMA = '<mo separator="true">,</mo>'
+SIGNS = {"sum": "∑", "prod": "∏"}
 APPLY = "<mo>&#x2061;</mo>"
 MARK = re.compile(r' data-name="[^"]*"')
 TRANSPOSED = "<mi>⊤</mi>"
@@ -330,8 +331,15 @@ def _diag(node: Node) -> str:
 
 
 def _sigma(node: Node) -> str:
-    """Σ over a letter."""
-    return _row(f"<munder><mo>∑</mo>{_letter(str(node.data))}</munder>" + inner_mathml(node.args[0], HADAMARD))
+    """Σ over a letter, or a mean or a maximum."""
+    letter, what, last = names_in(node)
+    sign = f"<mo>{SIGNS[what]}</mo>" if what in SIGNS else f"<mi>{what}</mi>"
+    below = _letter(letter)
+    if last:
+        below = _row(f"{below}<mo>=</mo><mn>1</mn>") if what in SIGNS else _row(f"{below}<mo>≤</mo>{_letter(last)}")
+    over = f"<munderover>{sign}{below}{_letter(last)}</munderover>" if last and what in SIGNS else ""
+    space = "" if what in SIGNS else APPLY
+    return _row((over or f"<munder>{sign}{below}</munder>") + space + inner_mathml(node.args[0], HADAMARD))
 
 
 def _iverson(node: Node) -> str:
@@ -377,7 +385,9 @@ _WRITERS: dict[str, Callable[[Node], str]] = {
     "div": _div, "ediv": _div,
     "norm": lambda n: _fenced(inner_mathml(n.args[0]), _is_tall(n), "‖", "‖"),
     "fn": _call, "call": _call,
-    "at": _at, "entry": _entry, "sigma": _sigma, "iverson": _iverson, "^": _pow,
+    "at": _at, "entry": _entry,
+    "lookup": lambda n: _row(inner_mathml(n.args[0], ATOM) + _fenced(inner_mathml(n.args[1]), False, "[", "]")),
+    "sigma": _sigma, "iverson": _iverson, "^": _pow,
     "partial": _partial,
     "foreign": lambda n: MARK.sub("", inner_mathml(n.args[0])),
     "bracketed": lambda n: _fenced(inner_mathml(n.args[0]), _is_tall(n)),

@@ -9,7 +9,7 @@ that is said once ("what lies outside is 0"), or anything where the index always
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from chainrule.algebra.expr import Factor, Index
 from chainrule.algebra.program import Program
@@ -42,6 +42,18 @@ class Places:
         for index, (ids, own) in self.looked_up.items():
             letters = ",".join(known[i] for i in own)
             found[index] = display_name(ids) + (f"[{letters}]" if letters else "")
+        return found
+
+    def behind(self, indices: Iterable[Index]) -> set[Index]:
+        """These indices, and those that stand in what they were replaced by."""
+        found: set[Index] = set()
+        for index in indices:
+            if index in self.equal:
+                found |= self.behind(i for _, i in self.equal[index][0])
+            elif index in self.looked_up:
+                found |= self.behind(self.looked_up[index][1])
+            else:
+                found.add(index)
         return found
 
     def placed(self) -> set[Index]:

@@ -166,6 +166,11 @@ def _call(node: Node) -> str:
     return f"{FUNCTION_TEXT.get(name, name)}({', '.join(_write(a) for a in node.args)})"
 
 
+def _sigma(node: Node) -> str:
+    letter, what, last = names_in(node)
+    return f"{what}({letter}{f' = 1..{last}' if last else ''}, {_write(node.args[0])})"
+
+
 _WRITERS: dict[str, Callable[[Node], str]] = {
     "sym": _sym, "num": _num, "sum": _sum, "had": _had, "prod": _prod, "div": _div,
     "ediv": _quotient, "pow": _pow, "T": _transposed,
@@ -179,7 +184,8 @@ _WRITERS: dict[str, Callable[[Node], str]] = {
     "rel": lambda n: f"{to_text(n.args[0], SUM)} {n.data} {to_text(n.args[1], SUM)}",
     "bracket": lambda n: f"1[{_write(n.args[0])}]",
     "at": _at, "entry": _entry, "^": _entry_power,
-    "sigma": lambda n: f"sum({n.data}, {_write(n.args[0])})",
+    "sigma": _sigma,
+    "lookup": lambda n: "{}[{}]".format(*map(_write, n.args)),
     "iverson": lambda n: "1[{} {} {}]".format(*compared(n)),
     "partial": lambda n: f"∂{_tight(n.args[0], ATOM)}/∂{_tight(n.args[1], ATOM)}",
     "second": _second,

@@ -68,7 +68,8 @@ class Node:
     Index notation is written from the same trees, with
     at: one entry of a name, W[i,j]; `data` is (name, letter, …).
     entry: one entry of a formula, inv(A)[i,j]; `data` holds the letters.
-    sigma: Σ over a letter, which is `data`, of the one argument.
+    sigma: Σ over a letter of the one argument; `data` is (letter, sum or mean or max …, how far it runs or "").
+    lookup: rows or entries of a name by labels, E[ids]; the arguments are the name and the labels.
     iverson: 1[i = j]; `data` holds the two letters, which may be sums such as 2i+a, and ≤ where it is no equation.
     partial: ∂top/∂bottom of two names or entries, ∂z[k]/∂W[i,j] or ∂θ/∂h; with its rows and columns it is a Jacobian,
       and stands in a product without brackets. `data` is "/" where it is written on one level,
@@ -152,9 +153,9 @@ def compared(node: Node) -> tuple[str, str, str]:
     return first, sign[0] if sign else "=", second
 
 
-def sigma(letter: str, body: Node) -> Node:
-    """Σ over a letter."""
-    return Node("sigma", (body,), letter, body.rows, body.cols)
+def sigma(letter: str, body: Node, what: str = "sum", last: str = "") -> Node:
+    """Σ over a letter (or the mean, max, min or prod); last: how far it runs, where nothing else says so."""
+    return Node("sigma", (body,), (letter, what, last), body.rows, body.cols)
 
 
 def iverson(first: str, second: str, comparison: str = "=") -> Node:
@@ -265,6 +266,7 @@ def product(parts: list[Node]) -> Node:
         inner = part.op == "prod" and (len(parts) == 1 or not (part.rows == 1 == part.cols) or _all_scalars(part))
         flat.extend(part.args if inner else (part,))
     flat = [p for p in flat if not (p.op == "num" and p.data == 1)] or flat[:1]
+    flat = _looked_up(flat)
     numbers = [p for p in flat if p.op == "num"]
     if numbers and (len(numbers) > 1 or flat[0] is not numbers[0]):  # one number, in front
         whole = num(prod(Fraction(str(p.data)) for p in numbers))
@@ -303,6 +305,36 @@ def _raised(parts: list[Node]) -> list[Node]:
     return out
 
 
+def _looked_up(parts: list[Node]) -> list[Node]:
+    """onehot(ids, V) E is E[ids], and Eᵀ onehot(ids, V)ᵀ its transpose."""
+    out: list[Node] = []
+    for part in parts:
+        before = out[-1] if out else None
+        if before is not None and _labels(before) is not None and part.op == "sym" and part.rows == before.cols:
+            rows = before.rows
+            out[-1] = Node("lookup", (part, _labels(before)), None, rows, part.cols)  # type: ignore[arg-type]
+        elif before is not None and _labels(transpose(part)) is not None and _is_turned(before):
+            name, labels = transpose(before), transpose(part)
+            looked_up = Node("lookup", (name, _labels(labels)), None, labels.rows, name.cols)  # type: ignore[arg-type]
+            out[-1] = transpose(looked_up)
+        else:
+            out.append(part)
+    return out
+
+
+def _labels(node: Node) -> Node | None:
+    """The labels of onehot(ids, V), a row for each; of one label the transpose is a row."""
+    inner = node.args[0] if node.op == "T" else node
+    if inner.op != "call" or inner.data != "onehot" or inner.args[0].op != "sym":
+        return None
+    return inner.args[0] if (node.op == "T") == (inner.cols == 1) else None
+
+
+def _is_turned(node: Node) -> bool:
+    """True for Eᵀ, and for a row whose transpose is a name."""
+    return node.op == "T" and node.args[0].op == "sym"
+
+
 def _all_scalars(node: Node) -> bool:
     return all(a.rows == 1 == a.cols for a in node.args)
 
@@ -323,9 +355,11 @@ def hadamard(parts: list[Node]) -> Node:
 
 
 def divide(top: Node, bottom: Node) -> Node:
-    """top / bottom, for a scalar bottom (elementwise below is `power` with −1)."""
+    """top / bottom, for a scalar bottom (elementwise below is `power` with −1); (a ./ b)/2 is a ./ (2 b)."""
     if bottom.op == "num" and bottom.data == 1:
         return top
+    if top.op == "ediv" and bottom.op == "num" and top.args[1].op in ("sym", "prod", "pow"):
+        return quotient(top.args[0], product([bottom, top.args[1]]))
     return Node("div", (top, bottom), None, top.rows, top.cols)
 
 
@@ -350,7 +384,11 @@ def diag(vector: Node) -> Node:
 
 
 def call(name: str, args: tuple[Node, ...], rows: Dim, cols: Dim) -> Node:
-    """A function, written f(…)."""
+    """A function, written f(…); minimum(maximum(x, a), b) of two numbers a and b is clip(x, a, b)."""
+    if name == "minimum" and args[0].op == "call" and args[0].data == "maximum":
+        bounds = (args[0].args[1], args[1])
+        if all(b.rows == 1 == b.cols for b in bounds):
+            return Node("call", (args[0].args[0], *bounds), "clip", rows, cols)
     return Node("call", args, name, rows, cols)
 
 
@@ -411,7 +449,7 @@ def strength(node: Node) -> int:
 def cost(node: Node) -> float:
     """How much reading a formula takes, in weighted symbols."""
     own = {"sym": 1.0, "num": 0.8, "ones": 1.0, "eye": 1.0, "T": 1.0, "diag": 1.5, "call": 1.0, "fn": 0.8,
-           "pow": 0.8, "^": 0.8, "div": 0.4, "norm": 1.2, "sigma": 1.5, "iverson": 1.6,
+           "pow": 0.8, "^": 0.8, "div": 0.4, "norm": 1.2, "sigma": 1.5, "lookup": 0.2, "iverson": 1.6,
            "partial": 0.4}.get(node.op, 0.0)  # fmt: skip
     if node.op == "entry":
         own = 0.2 * len(names_in(node))

@@ -126,17 +126,18 @@ def _name_products(key: Monomial, knowledge: Knowledge) -> Outcome | None:
     """exp(θ)ᵢ / s becomes ŷᵢ: use a relation as often as makes the term cheapest."""
     factors, _bound = key
     table = knowledge.relations
-    present = {(h, n) for (h, n, _), _ in factors}
+    present = dict.fromkeys((h, n) for (h, n, _), _ in factors)  # in their order: which of two equals comes first
     best: tuple[float, Expr, str] | None = None
-    tried: set[tuple[str, tuple[Index, ...]]] = set()
+    tried: set[tuple[tuple[Factor, ...], tuple[Index, ...]]] = set()
     for head_name in present:
         for relation in table.get(head_name, ()):
             if relation.name in knowledge.blocked:
                 continue
-            if len(relation.heads & present) < min(2, len(relation.heads)) and not _worth_alone(relation, knowledge):
+            few = len(relation.heads & present.keys()) < min(2, len(relation.heads))
+            if few and not _worth_alone(relation, knowledge):
                 continue
             for mapping in _mappings(relation, factors, head_name):
-                mark = (relation.name, tuple(mapping[i] for i in relation.indices))
+                mark = (relation.factors, tuple(mapping[i] for i in relation.indices))
                 if mark in tried:
                     continue
                 tried.add(mark)
@@ -295,22 +296,19 @@ def _match_sum(definition: SumDefinition, key: Monomial) -> Expr | None:
 
 
 def _constant_sums(key: Monomial, knowledge: Knowledge) -> Outcome | None:
-    """Σᵢ ŷᵢ = 1: an index that is summed and occurs in one bare factor only."""
+    """Σᵢ ŷᵢ = 1: indices that are summed and occur in one bare factor only, each by itself or all together."""
     factors, bound = key
-    for index in bound:
-        holders = [f for f in factors if index in f[0][2]]
-        if len(holders) != 1:
+    for holder in factors if bound else ():
+        (head, name, indices), exponent = holder
+        if head != "" or exponent != 1:
             continue
-        ((head, name, indices), exponent) = holders[0]
-        if head != "" or exponent != 1 or indices.count(index) != 1:
-            continue
-        position = indices.index(index)
-        fact = knowledge.constant_sum(str(name), position)
-        if fact is None:
-            continue
-        rest = [f for f in factors if f != holders[0]]
-        remaining = [i for i in bound if i != index]
-        return multiply_raw(rest, remaining, fact), str(name)
+        others = {i for f in factors if f is not holder for i in f[0][2]}
+        alone = [i for i in indices if i in bound and i not in others and indices.count(i) == 1]
+        for summed in [[i] for i in alone] + ([alone] if len(alone) > 1 else []):
+            fact = knowledge.constant_sum(str(name), *map(indices.index, summed))
+            if fact is not None:
+                rest = [f for f in factors if f is not holder]
+                return multiply_raw(rest, [i for i in bound if i not in summed], fact), str(name)
     return None
 
 

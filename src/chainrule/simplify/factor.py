@@ -171,8 +171,8 @@ def _binomial(expression: Expr) -> tuple[Expr, Expr] | None:
                 with_it = add(with_it, monomial(value, rest, bound))
             else:
                 plain[factors, bound] = value
-        if with_it.keys() != plain.keys() or not any(bound for _, bound in plain):
-            continue  # without products of matrices there is nothing to take apart
+        if with_it.keys() != plain.keys():
+            continue
         ratios = {number(Fraction(with_it[key]) / Fraction(plain[key])) for key in plain}
         if len(ratios) == 1:
             return plain, add({((), ()): 1}, {((((atom, exponent),)), ()): ratios.pop()})

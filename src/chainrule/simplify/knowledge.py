@@ -14,6 +14,7 @@ from chainrule.algebra.expr import Atom, Expr, Factor, Index, Rational, is_const
 from chainrule.algebra.program import Equation, Program, is_anonymous
 from chainrule.algebra.relations import INDICATORS
 from chainrule.functions import FUNCTIONS
+from chainrule.simplify.expand import expanded
 from chainrule.simplify.masks import has_masks
 from chainrule.simplify.matrices import has_matrices
 from chainrule.simplify.ratios import has_ratios
@@ -66,7 +67,7 @@ class Knowledge:
         self.affine: dict[str, list[Equation]] = {}  # equations with several terms, by every name in them
         self.weights: dict[str, float] = {}
         self._nonnegative: dict[str, bool] = {}
-        self.sum_facts: dict[tuple[str, int], Expr | None] = {}
+        self.sum_facts: dict[tuple[str, tuple[int, ...]], Expr | None] = {}
         self.memory: dict[object, tuple[Expr, Any, str]] = {}  # term -> what it becomes, the rule, what justifies it
         self.record: list[Application] | None = None  # filled while somebody wants to see the steps
         self.matrices = has_matrices(program)  # whether the rules of `chainrule.simplify.matrices` can apply
@@ -96,12 +97,34 @@ class Knowledge:
             return
         if not factors or any(f[0][0] in INDICATORS for f in factors):
             return
-        own: Atom = ("", equation.name, variable.indices)
+        self._relate(equation.name, factors, coefficient)
+        if any(e != 1 and is_anonymous(str(atom[1])) for atom, e in factors):
+            shorter = self._aside(equation.name, value)  # y = m s^(−1/2) is y = m r where r = s^(−1/2) has a name
+            if len(shorter) == 1 and shorter != value:
+                ((inner, summed), number) = next(iter(shorter.items()))
+                if not summed:
+                    self._relate(equation.name, inner, number)
+
+    def _aside(self, name: str, expression: Expr) -> Expr:
+        """The expression simplified, no use made of `name`, nothing recorded."""
+        from chainrule.simplify.engine import simplify_terms
+
+        outer = (self.blocked, self.memory, self.record)
+        self.blocked, self.memory, self.record = self.blocked | {name}, {}, None
+        try:
+            return simplify_terms(expression, self)
+        finally:
+            self.blocked, self.memory, self.record = outer
+
+    def _relate(self, name: str, factors: tuple[Factor, ...], coefficient: Rational) -> None:
+        """Index name[I] = coefficient · Π factors."""
+        variable = self.program.variables[name]
+        own: Atom = ("", name, variable.indices)
         whole = ((own, 1), *((atom, -e) for atom, e in factors))
         covered = {i for atom, _ in factors for i in atom[2]}
         if covered != set(variable.indices):
             return
-        relation = Relation(equation.name, whole, coefficient, variable.indices, frozenset(a[:2] for a, _ in whole))
+        relation = Relation(name, whole, coefficient, variable.indices, frozenset(a[:2] for a, _ in whole))
         for atom, _ in whole:
             if atom[0] not in ("#", "n"):
                 self.relations.setdefault(atom[:2], []).append(relation)
@@ -209,9 +232,9 @@ class Knowledge:
             for factors, _ in value
         )  # fmt: skip
 
-    def constant_sum(self, name: str, position: int) -> Expr | None:
-        """Σ over one index of a variable, where that is constant or declared. None: unknown."""
-        key = (name, position)
+    def constant_sum(self, name: str, *positions: int) -> Expr | None:
+        """Σ over some indices of a variable together, where that is constant or declared. None: unknown."""
+        key = (name, positions)
         if key in self.sum_facts:
             return self.sum_facts[key]
         self.sum_facts[key] = None
@@ -219,20 +242,21 @@ class Knowledge:
         variable = self.program.variables.get(name)
         if variable is None:
             return None
-        if set(variable.facts) & {"one-hot", "rows sum to 1"} and position == len(variable.dims) - 1:
+        if set(variable.facts) & {"one-hot", "rows sum to 1"} and positions == (len(variable.dims) - 1,):
             found = {((), ()): 1}
         else:
             value = self.program.expression(name)
             if value is not None and variable.kind != "signal" and 0 < len(value) <= 6:
-                from chainrule.simplify.engine import simplify_terms
-
-                old = variable.indices[position]
-                summed = rename(value, {old: (10_000, old[1])}, [(10_000, old[1])])
-                outer = (self.blocked, self.memory, self.record)
-                self.blocked, self.memory, self.record = self.blocked | {name}, {}, None
-                reduced = simplify_terms(summed, self)
-                self.blocked, self.memory, self.record = outer
-                if is_constant(reduced):
-                    found = reduced
+                found = self._found_sum(name, value, [variable.indices[p] for p in positions])
         self.sum_facts[key] = found
         return found
+
+    def _found_sum(self, name: str, value: Expr, indices: list[Index]) -> Expr | None:
+        """Σ of a definition, where it is constant; a mean without a name may have to be written out for that."""
+        inner = {old: (10_000 + k, old[1]) for k, old in enumerate(indices)}
+        summed = rename(value, inner, list(inner.values()))
+        reduced = self._aside(name, summed)
+        if not is_constant(reduced):
+            longer = expanded(reduced, self.program)
+            reduced = self._aside(name, longer) if longer != reduced else reduced
+        return reduced if is_constant(reduced) else None

@@ -1,0 +1,85 @@
+"""Inner arrays that have no matrix notation get a name where a formula would write them out again and again."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import chainrule as cr
+from chainrule.errors import LanguageError
+
+HEADS = """
+input X : T × E
+param Wq : E × H × d
+param Wk : E × H × d
+param Wv : E × H × e
+param Wo : H × e × E
+const s : scalar
+O = multi_head_attention(X, Wq, Wk, Wv, Wo, s)
+J = norm(O)^2
+"""
+
+
+def test_inner_arrays_of_attention_have_names_and_equations() -> None:
+    net = cr.parse(HEADS)
+    equations = {e.name: str(e) for e in net.equations}
+    assert equations["A1"] == "A1[i,j,k] = sum(l, X[i,l] Wq[l,j,k])"
+    assert equations["A4"] == "A4[i,j,k] = A3[i,j,k]/sum(l, A3[i,j,l])"
+    assert net.inner == ("A1", "A2", "A3", "A4", "A5", "A6")
+    gradients = net.derive().gradients
+    assert gradients["Wo"].text == "2 sum(l, A6[l,i,j] O[l,k])"
+    assert max(len(g.text) for g in gradients.values()) < 130  # it was 800
+
+
+def test_the_names_are_values_and_may_stand_in_a_claim() -> None:
+    net = cr.parse(HEADS)
+    rng = np.random.default_rng(0)
+    sizes = {"T": 5, "E": 3, "H": 2, "d": 7, "e": 11}
+    arrays = {n: np.asarray(rng.standard_normal([sizes[str(d)] for d in v.shape])) for n, v in net.declarations.items()}
+    known = net.evaluate(**arrays)
+    np.testing.assert_allclose(known["A1"], np.einsum("il,ljk->ijk", arrays["X"], arrays["Wq"]), rtol=1e-12)
+    np.testing.assert_allclose(known["A4"].sum(-1), np.ones((2, 5)), rtol=1e-12)
+    assert cr.check(net, "∂J/∂Wo[i,j,k] = 2 sum(l, A6[l,i,j] O[l,k])").ok
+    assert not cr.check(net, "∂J/∂Wo[i,j,k] = 2 sum(l, A5[l,i,j] O[l,k])").ok
+
+
+def test_names_avoid_the_users() -> None:
+    net = cr.parse(HEADS.replace("X : T × E", "A : T × E").replace("(X,", "(A,"))
+    assert net.inner[0] == "B1"
+    taken = cr.parse(HEADS.replace("const s", "const A1").replace(", s)", ", A1)"))
+    assert taken.inner[0] == "A2"
+
+
+def test_they_can_be_renamed_and_stay_so() -> None:
+    net = cr.parse(HEADS)
+    renamed = net.rename({"A4": "P", "X": "Z", "T": "N"})
+    assert renamed.inner == ("A1", "A2", "A3", "P", "A5", "A6")
+    assert "Z[i,l]" in str(renamed.equations[0])
+    assert "P[j,l,i]" in " ".join(s.text for s in renamed.derive().signals.values())
+    with pytest.raises(LanguageError):
+        net.rename({"X": "A4"})
+
+
+PLAIN = {
+    "matrices are written out in their place": "param A : n × m\nparam B : m × n\nJ = norm(tanh(A B) A)^2",
+    "what is only added up is never shown": (
+        "param A : n × m × p\nparam b : n\nS[i] = b[i] + sum(j, sum(k, A[i,j,k]))\nJ = norm(S)^2"
+    ),
+    "a moved entry is written with its place": "param x : n × m × p\nparam W : k\nJ = sum(conv1d(x, ones(2, m, k)))",
+}
+
+
+@pytest.mark.parametrize("case", [c for c in PLAIN if "moved" not in c])
+def test_nothing_else_is_named(case: str) -> None:
+    assert cr.parse(PLAIN[case]).inner == ()
+
+
+def test_padding_has_no_name() -> None:
+    """x[b,c,k−1] says it better than a name for the padded array."""
+    assert cr.parse("input x : N × C × n\nparam W : O × C × k\nJ = sum(conv1d(x, W, padding=1).^2)").inner == ()
+
+
+def test_sums_over_several_axes_that_are_constant_are_found() -> None:
+    """The entries of a group are centred over two axes together, over neither by itself."""
+    text = "input x : N × C × n\nm[b] = mean(c, mean(i, x[b,c,i]))\ny[b,c,i] = x[b,c,i] - m[b]\nw = sum(y)\nJ = w^2"
+    assert cr.parse(text).derive().gradients["x"].text == "0"
