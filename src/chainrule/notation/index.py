@@ -81,14 +81,14 @@ def _term(program: Program, key: Monomial, coefficient: Fraction, names: dict[In
     used = taken | set(inner.values())
     factors, coefficient, means = _means(factors, bound, coefficient)
     summed = set(bound)
+    chosen = not bound or any(atom[0] == "δ" for atom, _ in factors)  # a condition stands with what it chooses
     inside = _Product()
     outside = _Product()
     for relation in places.left:
         inside.parts.append(relation_node(*relation, inner))
     for atom, exponent in in_order(program, factors):
         node, compound = _atom(program, atom, inner, used)
-        here = atom[0] == "δ" or summed & places.behind(atom[2])  # a condition stands with what it chooses from
-        (inside if here or not bound else outside).add(node, compound, exponent)
+        (inside if chosen or summed & places.behind(atom[2]) else outside).add(node, compound, exponent)
     if not bound:
         return inside.whole(coefficient)
     body = inside.whole(Fraction(1))
