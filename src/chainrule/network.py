@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from chainrule.algebra.program import Equation, Operation, Program, is_anonymous
-from chainrule.algebra.sheets import read_as_sheets
 from chainrule.algebra.renaming import Renaming, renamed_program
+from chainrule.algebra.sheets import read_as_sheets
 from chainrule.calculus.lift import lift
 from chainrule.dims import Dim, canonical_name, display_dim, display_name, format_shape
 from chainrule.errors import ArrayError, ChainruleWarning, DimensionError, UnknownNameError
