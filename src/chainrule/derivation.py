@@ -311,12 +311,22 @@ class Derivation:
         own = self.program.variables[gradient.of]
         of = f"∂{display_name(self.loss)}/∂{self.describe(gradient.of)}"
         if own.steps is not None:
+            if own.steps.sheet and is_anonymous(gradient.of) and not self._has_matrix(gradient.of):
+                return f"{display_name(gradient.name)}{at}"
             if letters == (own.steps.letter,):  # one step, whose letter stands in the name already
                 return f"{display_name(gradient.name)}{at} = {of}" if gradient.name in self.backward.signals else of
             of = f"∂{display_name(self.loss)}/∂{display_name(gradient.of)}"
         if gradient.name in self.backward.signals:
             return f"{display_name(gradient.name)}{at} = {of}" if not at else f"{display_name(gradient.name)}{at}"
         return of + at
+
+    def _has_matrix(self, name: str) -> bool:
+        """Whether what an unnamed array of three axes stands for can be written at one of its matrices."""
+        try:
+            self.notation.step_node(name, self.program.variables[name].steps.letter)  # type: ignore[union-attr]
+        except Irreducible:
+            return False
+        return True
 
     def _run(self, gradient: Gradient) -> str:
         """In which order the steps of a signal are computed, and what stands before the first of them."""

@@ -118,6 +118,7 @@ class Network:
     @classmethod
     def read(cls, elaborated: Elaborated, title: str = "") -> Network:
         """The network of a program that was read; `notation.inner` says what has a name that the user did not give."""
+        read_as_sheets(elaborated.program)  # what has a notation then needs no name
         program, inner = named_inner(elaborated.program)
         net = cls(program, elaborated.loss, elaborated, title)
         net.inner = inner

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from chainrule.algebra.expr import atom_variables
+from chainrule.algebra.expr import Expr, Index, atom_variables
 from chainrule.algebra.loops import is_lag
 from chainrule.algebra.program import Program, is_anonymous
 from chainrule.algebra.renaming import Renaming, renamed_program
@@ -60,19 +60,27 @@ def _beyond_matrices(program: Program) -> set[str]:
     found: set[str] = set()
     for equation in program:
         variable = program.variables[equation.name]
-        if not is_anonymous(equation.name) or is_lag(equation) or variable.steps is not None:
+        sequence = variable.steps is not None and not variable.steps.sheet
+        if not is_anonymous(equation.name) or is_lag(equation) or sequence:
             continue
         if not isinstance(equation.value, dict):
             continue
-        if len(variable.dims) > 2:
+        if len(variable.dims) > 2 and not (
+            variable.steps is not None and _in_step(equation.value, variable.indices[0])
+        ):
             found.add(equation.name)
         elif variable.dims and any(a in found or len(program.variables[a].dims) > 2 for a in equation.arguments):
             notation = notation or MatrixNotation(program)
             try:
-                notation.write(equation.value, variable.dims, variable.orientation)
+                notation.write(equation.value, variable.dims, variable.orientation, variable.steps)
             except Irreducible:
                 found.add(equation.name)
     return found
+
+
+def _in_step(value: Expr, first: Index) -> bool:
+    """True where all arrays of three or more axes have this index first: it can be written at one matrix of each."""
+    return all(len(own) < 3 or own[0] == first for factors, _ in value for (_, _, own), _ in factors)
 
 
 def _holds_a_sum(program: Program, name: str, named: set[str]) -> bool:
