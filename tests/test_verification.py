@@ -136,3 +136,11 @@ def test_a_wrong_gradient_beside_labels_that_are_looked_up_is_called_wrong(chang
     reports = spoiled(text, CHANGES[change])
     assert len(reports) == 2
     assert all("WRONG" in str(report) for report in reports)
+
+
+def test_sizes_are_large_enough_for_wide_windows() -> None:
+    """A window of 3 with dilation 2 is wider than 3, the smallest prime: verify stopped at a size of -1."""
+    text = "param x : 2 × 3 × H\nparam W : 3 × 3 × 3\nJ = sum(sin(conv1d(x, W, stride=1, padding=0, dilation=2)))"
+    report = cr.parse(text).derive().verify()
+    assert report.ok
+    assert report.sizes == {"H": 5}

@@ -84,9 +84,13 @@ def choose_sizes(program: Program, given: Mapping[str, int] | None = None) -> di
         }
         orders = [sorted(left, key=lambda s: (larger[s] >= 0, -larger[s])), sorted(left, key=lambda s: larger[s])]
         primes = [2, *primes] if any(v < 0 for v in larger.values()) else primes
-        for order in chain(orders, islice(permutations(left), MOST_ORDERS)):
-            if all(value_of(d, assigned(order)) >= 1 for d in derived):
-                left = list(order)
+        tried = [*orders, *islice(permutations(left), MOST_ORDERS)]
+        for first_prime in range(len(primes) - 4):  # a window wider than the smallest of them needs larger ones
+            primes = primes[1:] if first_prime else primes
+            fits = (list(o) for o in tried if all(value_of(d, assigned(o)) >= 1 for d in derived))
+            found = next(fits, None)
+            if found is not None:
+                left = found
                 break
     first = assigned(left)
     inverted = [
