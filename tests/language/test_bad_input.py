@@ -38,7 +38,7 @@ def refusal(text: str, dialect: str = "whiteboard") -> LanguageError:
         ("z = ()", "brackets are empty", "()", None),
         ("z = 2 3", "two numbers", "3", "2 · 3"),
         ("z = a < b < c", "do not chain", "<", None),
-        ("z = (a b)[i]", "only a name can have indices", "[", None),
+        ("z = W'[i]", "can have indices", "[", None),
         ("z = a[i+0.5]", "whole number", "0.5", None),
         ("z = 2[k = i]", "only 1 stands before a condition", "2[k = i]", "1[k = i]"),
         ("z = √x²", "two ways", "√x²", "√(x²) or (√x)²"),

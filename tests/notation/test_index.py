@@ -135,7 +135,7 @@ ALONG_AXES = {
     "J = sum(max(x, over=last).^2)": "2 max(l, x[i,j,l]) ismax(l = k, x[i,j,l])",
     "J = sum(prod(x, over=last).^2)": "2 prod(l, x[i,j,l]) prod_others(l = k, x[i,j,l])",
     "J = sum(max_pool1d(x, 2, 2).^2)": (
-        "2 sum(l, sum(m, 1[k = m+2l-2] max(n, x[i,j,n+2l−2]) ismax(n = m, x[i,j,n+2l−2])))"
+        "2 sum(l, sum(m = 1..2, 1[k = m+2l-2] max(n = 1..2, x[i,j,n+2l−2]) ismax(n = m, x[i,j,n+2l−2])))"
     ),
 }
 
@@ -153,7 +153,7 @@ def test_an_entry_of_an_operation_says_of_which() -> None:
     net = cr.parse("param A : n × n\nL = cholesky(A Aᵀ + eye(n))\nJ = 2 sum(log(diag(L)))")
     gradient = net.derive().gradients["A"]
     assert "inv(L)[k,i]" in gradient.text
-    assert "half_triangle(n)[l,k]" in gradient.text
+    assert "(1[k ≤ l] − (1/2) 1[k = l])" in gradient.text  # the lower triangle, half of its diagonal
     assert "%" not in gradient.text + gradient.latex + gradient.mathml
 
 

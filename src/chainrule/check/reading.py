@@ -259,8 +259,10 @@ class _Reader:
             base = self.renamed(node.base)
             assert isinstance(base, ast.Name)
             return replace(node, base=base, span=span)
-        if isinstance(node, ast.Negate | ast.Transpose):
+        if isinstance(node, ast.Negate | ast.Transpose | ast.Entry):
             return replace(node, operand=self.renamed(node.operand), span=span)
+        if isinstance(node, ast.Blocks):
+            return replace(node, rows=tuple(tuple(map(self.renamed, row)) for row in node.rows), span=span)
         if isinstance(node, ast.Binary):
             return replace(node, left=self.renamed(node.left), right=self.renamed(node.right), span=span)
         if isinstance(node, ast.Call):

@@ -152,6 +152,10 @@ def tidy(node: ast.Expr) -> ast.Expr:
         return ast.Binary(node.op, tidy(node.left), tidy(node.right))
     if isinstance(node, ast.Call):
         return ast.Call(node.function, tuple(tidy(a) for a in node.args), node.options, node.primes)
+    if isinstance(node, ast.Entry):
+        return replace(node, operand=tidy(node.operand))
+    if isinstance(node, ast.Blocks):
+        return replace(node, rows=tuple(tuple(map(tidy, row)) for row in node.rows))
     return node
 
 
@@ -161,8 +165,10 @@ def renamed(node: ast.Expr, names: Mapping[str, str]) -> ast.Expr:
         return replace(node, name=names.get(node.name, node.name))
     if isinstance(node, ast.Indexed):
         return replace(node, base=replace(node.base, name=names.get(node.base.name, node.base.name)))
-    if isinstance(node, ast.Negate | ast.Transpose):
+    if isinstance(node, ast.Negate | ast.Transpose | ast.Entry):
         return replace(node, operand=renamed(node.operand, names))
+    if isinstance(node, ast.Blocks):
+        return replace(node, rows=tuple(tuple(renamed(part, names) for part in row) for row in node.rows))
     if isinstance(node, ast.Binary):
         return replace(node, left=renamed(node.left, names), right=renamed(node.right, names))
     if isinstance(node, ast.Call):
@@ -192,7 +198,7 @@ def _itself(node: ast.Expr) -> ast.Expr:
 def _places(node: ast.Expr, put: Put, role: str, depth: int, beside: tuple[ast.Expr, ...] = ()) -> Iterator[Place]:
     yield Place(node, put, role, depth, beside)
     deeper = depth + 1
-    if isinstance(node, ast.Transpose | ast.Negate):
+    if isinstance(node, ast.Transpose | ast.Negate | ast.Entry):
         yield from _places(node.operand, partial(_under, put, node), "operand", deeper)
     elif isinstance(node, ast.Call):
         for k, part in enumerate(node.args):
@@ -223,7 +229,7 @@ def _places(node: ast.Expr, put: Put, role: str, depth: int, beside: tuple[ast.E
             yield from _places(node.right, partial(_on_right, put, node), "divisor", deeper)
 
 
-def _under(put: Put, node: ast.Transpose | ast.Negate, new: ast.Expr) -> ast.Expr:
+def _under(put: Put, node: ast.Transpose | ast.Negate | ast.Entry, new: ast.Expr) -> ast.Expr:
     return put(replace(node, operand=new))
 
 

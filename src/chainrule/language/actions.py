@@ -353,6 +353,29 @@ def indexed(c: Context, v: Values, a: int, b: int) -> ast.Expr:
     return ast.Indexed(base, tuple(v[2]), Span(c.source, a, b))
 
 
+def entry(c: Context, v: Values, a: int, b: int) -> ast.Expr:
+    return ast.Entry(group(c, v[:3], a, v[2].end), tuple(v[4]), Span(c.source, a, b))
+
+
+def entry_of_call(c: Context, v: Values, a: int, b: int) -> ast.Expr:
+    return ast.Entry(call(c, v[:4], a, v[3].end), tuple(v[5]), Span(c.source, a, b))
+
+
+def range(c: Context, v: Values, a: int, b: int) -> tuple[str, ast.Expr]:
+    if v[2].text != "1":
+        raise c.error(f"a sum runs from 1, not from {v[2].text}", f"{v[0].text} = 1..", v[2].start, v[2].end)
+    return (v[0].text, ast.Range(v[4], Span(c.source, a, b)))
+
+
+def blocks(c: Context, v: Values, a: int, b: int) -> ast.Expr:
+    rows = tuple(map(tuple, v[1]))
+    if c.dialect == "numpy":
+        raise c.error("a list of arrays in dialect numpy", "concat(A, B, over=columns)", a, b)
+    if len(rows) == len(rows[0]) == 1:
+        raise c.error("brackets [ ] around one thing say nothing", "( )", a, b)
+    return ast.Blocks(rows, Span(c.source, a, b))
+
+
 def indicator(c: Context, v: Values, a: int, b: int) -> ast.Expr:
     if v[0].text != "1":
         raise c.error("only 1 stands before a condition", "1[k = i]", a, b)
@@ -373,6 +396,6 @@ ACTIONS = {
         first, more, nothing, append, declaration, shape, size, size_join, size_quotient, worked_out,
         function_declaration, definition, indexed_definition, default, minimize, equation, indexed_equation, recurrence,
         bound, index, slice, binary, equality, negate, juxtaposition, power, postfix, transpose, name, number, group,
-        call, option, indexed, indicator, root, norm,
+        call, option, range, indexed, entry, entry_of_call, blocks, indicator, root, norm,
     )
 }  # fmt: skip

@@ -117,9 +117,34 @@ class Indexed:
     span: Span | None = field(default=None, compare=False)
 
 
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """inv(A)[i, j], (A B)[i, j]: an entry of a formula; every index is a letter, a position or a sum of these."""
+
+    operand: Expr
+    indices: tuple[IndexRef, ...]
+    span: Span | None = field(default=None, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """The 1..3 of sum(m = 1..3, …), which stands as an option of the call: (m, Range(3))."""
+
+    last: Expr
+    span: Span | None = field(default=None, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Blocks:
+    """[A, B; C, D]: arrays beside each other, and rows of them beneath each other."""
+
+    rows: tuple[tuple[Expr, ...], ...]
+    span: Span | None = field(default=None, compare=False)
+
+
 TypeDim = int | str
 
-Expr = Number | Name | Negate | Binary | Transpose | Call | Indexed
+Expr = Number | Name | Negate | Binary | Transpose | Call | Indexed | Entry | Range | Blocks
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,6 @@ from fractions import Fraction
 
 from chainrule.algebra.expr import (
     Expr,
-    Index,
     add,
     constant,
     delta,
@@ -18,14 +17,13 @@ from chainrule.algebra.expr import (
     power,
     rename,
     single,
-    size,
 )
 from chainrule.dims import Dim, canonical_name
 from chainrule.errors import ChainruleError, DimensionError, LanguageError, Span, UnknownNameError, UnsupportedError
 from chainrule.functions import FUNCTIONS
 from chainrule.language import ast
-from chainrule.language.expressions import summed_letter
-from chainrule.language.matrices import MATRIX_CALLS, Matrices
+from chainrule.language.letters import Letters
+from chainrule.language.matrices import MATRIX_CALLS
 from chainrule.language.parser import parse_program
 from chainrule.language.printer import print_expression
 from chainrule.language.reductions import REDUCTIONS
@@ -39,7 +37,7 @@ __all__ = ["Calls"]
 LATER: dict[str, str] = {}  # understood but not differentiated yet, with what can be written instead
 
 
-class Calls(Matrices):
+class Calls(Letters):
     """Reads calls: definitions, records, and the functions that say how axes are treated."""
 
     def on_call(self, node: ast.Call) -> Value:
@@ -220,8 +218,8 @@ class Calls(Matrices):
             raise UnsupportedError(f"{name} is understood but not differentiated yet", hint, node.span)
         if name in STRUCTURE_CALLS:
             return self.call_structure(name, node)
-        if summed_letter(node) is not None:
-            return self.index_sum(name, node)
+        if self.letter_of(node) is not None:
+            return self.index_sum(name, node) if name in ("sum", "mean") else self.along_letter(name, node)
         if name in ("sum", "mean"):
             (value,) = self.arguments(node, 1, 1)
             return self.reduce(name, value, node)
@@ -261,34 +259,6 @@ class Calls(Matrices):
         if name == "indicator":
             return self.same_index(node.args[0]) or self.expr(node.args[0])
         raise UnsupportedError(f"{name} is not supported yet", None, node.span)
-
-    def index_sum(self, name: str, node: ast.Call) -> Value:
-        letter = node.args[0]
-        assert isinstance(letter, ast.Name)
-        if canonical_name(letter.name) in self.names:
-            raise LanguageError(
-                f"{letter.name} is a variable: it cannot be summed over", "an index such as k", node.span
-            )
-        ranges = self.index_ranges(node.args[1], letter.name)
-        if letter.name not in ranges:
-            raise LanguageError(f"the index {letter.name} does not occur in what is summed",
-                                f"an array with the index {letter.name}", node.span)  # fmt: skip
-        index = fresh_bound(ranges[letter.name])
-        # A marker among the free indices while the body is read, so that names made inside carry the index.
-        marker: Index = (-1000 - len(self.index_scope), index[1])
-        outer = self.index_scope
-        self.index_scope = {**outer, letter.name: marker}
-        if self.has_step(node.args[1], letter.name):
-            self.time[marker] = letter.name
-        try:
-            body = self.expr(node.args[1])
-        finally:
-            self.index_scope = outer
-            self.time.pop(marker, None)
-        expr = rename(body.expr, {marker: index}, [index])
-        if name == "mean":
-            expr = multiply(expr, size(index[1], -1))
-        return Value(expr, body.dims, body.orientation)
 
     def three(self, name: str, values: tuple[Value, Value, Value], span: Span | None) -> Value:
         """where(c, a, b), each repeated as a sum of them would."""

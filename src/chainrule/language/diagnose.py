@@ -13,9 +13,11 @@ from chainrule.language.tokens import CODE_WORDS, STATEMENT_WORDS, Token
 
 __all__ = ["explain"]
 
+EMPTY = (("LPAR", "RPAR"), ("LSQB", "RSQB"), ("LBLOCK", "RSQB"))
 _WORDS = {
     "NAME": "a name", "FNAME": "a function", "NUMBER": "a number", "EQUALS": "=", "COLON": ":", "COMMA": "a comma",
-    "LPAR": "(", "RPAR": ")", "LSQB": "[", "RSQB": "]", "ARROW": "→", "DOTS": "..", "TIMES": "×", "CMP": "a comparison",
+    "LPAR": "(", "RPAR": ")", "LSQB": "[", "LBLOCK": "[", "RSQB": "]", "ARROW": "→", "DOTS": "..", "TIMES": "×",
+    "CMP": "a comparison",
     "NORM_CLOSE": "‖", "FOR": "for", "FACT": "a fact",
 }  # fmt: skip
 _OPERATORS = frozenset({"PLUS", "MINUS", "PRODUCT", "HADAMARD", "CARET", "CMP", "ROOT"})
@@ -59,12 +61,16 @@ def explain(source: str, tokens: list[Token], stuck: Stuck, expression: bool) ->
     ):
         return error(f"something is missing between {_shown(source, before)} and {_shown(source, at)}", _OPERAND,
                      Span(source, before.start, at.end))  # fmt: skip
-    if at is not None and before is not None and (before.kind, at.kind) in (("LPAR", "RPAR"), ("LSQB", "RSQB")):
+    if (
+        at is not None
+        and before is not None
+        and (before.kind, at.kind) in (("LPAR", "RPAR"), ("LSQB", "RSQB"), ("LBLOCK", "RSQB"))
+    ):
         return error("these brackets are empty", _OPERAND, Span(source, before.start, at.end))
     if at is not None and at.kind == "CMP" and any(token.kind == "CMP" for token in tokens[: stuck.index]):
         return error("comparisons do not chain", "(a < b) ∘ (b < c)")
     if at is not None and at.kind == "LSQB":
-        return error("only a name can have indices", "give the expression a name: A = …, then A[i,j]")
+        return error("only a name, a call or something in brackets can have indices", "(A B)[i,j]")
     if at is not None and at.kind == "TIMES":
         return error("× stands between sizes; here a product is meant", "W x or W @ x; elementwise: a ∘ b")
     if at is not None and at.kind == "EQUALS":

@@ -19,8 +19,8 @@ from chainrule.dims import Dim, canonical_name
 from chainrule.errors import ChainruleError, DimensionError, LanguageError, UnknownNameError, UnsupportedError
 from chainrule.functions import FUNCTIONS
 from chainrule.language import ast
+from chainrule.language.bound import children
 from chainrule.language.calls import Calls
-from chainrule.language.expressions import children
 from chainrule.language.recurrences import is_initial, read_initial, read_loop, same_loop
 from chainrule.language.scope import Call, bare_name, known_functions, squeeze, within
 from chainrule.language.values import Value, orientation_of
@@ -72,6 +72,7 @@ def elaborate_expression(
     letters: in index notation, the free indices by their letters.
     """
     elaborator = _in_names_of(program)
+    elaborator.known_letters = bool(letters)
     for definition in definitions:
         elaborator.definitions[canonical_name(definition.name)] = definition
     return elaborator.in_letters(node, letters or {})

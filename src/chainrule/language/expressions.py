@@ -17,13 +17,14 @@ from chainrule.algebra.expr import (
 from chainrule.dims import Dim, canonical_name, display_dim
 from chainrule.errors import DimensionError, LanguageError, UnknownNameError, UnsupportedError
 from chainrule.language import ast
+from chainrule.language.bound import children, chosen_letter, index_pair, summed_letter
 from chainrule.language.indices import Indices, Reach
 from chainrule.language.printer import print_expression
 from chainrule.language.scope import is_numeric
 from chainrule.language.values import Value, add_values, broadcast, hadamard, in_brackets, matrix_product, transpose
 from chainrule.sizes import minus, never_negative, polynomial
 
-__all__ = ["Expressions", "summed_letter"]
+__all__ = ["Expressions"]
 
 
 class Expressions(Indices):
@@ -77,11 +78,14 @@ class Expressions(Indices):
     def find_ranges(
         self, node: ast.Expr, found: dict[str, Dim], equal: list[tuple[str, str]], sums: list[Reach]
     ) -> None:  # fmt: skip
-        if isinstance(node, ast.Indexed):
-            if self.is_part(node) or self.is_known_step(node):
+        if isinstance(node, ast.Indexed | ast.Entry):
+            if isinstance(node, ast.Indexed) and (self.is_part(node) or self.is_known_step(node)):
                 self.ranges_of_steps(node, found)
                 return
-            value = self.base_value(node.base)
+            if isinstance(node, ast.Entry):
+                value, node = self.entry_base(node)
+            else:
+                value = self.base_value(node.base)
             dims = value.dims
             if len(dims) != len(node.indices):
                 raise DimensionError(
@@ -106,23 +110,33 @@ class Expressions(Indices):
                         f"sizes do not agree: index {ref.name} runs over {found[ref.name]} and over {dim}",
                         "another index name, or check the order of the indices", node.span,
                     )  # fmt: skip
-        letter = summed_letter(node)
+        letter = self.letter_of(node)
         if letter is not None:  # the letter is bound in there: what it runs over is no business of this scope
             inner = {k: v for k, v in found.items() if k != letter}
+            limit = self.limit_of(node)
+            chosen = chosen_letter(node)
+            if limit is None and chosen is not None:
+                limit = found.get(chosen[1])
+            if limit is not None:
+                inner[letter] = limit
             within: list[tuple[str, str]] = []
             inside: list[Reach] = []
             assert isinstance(node, ast.Call)
             outer, self.bound = self.bound, self.bound | {letter}
             try:
-                self.find_ranges(node.args[1], inner, within, inside)
+                self.find_ranges(node.args[-1], inner, within, inside)
             finally:
                 self.bound = outer
+            if chosen is not None:
+                within.append(chosen)
             for pair in within:
                 if letter in pair:
                     other = pair[1 - pair.index(letter)]
                     if other in inner:
                         inner.setdefault(letter, inner[other])
             inside = self.ranges_of_sums(inner, inside, letter)
+            if chosen is not None and letter in inner:
+                inner.setdefault(chosen[1], inner[letter])
             found.update({k: v for k, v in inner.items() if k != letter})
             equal += [pair for pair in within if letter not in pair]
             sums += [one for one in inside if letter not in one.terms and letter != one.target]
@@ -136,6 +150,20 @@ class Expressions(Indices):
                 sums.append(reach)
         for child in children(node):
             self.find_ranges(child, found, equal, sums)
+
+    def letter_of(self, node: ast.Expr) -> str | None:
+        """The letter that a call binds: k in sum(k, …), where k is no name of the program."""
+        letter = summed_letter(node)
+        if letter is None or not isinstance(node, ast.Call) or node.function in ("sum", "mean") or node.options:
+            return letter
+        # max(a, b) of two names is no maximum over a; nor is max(t, h[t]) at a step t
+        named = canonical_name(letter) in self.names or letter in self.index_scope
+        return None if named or (self.scopes and letter in self.scopes[-1]) else letter
+
+    def limit_of(self, node: ast.Expr) -> Dim | None:
+        """The 3 of sum(k = 1..3, …)."""
+        option = node.options[0][1] if isinstance(node, ast.Call) and node.options else None
+        return self.whole(option.last, "the end of a range") if isinstance(option, ast.Range) else None
 
     def is_known_step(self, node: ast.Indexed) -> bool:
         """True for a step of a sequence, h[t-1], which is no entry of an array."""
@@ -203,6 +231,25 @@ class Expressions(Indices):
 
     def on_indexed(self, node: ast.Indexed) -> Value:
         return self.step(node) if self.is_known_step(node) else self.bracketed(node)
+
+    def entry_base(self, node: ast.Entry) -> tuple[Value, ast.Indexed]:
+        """The array of inv(A)[i,j], and the entry as that of a name."""
+        value = self.expr(node.operand)
+        if value.orientation == "identity":
+            raise DimensionError("the size of I is not known here", "1[i = j]", node.span)
+        return value, ast.Indexed(ast.Name(print_expression(node.operand), node.span), node.indices, node.span)
+
+    def on_entry(self, node: ast.Entry) -> Value:
+        value, entry = self.entry_base(node)
+        if any(ref.kind == "slice" for ref in node.indices) or len(node.indices) != len(value.dims):
+            raise UnsupportedError(
+                f"{print_expression(node)}: an entry of a formula has a letter or a position for each axis",
+                "a name for the formula, then a slice of the name", node.span,
+            )  # fmt: skip
+        return self.entry(entry, value)
+
+    def on_range(self, node: ast.Range) -> Value:
+        raise LanguageError("1.. says how far an index runs: it stands in a sum", "sum(k = 1..3, …)", node.span)
 
     def on_binary(self, node: ast.Binary) -> Value:
         op = node.op
@@ -325,27 +372,3 @@ class Expressions(Indices):
                 node.span,
             )
         return Value(delta(left, right), (), "scalar")
-
-
-def children(node: ast.Expr) -> tuple[ast.Expr, ...]:
-    if isinstance(node, ast.Binary):
-        return (node.left, node.right)
-    if isinstance(node, (ast.Negate, ast.Transpose)):
-        return (node.operand,)
-    if isinstance(node, ast.Call):
-        return node.args
-    return ()
-
-
-def summed_letter(node: ast.Expr) -> str | None:
-    """k in sum(k, …)."""
-    if isinstance(node, ast.Call) and node.function in ("sum", "mean") and len(node.args) == 2:
-        return node.args[0].name if isinstance(node.args[0], ast.Name) else None
-    return None
-
-
-def index_pair(node: ast.Expr) -> tuple[str, str] | None:
-    """The two names in i = j."""
-    if isinstance(node, ast.Binary) and node.op in ("==", "=") and isinstance(node.left, ast.Name):
-        return (node.left.name, node.right.name) if isinstance(node.right, ast.Name) else None
-    return None

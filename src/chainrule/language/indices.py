@@ -239,7 +239,8 @@ class Indices(Sequences):
         for axis, (ref, dim) in enumerate(zip(node.indices, value.dims, strict=True)):
             if ref.name is not None and not ref.offset and not ref.kind and ref.name in self.index_scope:
                 index = self.index_scope[ref.name]
-                if index[1] == dim or not within([(1, index)], 0, dim):
+                longer = self.known_letters and _at_most(dim, index[1])  # by a given letter: what lies outside is 0
+                if index[1] == dim or not (longer or within([(1, index)], 0, dim)):
                     at.append(self.letter_index(ref.name, dim, node, ref.span))
                     continue  # else the first entries of a longer array
             looked = self.lookup(ref, dim)

@@ -104,6 +104,9 @@ class _Lexer:
                 if not self.brackets and not self.expression:
                     self._end()
             elif kind == "SEMICOLON":
+                if self.brackets and self.brackets[-1][0] == "[":
+                    self.line.append(Token("SEMICOLON", ";", start, position))
+                    continue
                 if self.brackets:
                     raise self._unclosed()
                 if self.expression:
@@ -176,6 +179,7 @@ class _Lexer:
                 self.openings.append((line, len(line) - 1))
         elif kind == "LSQB":
             self._open("[", start)
+            kind = "LSQB" if line and line[-1].kind in OPERAND_ENDS else "LBLOCK"
         elif kind == "LBRACE":
             if not (line and line[-1].kind == "CARET") and not (self.shape and line[-1].kind in ("COLON", "ARROW")):
                 raise self.error("braces stand only behind ^", "x[t] for an index, x_t for a name", start, end)

@@ -11,6 +11,7 @@ import re
 from fractions import Fraction
 
 from chainrule.language import ast
+from chainrule.language.bound import summed_letter
 from chainrule.sizes import is_derived, written
 
 __all__ = ["print_expression", "print_program", "print_statement"]
@@ -132,6 +133,13 @@ def _print(expr: ast.Expr) -> tuple[str, int]:
             return f"{base.name}[{_indices(indices)}]", _ATOM
         case ast.Call():
             return _call(expr), _ATOM
+        case ast.Entry(operand, indices):
+            inner = _print(operand)[0]
+            return f"{inner if isinstance(operand, ast.Call) else f'({inner})'}[{_indices(indices)}]", _ATOM
+        case ast.Range(last):
+            return f"1..{_print(last)[0]}", _SUM
+        case ast.Blocks(rows):
+            return f"[{'; '.join(', '.join(_print(part)[0] for part in row) for row in rows)}]", _PRODUCT
         case ast.Negate(operand):
             return "−" + _at(operand, _TERM), _SIGN
         case ast.Transpose(operand):
@@ -198,7 +206,10 @@ def _call(call: ast.Call) -> str:
             return f"1[{_at(condition.left, _SUM)} = {_at(condition.right, _SUM)}]"
         return f"1[{_print(condition)[0]}]"
     parts = [_print(argument)[0] for argument in call.args]
-    parts += [f"{name}={_print(value)[0]}" for name, value in call.options]
+    if summed_letter(call) is not None and call.options:  # sum(k = 1..3, …), ismax(k = i, …): the letter comes first
+        parts = [*(f"{name} = {_print(value)[0]}" for name, value in call.options), *parts]
+    else:
+        parts += [f"{name}={_print(value)[0]}" for name, value in call.options]
     return f"{call.function}{'′' * call.primes}({', '.join(parts)})"
 
 

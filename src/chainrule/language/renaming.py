@@ -18,8 +18,8 @@ from chainrule.algebra.renaming import Renaming, renamed_program
 from chainrule.dims import canonical_name, display_name
 from chainrule.errors import ChainruleError, LanguageError, UnknownNameError
 from chainrule.language import ast
+from chainrule.language.bound import children, summed_letter
 from chainrule.language.elaborate import Elaborated, elaborate
-from chainrule.language.expressions import summed_letter
 from chainrule.language.parser import parse_program
 from chainrule.language.printer import print_program
 from chainrule.language.scope import known_functions
@@ -146,7 +146,13 @@ def bound_letters(tree: ast.Program | None) -> set[str]:
 
 
 def _letters(node: ast.Expr) -> Iterator[str]:
-    if isinstance(node, ast.Indexed):
+    letter = summed_letter(node)
+    if letter is not None:
+        yield letter
+    if isinstance(node, ast.Entry | ast.Blocks):
+        for part in children(node):
+            yield from _letters(part)
+    if isinstance(node, ast.Indexed | ast.Entry):
         yield from (ref.name for ref in node.indices if ref.name is not None)
         for ref in node.indices:
             for side in (ref.first, ref.last):
@@ -230,6 +236,12 @@ def _steps(node: ast.Expr, keys: Mapping[str, str]) -> ast.Expr:
         return replace(node, left=_steps(node.left, keys), right=_steps(node.right, keys))
     if isinstance(node, ast.Indexed):
         return replace(node, indices=tuple(_index(ref, keys) for ref in node.indices))
+    if isinstance(node, ast.Entry):
+        return replace(
+            node, operand=_steps(node.operand, keys), indices=tuple(_index(ref, keys) for ref in node.indices)
+        )
+    if isinstance(node, ast.Blocks):
+        return replace(node, rows=tuple(tuple(_steps(part, keys) for part in row) for row in node.rows))
     if isinstance(node, ast.Call):
         letter = summed_letter(node)
         inner = {old: new for old, new in keys.items() if old != letter}
@@ -246,6 +258,13 @@ def _expression(node: ast.Expr, keys: Mapping[str, str]) -> ast.Expr:
         return replace(node, left=_expression(node.left, keys), right=_expression(node.right, keys), span=None)
     if isinstance(node, ast.Indexed):
         return replace(node, base=replace(node.base, name=_name(node.base.name, keys), span=None), span=None)
+    if isinstance(node, ast.Entry):
+        return replace(node, operand=_expression(node.operand, keys), span=None)
+    if isinstance(node, ast.Range):
+        return replace(node, last=_expression(node.last, keys), span=None)
+    if isinstance(node, ast.Blocks):
+        rows = tuple(tuple(_expression(part, keys) for part in row) for row in node.rows)
+        return replace(node, rows=rows, span=None)
     if isinstance(node, ast.Call):
         options = tuple((word, _option(value, keys)) for word, value in node.options)
         args = tuple(_expression(a, keys) for a in node.args)

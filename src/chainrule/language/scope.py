@@ -83,6 +83,7 @@ class Scope:
         self.depth = 0
         self.bound: set[str] = set()  # letters that are bound where something is looked at, also those that name sizes
         self.outside: list[str] = []  # entries that are 0 where their index lies outside, in words
+        self.known_letters = False  # letters come with their ranges, which may reach beyond an array
         self.repeats: list[str] = []  # what is repeated over rows or columns, in words
         self.later: set[str] = set()  # canonical spellings of all names that some equation defines
 

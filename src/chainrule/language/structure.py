@@ -105,6 +105,32 @@ class Structure(Reductions):
             windows_of(array, axis, given["window"], given["stride"], given["dilation"], given["padding"])
         )
 
+    def on_blocks(self, node: ast.Blocks) -> Value:
+        """[A, B; C, D]: each row joined along the columns, then the rows along the rows."""
+        rows = []
+        for row in node.rows:
+            values = [self.expr(part) for part in row]
+            for value in values:
+                fits = value.orientation in ("matrix", "row") or (len(row) == 1 and value.orientation == "column")
+                if not fits:
+                    raise DimensionError(
+                        f"{value.says()}: what stands beside each other in [A, B] are matrices or rows",
+                        "[x; y] for one column beneath another", node.span,
+                    )  # fmt: skip
+            rows.append(self.joined(values, beneath=False))
+        return self.joined(rows, beneath=True)
+
+    def joined(self, values: list[Value], beneath: bool) -> Value:
+        if len(values) == 1:
+            return values[0]
+        kinds = {value.orientation for value in values}
+        if len(kinds) > 1 or (kinds == {"row"} and beneath):
+            shapes = ", ".join(value.says() for value in values)
+            raise DimensionError(f"blocks join arrays of one kind; {shapes}", "concat(A, B, over=rows)", None)
+        axis = 1 if kinds == {"matrix"} and not beneath else 0
+        expr, dims = concat_of([_array(value) for value in values], axis)
+        return Value(expr, dims, values[0].orientation)
+
     def one_axis(self, name: str, value: Value, node: ast.Call) -> int:
         if not node.options:
             return 0 if name in ROWS else len(value.dims) - 1

@@ -9,7 +9,7 @@ from chainrule.algebra.program import Program
 from chainrule.dims import canonical_name, display_name
 from chainrule.functions import FUNCTIONS
 from chainrule.language import ast
-from chainrule.language.expressions import summed_letter
+from chainrule.language.bound import OVER_A_LETTER, summed_letter
 from chainrule.language.printer import print_expression
 from chainrule.notation import tree
 from chainrule.notation.tree import Node
@@ -27,6 +27,10 @@ def respelled(node: ast.Expr) -> ast.Expr:
         return replace(node, left=respelled(node.left), right=respelled(node.right))
     if isinstance(node, ast.Call):
         return replace(node, args=tuple(respelled(a) for a in node.args))
+    if isinstance(node, ast.Entry):
+        return replace(node, operand=respelled(node.operand))
+    if isinstance(node, ast.Blocks):
+        return replace(node, rows=tuple(tuple(map(respelled, row)) for row in node.rows))
     if isinstance(node, ast.Indexed):
         return replace(node, base=replace(node.base, name=display_name(node.base.name)))
     return node
@@ -56,6 +60,12 @@ def tree_to_node(node: ast.Expr, program: Program) -> Node:
             return call(n)
         if isinstance(n, ast.Indexed):
             return tree.at(n.base.name, [print_index(r) for r in n.indices])
+        if isinstance(n, ast.Entry):
+            return tree.entry(visit(n.operand), [print_index(r) for r in n.indices])
+        if isinstance(n, ast.Blocks):
+            return tree.blocks([[visit(part) for part in row] for row in n.rows])
+        if isinstance(n, ast.Range):
+            return Node("raw", (), print_expression(n))
         left, right = visit(n.left), visit(n.right)
         rows, cols = (left.rows if left.rows != 1 else right.rows), (right.cols if right.cols != 1 else left.cols)
         if n.op in ("+", "-"):
@@ -77,8 +87,13 @@ def tree_to_node(node: ast.Expr, program: Program) -> Node:
 
     def call(n: ast.Call) -> Node:
         letter = summed_letter(n)
-        if letter is not None and n.function == "sum" and canonical_name(letter) not in names:
-            return tree.sigma(letter, visit(n.args[1]))
+        if letter is not None and n.function in OVER_A_LETTER and canonical_name(letter) not in names:
+            limit = n.options[0][1] if n.options else None
+            last = print_expression(limit.last) if isinstance(limit, ast.Range) else ""
+            return tree.sigma(letter, visit(n.args[-1]), n.function, last)
+        if letter is not None and n.options:
+            places = [tree.equal(tree.sym(word), visit(value)) for word, value in n.options]
+            return tree.call(n.function, (*places, visit(n.args[0])), 1, 1)
         args = tuple(visit(a) for a in n.args)
         if n.function == "indicator" and args[0].op == "rel":
             return Node("bracket", args)

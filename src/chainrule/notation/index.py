@@ -9,15 +9,18 @@ from fractions import Fraction
 from chainrule.algebra.expr import Atom, Expr, Factor, Index, Monomial, Rational, rename
 from chainrule.algebra.loops import is_lag
 from chainrule.algebra.program import Operation, Program, is_anonymous
+from chainrule.dims import Dim, display_name
 from chainrule.functions.operations import defined_by
 from chainrule.functions.sequences import COUNT, UNIT
 from chainrule.notation import tree
 from chainrule.notation.forms import applied
+from chainrule.notation.matrix import Irreducible, MatrixNotation
 from chainrule.notation.offsets import Places, has_offsets, place_relations, relation_node
 from chainrule.notation.sequences import step_letter, time_index
 from chainrule.notation.text import number_text, to_text
-from chainrule.notation.tree import Node
+from chainrule.notation.tree import Node, names_in
 from chainrule.simplify.masks import extremum
+from chainrule.sizes import spoken, symbols_of
 
 __all__ = ["in_order", "index_node", "index_text", "letters_for", "summed_letters"]
 
@@ -93,7 +96,8 @@ def _term(program: Program, key: Monomial, coefficient: Fraction, names: dict[In
         return inside.whole(coefficient)
     body = inside.whole(Fraction(1))
     for index in reversed(bound):
-        body = tree.sigma(inner[index], body, "mean" if index in means else "sum")
+        limit = "" if _says_its_range(program, body, inner[index], index[1]) else _limit(index[1])
+        body = tree.sigma(inner[index], body, "mean" if index in means else "sum", limit)
     outside.parts.append(body)
     return outside.whole(coefficient)
 
@@ -121,6 +125,30 @@ class _Product:
             parts.insert(0, tree.group(shown) if "/" in number_text(coefficient) and parts else shown)
         body = _product(parts)
         return tree.divide(body, _product(self.below)) if self.below else body
+
+
+def _says_its_range(program: Program, node: Node, letter: str, dim: Dim) -> bool:
+    """True where the letter stands alone at an axis of that size, so that what it runs over can be read there."""
+    if node.op == "at" and letter in names_in(node)[1:]:
+        known = program.variables.get(names_in(node)[0])
+        letters = names_in(node)[1:]
+        if known is None or len(known.dims) != len(letters):
+            return True  # one step of a sequence
+        return any(at == letter and own == dim for at, own in zip(letters, known.dims, strict=True))
+    if node.op == "entry" and letter in names_in(node):
+        return True
+    return any(_says_its_range(program, part, letter, dim) for part in node.args)
+
+
+def _sizes(program: Program) -> set[str]:
+    """The names of sizes."""
+    return {symbol for v in program.variables.values() for d in v.dims for symbol in symbols_of(d)}
+
+
+def _limit(dim: Dim) -> str:
+    """How far a letter runs, as it is read back: 3, n, n+m; nothing where no formula says it."""
+    text = spoken(dim, display_name)
+    return "" if "//" in text else text.strip("()") if text.count("(") < 2 else text
 
 
 def _means(
@@ -221,6 +249,10 @@ def _variable(
     operation = program.equations[name].value if name in program.equations else None
     if isinstance(operation, Operation) and operation.op in ALONG_AXES and is_anonymous(name):
         return _along(program, operation, indices, names, taken), False
+    if isinstance(operation, Operation) and operation.op == "half triangle":  # 1 below the diagonal, 1/2 on it
+        row, column = letters
+        half = tree.product([tree.group(tree.num(Fraction(1, 2))), tree.iverson(column, row)])
+        return tree.sum_of([(1, tree.iverson(column, row, "≤")), (-1, half)]), True
     if isinstance(operation, Operation) and operation.op == UNIT:
         step, dim = operation.attributes
         return tree.iverson(letters[0], str(dim if step == -1 else step + 1)), False
@@ -244,14 +276,20 @@ def _variable(
 def _whole(program: Program, name: str) -> Node:
     """inv(L), where a name of ours is an operation of what has names; half_triangle(n) where it takes nothing."""
     equation = program.equations.get(name)
-    if equation is None or not is_anonymous(name) or not isinstance(equation.value, Operation):
+    if equation is None or not is_anonymous(name):
         return tree.sym(name)
+    if not isinstance(equation.value, Operation):
+        try:
+            return MatrixNotation(program).whole(name)
+        except Irreducible:
+            return tree.sym(name)
     operation = equation.value
     if operation.op == "constant":
         return Node("raw", (), operation.attributes[0].text)
     arguments = [_whole(program, a) for a in operation.args]
     sizes = [tree.sym(str(d)) for d in dict.fromkeys(program.variables[name].dims)] if not arguments else []
-    return tree.call(operation.op.replace(" ", "_"), (*arguments, *sizes), 1, 1)
+    called = str(operation.attributes[0]) if operation.op == "unknown" else operation.op.replace(" ", "_")
+    return tree.call(called, (*arguments, *sizes), 1, 1)
 
 
 def _along(
@@ -274,7 +312,13 @@ def _along(
             inner[index] = names[next(outer)]
             continue
         inner[index] = next(letters)
-        letter = tree.sym(inner[index])
-        over.append(tree.equal(letter, tree.sym(names[next(outer)])) if kept else letter)
+        if kept:
+            over.append(tree.equal(tree.sym(inner[index]), tree.sym(names[next(outer)])))
     body, _ = _variable(program, argument, inside, inner, taken | set(names.values()) | set(inner.values()))
-    return tree.call(operation.op, (*over, body), 1, 1)
+    if kept:
+        return tree.call(operation.op, (*over, body), 1, 1)
+    for axis in reversed(axes):
+        letter, dim = inner[inside[axis]], dims[axis]
+        said = _says_its_range(program, body, letter, dim) and letter not in _sizes(program)  # max(n, x) is of two
+        body = tree.sigma(letter, body, operation.op, "" if said else _limit(dim))
+    return body

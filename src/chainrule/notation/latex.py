@@ -18,6 +18,7 @@ from chainrule.notation.tree import (
     PRODUCT,
     SUM,
     Node,
+    block_rows,
     compared,
     flat_below,
     has_quotient,
@@ -308,6 +309,9 @@ _WRITERS: dict[str, Callable[[Node], str]] = {
     "bracket": lambda n: rf"\mathbf{{1}}[{to_latex(n.args[0])}]",
     "rel": lambda n: f"{to_latex(n.args[0], SUM)} {RELATIONS[str(n.data)]} {to_latex(n.args[1], SUM)}",
     "sigma": lambda n: f"{sigma_to_latex(n)} {to_latex(n.args[0], HADAMARD)}",
+    "blocks": lambda n: (
+        r"\begin{bmatrix} " + r" \\ ".join(" & ".join(map(to_latex, row)) for row in block_rows(n)) + r" \end{bmatrix}"
+    ),
     "lookup": lambda n: rf"{to_latex(n.args[0], ATOM)}[{to_latex(n.args[1])}]",
     "iverson": lambda n: r"\mathbf{{1}}[{} {} {}]".format(*_compared(n)),
     "partial": _partial,

@@ -21,6 +21,7 @@ from chainrule.notation.tree import (
     PRODUCT,
     SUM,
     Node,
+    block_rows,
     compared,
     flat_below,
     has_quotient,
@@ -330,6 +331,13 @@ def _diag(node: Node) -> str:
     return _row("<mi>diag</mi>" + APPLY + _fenced(inner_mathml(node.args[0]), _is_tall(node)))
 
 
+def _blocks(node: Node) -> str:
+    """Arrays beside and beneath each other."""
+    rows = ("".join(f"<mtd>{inner_mathml(part)}</mtd>" for part in row) for row in block_rows(node))
+    table = "".join(f"<mtr>{row}</mtr>" for row in rows)
+    return _fenced(f"<mtable>{table}</mtable>", True, "[", "]")
+
+
 def _sigma(node: Node) -> str:
     """Σ over a letter, or a mean or a maximum."""
     letter, what, last = names_in(node)
@@ -386,6 +394,7 @@ _WRITERS: dict[str, Callable[[Node], str]] = {
     "norm": lambda n: _fenced(inner_mathml(n.args[0]), _is_tall(n), "‖", "‖"),
     "fn": _call, "call": _call,
     "at": _at, "entry": _entry,
+    "blocks": _blocks,
     "lookup": lambda n: _row(inner_mathml(n.args[0], ATOM) + _fenced(inner_mathml(n.args[1]), False, "[", "]")),
     "sigma": _sigma, "iverson": _iverson, "^": _pow,
     "partial": _partial,

@@ -6,7 +6,19 @@ from collections.abc import Callable
 from fractions import Fraction
 
 from chainrule.dims import display_dim, display_name
-from chainrule.notation.tree import ATOM, HADAMARD, NEGATION, POSTFIX, PRODUCT, SUM, Node, compared, names_in, strength
+from chainrule.notation.tree import (
+    ATOM,
+    HADAMARD,
+    NEGATION,
+    POSTFIX,
+    PRODUCT,
+    SUM,
+    Node,
+    block_rows,
+    compared,
+    names_in,
+    strength,
+)
 from chainrule.sizes import is_derived
 
 __all__ = ["to_text"]
@@ -185,6 +197,7 @@ _WRITERS: dict[str, Callable[[Node], str]] = {
     "bracket": lambda n: f"1[{_write(n.args[0])}]",
     "at": _at, "entry": _entry, "^": _entry_power,
     "sigma": _sigma,
+    "blocks": lambda n: f"[{'; '.join(', '.join(map(_write, row)) for row in block_rows(n))}]",
     "lookup": lambda n: "{}[{}]".format(*map(_write, n.args)),
     "iverson": lambda n: "1[{} {} {}]".format(*compared(n)),
     "partial": lambda n: f"∂{_tight(n.args[0], ATOM)}/∂{_tight(n.args[1], ATOM)}",

@@ -11,6 +11,7 @@ from fractions import Fraction
 from math import prod
 
 from chainrule.dims import Dim
+from chainrule.sizes import plus
 
 __all__ = [
     "ATOM",
@@ -69,6 +70,7 @@ class Node:
     at: one entry of a name, W[i,j]; `data` is (name, letter, …).
     entry: one entry of a formula, inv(A)[i,j]; `data` holds the letters.
     sigma: Σ over a letter of the one argument; `data` is (letter, sum or mean or max …, how far it runs or "").
+    blocks: arrays beside and beneath each other; `data` holds how many stand in each row.
     lookup: rows or entries of a name by labels, E[ids]; the arguments are the name and the labels.
     iverson: 1[i = j]; `data` holds the two letters, which may be sums such as 2i+a, and ≤ where it is no equation.
     partial: ∂top/∂bottom of two names or entries, ∂z[k]/∂W[i,j] or ∂θ/∂h; with its rows and columns it is a Jacobian,
@@ -151,6 +153,25 @@ def compared(node: Node) -> tuple[str, str, str]:
     """An iverson's first letter, sign and second letter."""
     first, second, *sign = names_in(node)
     return first, sign[0] if sign else "=", second
+
+
+def blocks(rows: list[list[Node]]) -> Node:
+    """[A, B; C, D]: arrays beside and beneath each other; `data` holds how many stand in each row."""
+    first = rows[0]
+    beneath = all(row[0].cols == first[0].cols for row in rows)
+    height: Dim = plus(*(row[0].rows for row in rows))
+    width: Dim = plus(*(part.cols for part in first)) if beneath else 1
+    return Node("blocks", tuple(part for row in rows for part in row), tuple(map(len, rows)), height, width)
+
+
+def block_rows(node: Node) -> list[tuple[Node, ...]]:
+    """The rows of such blocks."""
+    rows, start = [], 0
+    assert isinstance(node.data, tuple)
+    for count in node.data:
+        rows.append(node.args[start : start + int(count)])
+        start += int(count)
+    return rows
 
 
 def sigma(letter: str, body: Node, what: str = "sum", last: str = "") -> Node:
@@ -427,6 +448,8 @@ def strength(node: Node) -> int:
     """How strongly the outermost operation of a node binds."""
     if node.op in ("rel", "range", "stepwise"):
         return SUM - 1
+    if node.op == "blocks":  # x [A, B] would be entries of x
+        return PRODUCT
     if node.op in ("worded", "foreign"):
         return strength(node.args[0])
     if node.op == "sum":
