@@ -30,11 +30,11 @@ from chainrule.calculus.forward import tangent_name, tangents
 from chainrule.calculus.jacobian import jacobian
 from chainrule.calculus.lift import lift
 from chainrule.calculus.reverse import differentiate
-from chainrule.derivation import Written
 from chainrule.dims import Dim, display_name
 from chainrule.errors import DimensionError, UnsupportedError
 from chainrule.jacobians import on_the_way
 from chainrule.notation.matrix import MatrixNotation
+from chainrule.notation.written import Written
 from chainrule.simplify.engine import simplify
 from chainrule.simplify.factor import factored
 from chainrule.simplify.knowledge import Knowledge

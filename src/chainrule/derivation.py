@@ -8,10 +8,10 @@ from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from chainrule.algebra.expr import Expr, free, rename
+from chainrule.algebra.expr import free, rename
 from chainrule.algebra.expr import variable as algebra_variable
 from chainrule.algebra.loops import Loop, has_loops, is_lag, stages
-from chainrule.algebra.program import Operation, Program, Steps, Variable, is_anonymous
+from chainrule.algebra.program import Operation, Variable, is_anonymous
 from chainrule.calculus.reverse import Backward, differentiate
 from chainrule.dims import Dim, canonical_name, display_name
 from chainrule.errors import DimensionError
@@ -20,14 +20,13 @@ from chainrule.explanation.graph import Graph
 from chainrule.explanation.reasons import Target, layout_reason
 from chainrule.explanation.steps import Step
 from chainrule.notation import tree
-from chainrule.notation.index import index_node, letters_for
 from chainrule.notation.latex import name_to_latex, to_latex
 from chainrule.notation.matrix import Irreducible, MatrixNotation
 from chainrule.notation.sentence import joined, say
 from chainrule.notation.sequences import step_letter
-from chainrule.notation.sizes import size_line
 from chainrule.notation.text import to_text
 from chainrule.notation.tree import ATOM, Node, at
+from chainrule.notation.written import Written
 
 if TYPE_CHECKING:
     from chainrule.explanation.checking import StepReport
@@ -36,85 +35,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Derivation", "Gradient", "Step"]
 
+APART = ("sym", "at", "call", "fn")  # what needs no brackets in a sentence or behind ∂
 # Facts that tie the entries of a matrix to each other; see docs/decisions/006-operations.md for the convention.
 CONSTRAINED = ("symmetric", "positive definite", "orthogonal", "diagonal", "lower triangular", "upper triangular")
-
-
-class Written:
-    """An expression with the ways to write it."""
-
-    def __init__(
-        self, program: Program, notation: MatrixNotation, expression: Expr, dims: tuple[Dim, ...], orientation: str,
-        steps: Steps | None = None,
-    ) -> None:  # fmt: skip
-        self._program = program
-        self._notation = notation
-        self._expression = expression
-        self._dims = dims
-        self._orientation = orientation
-        self._steps = steps
-
-    @cached_property
-    def node(self) -> Node | None:
-        """The formula in matrix notation, or None where it has none."""
-        try:
-            return self._notation.write(self._expression, self._dims, self._orientation, self._steps)
-        except Irreducible:
-            return None
-
-    @cached_property
-    def indices(self) -> tuple[str, ...]:
-        """The letters of its indices where it is written in index notation, else ()."""
-        if self.node is not None:
-            return () if self._steps is None else (self._steps.letter,)
-        return self._letters
-
-    @cached_property
-    def _letters(self) -> tuple[str, ...]:
-        taken = self._program.shown_names()
-        if self._steps is None or self._steps.sheet:
-            return tuple(letters_for(len(self._dims), taken))
-        letters = letters_for(len(self._dims) - 1, taken | {self._steps.letter})
-        letters.insert(self._steps.axis, self._steps.letter)
-        return tuple(letters)
-
-    @cached_property
-    def index_node(self) -> Node:
-        """In index notation: the entry [i, j] of it."""
-        return index_node(self._program, self._expression, free(self._dims), list(self._letters))
-
-    @property
-    def index_text(self) -> str:
-        """The same as text."""
-        return to_text(self.index_node)
-
-    @property
-    def tree(self) -> Node:
-        """The formula: in matrix notation where it has one, else in index notation."""
-        return self.node if self.node is not None else self.index_node
-
-    @cached_property
-    def text(self) -> str:
-        """The right-hand side as text of the whiteboard language."""
-        return to_text(self.tree)
-
-    @cached_property
-    def latex(self) -> str:
-        """The right-hand side in LaTeX."""
-        return to_latex(self.tree)
-
-    @property
-    def shape(self) -> tuple[Dim, ...]:
-        """Rows and columns as on paper; of a sequence, those of one step where it is written so."""
-        if self._steps is not None and self.node is not None:
-            rest = tuple(d for k, d in enumerate(self._dims) if k != self._steps.axis)
-            return Variable("", rest, self._steps.orientation).shape
-        return Variable("", self._dims, self._orientation).shape
-
-    @cached_property
-    def size_line(self) -> str:
-        """The size of each factor, in the formula's order."""
-        return size_line(self.node) if self.node is not None else ""
 
 
 class Gradient:
@@ -288,8 +211,8 @@ class Derivation:
         """A name as people read it; an anonymous one by what it stands for, in brackets."""
         if not is_anonymous(name) and self.program.variables[name].steps is None:
             return display_name(name)
-        shown = to_text(self.describe_node(name))
-        return f"({shown})" if is_anonymous(name) else shown
+        node = self.describe_node(name)
+        return to_text(node) if node.op in APART or not is_anonymous(name) else f"({to_text(node)})"
 
     def describe_node(self, name: str, letters: tuple[str, ...] = ()) -> Node:
         """The same as a tree: the name, or one entry of it, or what an anonymous one stands for."""
@@ -299,6 +222,9 @@ class Derivation:
                 return self.notation.step_node(name, variable.steps.letter)
         if not is_anonymous(name):
             return at(name, letters)
+        with suppress(Irreducible):  # as the steps call it: gelu(O W1), and not what that is made of
+            if not letters and (call := self.notation.spelled(name)) is not None:
+                return call
         value = self.program.expression(name)
         if value is None:  # an operation: written as a call
             value = algebra_variable(name, variable.indices)
@@ -371,11 +297,11 @@ class Derivation:
         own = self.program.variables[gradient.of]
         graph = Graph(self.network.program, self.loss, gradient.of, set())
         users = [self._user_node(user) for user in graph.users(gradient.of)]
-        users = [n if n.op in ("sym", "at") else tree.bracketed(n) for n in users]
+        users = [n if n.op in APART else tree.bracketed(n) for n in users]
         if gradient.name in self.backward.signals:
             many = ": one term for each, summed" if len(users) > 1 else ""
             start = self.describe_node(own.name)
-            start = start if start.op in ("sym", "at") else tree.bracketed(start)
+            start = start if start.op in APART else tree.bracketed(start)
             return say(
                 start, " reaches ", tree.sym(self.loss), " through ", joined(" and ", users), many, self._run(gradient)
             )  # fmt: skip

@@ -13,7 +13,6 @@ from chainrule.algebra.program import Operation, Program, is_anonymous
 from chainrule.calculus.jacobian import jacobian
 from chainrule.calculus.jacobian_structure import find_structure
 from chainrule.calculus.reverse import differentiate, relevant_equations
-from chainrule.derivation import Written
 from chainrule.dims import display_name
 from chainrule.errors import DimensionError
 from chainrule.notation import tree
@@ -22,6 +21,7 @@ from chainrule.notation.matrix import MatrixNotation
 from chainrule.notation.sentence import say
 from chainrule.notation.text import to_text
 from chainrule.notation.tree import POSTFIX, Node
+from chainrule.notation.written import Written
 from chainrule.simplify.matrices import MATRIX_FACTS
 
 if TYPE_CHECKING:

@@ -16,12 +16,13 @@ from weakref import WeakKeyDictionary
 from chainrule.algebra.expr import Expr, add, monomial, variables
 from chainrule.algebra.program import Operation, Program, is_anonymous
 from chainrule.check.points import Points, points_of
-from chainrule.derivation import Derivation, Gradient, Written
+from chainrule.derivation import Derivation, Gradient
 from chainrule.dims import display_name
 from chainrule.errors import ChainruleWarning
 from chainrule.language import ast
 from chainrule.network import Network
 from chainrule.notation.matrix import MatrixNotation
+from chainrule.notation.written import Written
 from chainrule.verification import verify_gradients
 
 __all__ = ["Context", "context_of"]

@@ -10,13 +10,13 @@ from chainrule.check.points import Points, evaluate
 from chainrule.check.scene import Scene, applied
 from chainrule.check.targets import Form, Target
 from chainrule.check.verdict import Session
-from chainrule.derivation import Written
 from chainrule.errors import ChainruleError
 from chainrule.functions import FUNCTIONS
 from chainrule.language import ast
 from chainrule.language.parser import parse_expression
 from chainrule.language.scope import known_functions
 from chainrule.notation.matrix import MatrixNotation
+from chainrule.notation.written import Written
 
 __all__ = ["formulas_behind", "scenes_of"]
 

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING
 from chainrule.algebra.expr import Expr, free, rename, variable
 from chainrule.algebra.program import Program, Steps
 from chainrule.check.context import Context
-from chainrule.derivation import Gradient, Written
+from chainrule.derivation import Gradient
 from chainrule.dims import Dim, display_name, format_shape
 from chainrule.notation.matrix import MatrixNotation
+from chainrule.notation.written import Written
 
 if TYPE_CHECKING:
     from chainrule.jacobians import Jacobian

@@ -15,7 +15,8 @@ from chainrule.explanation.steps import Formula, ProofLine, Step
 from chainrule.notation.sentence import say
 
 if TYPE_CHECKING:
-    from chainrule.derivation import Derivation, Gradient, Written
+    from chainrule.derivation import Derivation, Gradient
+    from chainrule.notation.written import Written
 
 __all__ = [
     "GRADIENTS_SAID",

@@ -19,7 +19,7 @@ __all__ = ["whole"]
 
 def whole(derivation: Derivation, gradient: Gradient) -> dict[str, str]:
     """The formula and the signals that it cannot do without, by their names."""
-    from chainrule.derivation import Written
+    from chainrule.notation.written import Written
 
     signals = derivation.backward.signals
     uses, holders = _uses(derivation, gradient.name)

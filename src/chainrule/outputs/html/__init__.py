@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = ["derivation_html"]
 
-AROUND = " What a step takes from another step of a loop, a name at t−1 or t+1, has no edge."
+AROUND = " What a step takes from another step of a loop, a name at t−1 or t+1, comes along a dashed edge."
 CONTENTS = "<!-- contents -->"
 _SECTION = re.compile(r'<h2 id="([\w-]+)">(.*?)</h2>')
 LAYOUTS = ("both", "shape", "numerator")
