@@ -209,3 +209,11 @@ def test_the_heading_calls_an_unnamed_place_as_the_steps_do() -> None:
     assert "= ∂J/∂gelu(X W) = " in told
     assert "gelu(X W) reaches J through" in told
     assert "normal_cdf(X W)) reaches" not in told
+
+
+def test_a_loss_that_holds_the_name_itself_says_which_derivative_is_its_own() -> None:
+    """∂J/∂X = ∂J/∂X + … would say that the rest is 0."""
+    text = "input X : T × D\nparam W : D × D\nR = tanh(X W)\nJ = MSE(X, R)"
+    steps = cr.parse(text).derive().gradients["X"].steps
+    (chain,) = [s for s in steps if s.rule == "chain rule"]
+    assert "∂J/∂X among them is by the equation of J alone" in chain.detail

@@ -75,7 +75,7 @@ class Explainer:
         start = self.writer.formula((Term(None, of, ()),), of)
         state: State = tuple(self._first_term(p) for p in paths)
         steps: list[Step] = []
-        now = self._push(steps, start, state, of, Stage({}, "chain rule", self._chain_detail(paths)))
+        now = self._push(steps, start, state, of, Stage({}, "chain rule", self._chain_detail(paths, of)))
         known: State = tuple(self._known_term(t, graph) for t in state)
         if known != state:
             anchors = [a for a in dict.fromkeys(t.at for t in state) if a != self.loss]
@@ -118,8 +118,22 @@ class Explainer:
         """δ₁, or δ₁[t] where it is a sequence."""
         return self.writer.node(self.signals[of])
 
-    def _chain_detail(self, paths: list[Path]) -> str:
-        return "one term for each way to the loss, summed" if len(paths) > 1 else ""
+    def _chain_detail(self, paths: list[Path], of: str) -> str:
+        """What is said of the sum; a loss that holds `of` itself has ∂J/∂x on both sides, as two things."""
+        if len(paths) < 2:
+            return ""
+        said = "one term for each way to the loss, summed"
+        if any(tuple(path) == (self.loss, of) for path in paths):
+            loss = tree.sym(self.loss)
+            return say(
+                said,
+                "; ",
+                self.writer.partial_node(self.loss, of),
+                " among them is by the equation of ",
+                loss,
+                " alone",
+            )
+        return said
 
     def _follow(
         self, steps: list[Step], now: Formula, state: State, position: int, of: str, graph: Graph
