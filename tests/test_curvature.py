@@ -66,7 +66,7 @@ def test_hessian_product(rng: np.random.Generator, name: str) -> None:
 
 def test_hessian_product_is_a_few_readable_equations() -> None:
     assert cr.parse(LOGISTIC).hessian_product("w").equations == (
-        "dz = X dw", "dp = p ∘ dz ∘ (1 − p)", "dδ1 = dpᵀ", "∂²J/∂w² dw = (dδ1 X)ᵀ",
+        "dz = X dw", "dp = p ∘ dz ∘ (1 − p)", "dδ₁ = dpᵀ", "∂²J/∂w² dw = (dδ₁ X)ᵀ",
     )  # fmt: skip
     assert "dŷ = ŷ ∘ (dθ − dθᵀ ŷ)" in cr.parse(MLP).hessian_product("W").equations
 

@@ -1,12 +1,13 @@
-"""More than gradients: products with Hessians, Gauss-Newton and Fisher matrices, Kronecker factors, per-sample norms.
+"""More than gradients: directional derivatives, products with Hessians, Kronecker factors, per-sample gradients.
 
-Each is found by the same engine on the network's program: a tangent is forward mode on the backward pass, Gauss-Newton
-is Jᵀ H J of two Jacobians, and the norm of each sample's gradient comes from its index structure, without forming it:
-where ∂J/∂W[i,j] = δ[i] x[j], its squared norm is ‖δ‖² ‖x‖², because the sum over i and j falls apart.
+Each is found by the same engine on the network's program: a tangent is forward mode on the backward pass, and the norm
+of each sample's gradient comes from its index structure, without forming it: where ∂J/∂W[i,j] = δ[i] x[j], its squared
+norm is ‖δ‖² ‖x‖², because the sum over i and j falls apart. Gauss-Newton and Fisher stand in `gauss_newton`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -16,8 +17,6 @@ from chainrule.algebra.expr import (
     Index,
     Rational,
     add,
-    atom_variables,
-    free,
     fresh_bound,
     monomial,
     multiply,
@@ -27,22 +26,28 @@ from chainrule.algebra.expr import (
 from chainrule.algebra.expr import variable as bare_variable
 from chainrule.algebra.program import Program, Variable
 from chainrule.calculus.forward import tangent_name, tangents
-from chainrule.calculus.jacobian import jacobian
 from chainrule.calculus.lift import lift
 from chainrule.calculus.reverse import differentiate
 from chainrule.dims import Dim, display_name
-from chainrule.errors import DimensionError, UnsupportedError
+from chainrule.errors import UnsupportedError
+from chainrule.explanation.checking import StepReport
+from chainrule.explanation.steps import Step
+from chainrule.explanation.told import Told, Where, check_told
 from chainrule.jacobians import on_the_way
+from chainrule.notation import tree
 from chainrule.notation.matrix import MatrixNotation
+from chainrule.notation.sentence import joined, say
+from chainrule.notation.text import to_text
+from chainrule.notation.tree import Node
 from chainrule.notation.written import Written
 from chainrule.simplify.engine import simplify
-from chainrule.simplify.factor import factored
 from chainrule.simplify.knowledge import Knowledge
+from chainrule.telling import gradients_told, tangents_told
 
 if TYPE_CHECKING:
     from chainrule.network import Network
 
-__all__ = ["Derived", "directional", "fisher", "gauss_newton", "hessian_product", "kronecker_factors", "sample_norms"]
+__all__ = ["Derived", "directional", "hessian_product", "kronecker_factors", "sample_gradients", "sample_norms"]
 
 
 class Derived:
@@ -52,11 +57,14 @@ class Derived:
     one, as text.  shape: rows and columns as on paper.
     """
 
-    def __init__(self, network: Network, program: Program, name: str, symbol: str) -> None:
+    def __init__(self, network: Network, program: Program, name: str, symbol: Node) -> None:
+        self.symbol_node = symbol
         self.program = program
         self.name = name
-        self.symbol = symbol
-        self.conditions: tuple[str, ...] = ()  # what is assumed
+        self.symbol = to_text(symbol)
+        self.said: str = say(symbol)  # what it is, in words
+        self.assumptions: tuple[str, ...] = ()  # what is assumed beyond what the steps say
+        self.teller: Callable[[], Iterable[Told]] = lambda: (self.plainly(),)
         self._network = network
         variable = program.variables[name]
         self.shape = variable.shape
@@ -75,6 +83,36 @@ class Derived:
     def latex(self) -> str:
         """The right-hand side in LaTeX."""
         return self.written.latex
+
+    @property
+    def network(self) -> Network:
+        """The network that it belongs to."""
+        return self._network
+
+    @cached_property
+    def told(self) -> tuple[Told, ...]:
+        """What is computed on the way, each formula with its steps, then the value itself."""
+        return tuple(self.teller())
+
+    def plainly(self, steps: tuple[Step, ...] = (), where: Where | None = None, reason: str = "") -> Told:
+        """The value itself as a formula that is told."""
+        letters = self.written.indices if self.written.node is None else ()
+        left = tree.entry(self.symbol_node, letters) if letters else self.symbol_node
+        return Told(left, self.written.tree, self.shape, steps, where, reason)
+
+    @property
+    def steps(self) -> tuple[Step, ...]:
+        """The steps of every formula on the way, one after the other."""
+        return tuple(step for one in self.told for step in one.steps)
+
+    def check_steps(self, seed: int = 0) -> StepReport:
+        """Each step by itself: both sides in float64 at a random point."""
+        return check_told(self.told, seed)
+
+    @property
+    def conditions(self) -> tuple[str, ...]:
+        """What is assumed."""
+        return self.assumptions
 
     @cached_property
     def equations(self) -> tuple[str, ...]:
@@ -111,7 +149,12 @@ def directional(network: Network, wrt: list[str], of: str) -> Derived:
     name = tangent_name(of)
     if name not in program.equations:
         raise UnsupportedError(f"{display_name(of)} does not depend on {', '.join(map(display_name, wrt))}")
-    return Derived(network, program, name, display_name(name))
+    found = Derived(network, program, name, tree.sym(name))
+    found.said = say(
+        "the derivative of ", tree.sym(of), " along ", joined(", ", (tree.sym(tangent_name(n)) for n in wrt))
+    )
+    found.teller = lambda: tangents_told(network, network.program, program, wrt, {})
+    return found
 
 
 # -- second order --------------------------------------------------------------------------------------------------
@@ -120,86 +163,24 @@ def directional(network: Network, wrt: list[str], of: str) -> Derived:
 def hessian_product(network: Network, wrt: str) -> Derived:
     """∂²J/∂wrt² times a direction d{wrt} of the shape of `wrt`: forward mode on the backward pass."""
     loss = network.scalar_loss()
-    backward = differentiate(network.program, loss, [wrt])
+    free_ = network.without_matrix_facts(wrt)
+    backward = differentiate(free_.program, loss, [wrt])
     gradient = backward.gradients[wrt]
     program = tangents(backward.program, gradient, [wrt])
     name = tangent_name(gradient)
-    symbol = f"∂²{display_name(loss)}/∂{display_name(wrt)}² d{display_name(wrt)}"
     own = network.program.variables[wrt]
     if name not in program.equations:  # linear in it: the Hessian is 0
         program.define(Variable(name, own.dims, own.orientation), {})
-    return Derived(network, program, name, symbol)
+    loss_node, wrt_node = tree.sym(loss), tree.sym(wrt)
+    node = tree.product([tree.second(loss, wrt), tree.sym(tangent_name(wrt))])
+    found = Derived(network, program, name, node)
 
+    def told() -> Iterable[Told]:
+        yield from gradients_told(free_.derive(wrt))
+        yield from tangents_told(network, backward.program, program, [wrt], {gradient: node})
 
-def _output(network: Network, of: str | None) -> str:
-    """What Gauss-Newton linearises: by default the name of the first signal, the logits."""
-    if of is not None:
-        return network.name(of)
-    signals = network.derive().backward.signals
-    if not signals:
-        raise UnsupportedError("there is no error signal to take the output from", "of= the network's output")
-    return next(iter(signals.values()))
-
-
-def _middle(network: Network, output: str) -> tuple[Program, Expr]:
-    """∂²J/∂output², everything below the output held: over the output's indices, twice."""
-    backward = differentiate(network.program, network.scalar_loss(), [output])
-    found = jacobian(backward.program, backward.gradients[output], output)
-    return found.program, found.expression
-
-
-def gauss_newton(network: Network, wrt: str, of: str | None = None) -> Derived:
-    """The Gauss-Newton matrix (∂f/∂wrt)ᵀ (∂²J/∂f²) (∂f/∂wrt) for a vector `wrt` and the output f = `of`."""
-    output = _output(network, of)
-    own, out = network.program.variables[wrt], network.program.variables[output]
-    if len(own.dims) != 1:
-        raise DimensionError(
-            f"{display_name(wrt)} is no vector: its Gauss-Newton matrix has four indices",
-            "kronecker_factors, or a vector",
-        )
-    program, middle = _middle(network, output)
-    found = jacobian(program, output, wrt)
-    program = found.program
-    knowledge = Knowledge(network.program)
-    knowledge.program = program
-    count = len(out.dims)
-    a = tuple((-700 - k, d) for k, d in enumerate(out.dims))
-    b = tuple((-800 - k, d) for k, d in enumerate(out.dims))
-    rows = {(-1 - k, d): a[k] for k, d in enumerate(out.dims)}
-    rows2 = {(-1 - k, d): b[k] for k, d in enumerate(out.dims)}
-    last: Index = (-1 - count, own.dims[0])
-    left = rename(found.expression, rows | {last: (-1, own.dims[0])})
-    right = rename(found.expression, rows2 | {last: (-2, own.dims[0])})
-    both = {(-1 - k, d): a[k] for k, d in enumerate(out.dims)}
-    both |= {(-1 - count - k, d): b[k] for k, d in enumerate(out.dims)}
-    value = multiply(multiply(left, rename(middle, both), a), right, b)
-    value = simplify(value, knowledge)
-    dims = (own.dims[0], own.dims[0])
-    name = f"G_{wrt}"
-    program.define(Variable(name, dims, "matrix"), factored(value, free(dims), knowledge, program, "matrix"))
-    return Derived(network, program, name, f"G({display_name(wrt)})")
-
-
-def fisher(network: Network, wrt: str, of: str | None = None) -> Derived:
-    """The Fisher information of `wrt`, where it is the Gauss-Newton matrix: ∂²J/∂f² must not depend on the label.
-
-    That holds for exponential families in their natural parameters: cross-entropy by logits, binary cross-entropy by
-    logits, squared error. Elsewhere it is refused, since the label's distribution is not said.
-    """
-    output = _output(network, of)
-    program, middle = _middle(network, output)
-    labels = {v.name for v in network.program.variables.values() if v.kind == "label"}
-    names = {name for factors, _ in middle for atom, _ in factors for name in atom_variables(atom)}
-    reached = set(labels)
-    for equation in program:  # the continued program: a gradient's name hides the label as well
-        if any(a in reached for a in equation.arguments):
-            reached.add(equation.name)
-    if names & reached:
-        said = f"the curvature by {display_name(output)} depends on the label, whose distribution is not said"
-        raise UnsupportedError(said, "of= the logits, or gauss_newton")
-    found = gauss_newton(network, wrt, output)
-    found.symbol = f"F({display_name(wrt)})"
-    found.conditions = (f"{display_name(network.scalar_loss())} is a negative log-likelihood of the label",)
+    found.said = say("the second derivative of ", loss_node, " by ", wrt_node, ", times a direction")
+    found.teller = told
     return found
 
 
@@ -256,7 +237,27 @@ def sample_norms(network: Network, wrt: str, batch: Dim = "N") -> Derived:
     lifted, _names = lift(program, loss, batch, "sum", rename=True)
     variable = lifted.variables[name]
     lifted.variables[name] = Variable(name, variable.dims, "column")
-    return Derived(network, lifted, name, f"‖∂{display_name(loss)}/∂{display_name(wrt)}‖² per sample")
+    symbol = tree.worded(tree.sym(name), f"‖∂{display_name(loss)}/∂{display_name(wrt)}‖² per sample")
+    found = Derived(network, lifted, name, symbol)
+    found.said = say("the squared norm of each sample's gradient by ", tree.sym(wrt), ", no gradient formed")
+    return found
+
+
+def sample_gradients(network: Network, wrt: str, batch: Dim = "N") -> Derived:
+    """∂J_n/∂wrt for every sample n of a batch, one behind the other; the network is written for one sample."""
+    loss = network.scalar_loss()
+    backward = differentiate(network.program, loss, [wrt])
+    program, gradient = backward.program, backward.gradients[wrt]
+    lifted, names = lift(program, loss, batch, "sum", rename=True)
+    name, own = names[gradient], network.program.variables[wrt]
+    if len(lifted.variables[name].dims) == len(own.dims):
+        raise UnsupportedError(
+            f"the gradient at {display_name(wrt)} is the same for every sample", "what depends on inputs or labels"
+        )
+    symbol = tree.worded(tree.sym(name), f"∂{display_name(loss)}/∂{display_name(wrt)} per sample")
+    found = Derived(network, lifted, name, symbol)
+    found.said = say("the gradient of each sample by ", tree.sym(wrt))
+    return found
 
 
 def _sum_by_name(program: Program, value: Expr) -> Expr:
@@ -315,5 +316,8 @@ def kronecker_factors(network: Network, wrt: str, batch: Dim = "N") -> tuple[Der
             total = add(total, monomial(c, both, (n,)))
         name = f"{letter}_{wrt}"
         lifted.define(Variable(name, (dim, dim), "matrix"), total)
-        out.append(Derived(network, lifted, name, f"{letter}({display_name(wrt)})"))
+        one = Derived(network, lifted, name, tree.call(letter, (tree.sym(wrt),), 1, 1))
+        side_said = "inputs" if letter == "A" else "error signals"
+        one.said = say("K-FAC at ", tree.sym(wrt), f": the second moment of the {side_said}")
+        out.append(one)
     return out[1], out[0]

@@ -79,7 +79,8 @@ def display_name(name: str) -> str:
     """
     text = canonical_name(name)
     stem, digits = _split_digits(text)
-    if digits and stem and unicodedata.normalize("NFD", stem)[0] in GREEK_NAMES and "_" not in stem:
+    letter = stem[1:] if stem[:1] == "d" else stem  # dδ₁: the tangent of δ₁
+    if digits and letter and unicodedata.normalize("NFD", letter)[0] in GREEK_NAMES and "_" not in stem:
         return stem + digits.translate(TO_SUBSCRIPTS)
     return text
 

@@ -3,28 +3,32 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from chainrule.algebra.expr import Expr, Index, free
 from chainrule.algebra.loops import has_loops, is_lag
 from chainrule.algebra.program import Operation, Program, is_anonymous
-from chainrule.calculus.jacobian import jacobian
+from chainrule.calculus.jacobian import JacobianProgram, jacobian
 from chainrule.calculus.jacobian_structure import find_structure
 from chainrule.calculus.reverse import differentiate, relevant_equations
+from chainrule.calculus.seeded import goes_through_a_loop
 from chainrule.dims import display_name
 from chainrule.errors import DimensionError
+from chainrule.explanation.steps import Step
+from chainrule.explanation.told import Told, Where, check_told
+from chainrule.explanation.whole import JacobianExplainer
 from chainrule.notation import tree
-from chainrule.notation.index import index_node, index_text
+from chainrule.notation.index import index_node, index_text, letters_for
 from chainrule.notation.matrix import MatrixNotation
 from chainrule.notation.sentence import say
 from chainrule.notation.text import to_text
 from chainrule.notation.tree import POSTFIX, Node
 from chainrule.notation.written import Written
-from chainrule.simplify.matrices import MATRIX_FACTS
+from chainrule.telling import equations_of, gradients_told
 
 if TYPE_CHECKING:
+    from chainrule.explanation.checking import StepReport
     from chainrule.network import Network
 
 __all__ = ["Hessian", "Jacobian", "on_the_way"]
@@ -75,9 +79,11 @@ class Jacobian:
         if entry and len(self.letters) != wanted:
             raise DimensionError(f"{self.wrt} has {wanted} indices, not {len(self.letters)}")
         self._network = network
-        self._set(jacobian(network.program, self.of, self.wrt))
+        self._set(network.program, jacobian(network.program, self.of, self.wrt))
 
-    def _set(self, found: Any) -> None:
+    def _set(self, forward: Program, found: JacobianProgram) -> None:
+        self._forward = forward
+        self._found = found
         self.program = found.program
         self.name = found.name
         self.expression: Expr = found.expression
@@ -192,6 +198,63 @@ class Jacobian:
         node = Written(self.program, self._notation, expression, dims, kind).node
         return to_text(node, POSTFIX) if node is not None else ""
 
+    @property
+    def depends(self) -> bool:
+        """Whether `of` depends on `wrt`; where not, the Jacobian is exactly 0."""
+        return self.wrt in relevant_equations(self._forward, self.of, [self.wrt])
+
+    @cached_property
+    def explainer(self) -> JacobianExplainer:
+        """What writes the steps."""
+        equations = equations_of(self._network, self._forward)
+        return JacobianExplainer(self._forward, self._found, equations, self._names)
+
+    @cached_property
+    def steps(self) -> tuple[Step, ...]:
+        """The derivation, from the chain rule to the final form; none through a loop, and none of an exact 0."""
+        if not self.depends or goes_through_a_loop(self._forward, self.of, self.wrt):
+            return ()
+        return self.explainer.all_steps()
+
+    @property
+    def network(self) -> Network:
+        """The network that it belongs to."""
+        return self._network
+
+    @property
+    def said(self) -> str:
+        """What it is, in words."""
+        return say("the Jacobian of ", tree.sym(self.of), " by ", tree.sym(self.wrt))
+
+    @property
+    def assumptions(self) -> tuple[str, ...]:
+        """What it assumes beyond what its steps say: facts that were used where there are no steps."""
+        return ()
+
+    @cached_property
+    def told(self) -> tuple[Told, ...]:
+        """What is to be told: the formula with its steps."""
+        return (self._told(),)
+
+    def _told(self) -> Told:
+        left, right = self.left_node_at([], []), self.written.tree
+        if self.written.node is None:
+            value = self.program.equations[self.name].value
+            assert isinstance(value, dict)
+            left, right = self.entry_nodes[0], index_node(self.program, value, free(self.dims), self._names)
+        explainer = self.explainer
+        where = Where(self._forward, explainer.work, self.of, explainer.writer.outer)
+        reason = ""
+        if not self.depends:
+            reason = say(tree.sym(self.of), " does not depend on ", tree.sym(self.wrt), ": it is exactly 0")
+        elif not self.steps:
+            reason = "it goes through a loop, so its steps are the equations: " + "; ".join(self.equations[:-1])
+        return Told(left, right, self.shape, self.steps, where, reason)
+
+    def check_steps(self, seed: int = 0) -> StepReport:
+        """Each step by itself: both sides in float64 at a random point."""
+        return check_told(self.told, seed)
+
     def evaluate(self, **arrays: Any) -> Any:
         """Its value in float64, by the reference interpreter; shape of `of`, then shape of `wrt`."""
         from chainrule.reference import evaluate_program
@@ -213,17 +276,6 @@ class Jacobian:
         return f"<{type(self).__name__} {self}>"
 
 
-def without_matrix_facts(program: Program, name: str) -> Program:
-    """A copy in which nothing ties the entries of `name` to each other.
-
-    A gradient that was shortened with A = Aᵀ holds where A is symmetric only, so it may not be differentiated by A.
-    """
-    out = program.copy()
-    variable = program.variables[name]
-    out.variables[name] = replace(variable, facts=tuple(f for f in variable.facts if f not in MATRIX_FACTS))
-    return out
-
-
 class Hessian(Jacobian):
     """∂²J/∂wrt²: the Jacobian of the gradient."""
 
@@ -231,14 +283,25 @@ class Hessian(Jacobian):
         self.letters = []
         self.wrt = network.name(wrt)
         self._network = network
-        program = without_matrix_facts(network.program, self.wrt)
-        backward = differentiate(program, network.scalar_loss(), [self.wrt])
+        self._free = network.without_matrix_facts(self.wrt)
+        backward = differentiate(self._free.program, network.scalar_loss(), [self.wrt])
         self.of = backward.gradients[self.wrt]
-        self._set(jacobian(backward.program, self.of, self.wrt))
+        self._set(backward.program, jacobian(backward.program, self.of, self.wrt))
 
     @cached_property
     def _names(self) -> list[str]:
-        return list("ijklmnpqrst")[: len(self.dims)]
+        return letters_for(len(self.dims), self.program.shown_names())
+
+    @property
+    def said(self) -> str:
+        """What it is, in words."""
+        loss = self._network.scalar_loss()
+        return say("the second derivative of ", tree.sym(loss), " by ", tree.sym(self.wrt))
+
+    @cached_property
+    def told(self) -> tuple[Told, ...]:
+        """The gradient first, then its Jacobian."""
+        return (*gradients_told(self._free.derive(self.wrt)), self._told())
 
     def left_node_at(self, outer: list[str], inner: list[str]) -> Node:
         """∂²J/∂w², or an entry of it: ∂²J/∂w[i]∂w[j]."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import keyword
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from chainrule.algebra.program import Equation, Operation, Program, is_anonymous
@@ -28,6 +28,7 @@ from chainrule.notation.latex import entry_to_latex, name_to_latex, to_latex
 from chainrule.notation.matrix import Irreducible, MatrixNotation
 from chainrule.notation.text import to_text
 from chainrule.notation.tree import Node
+from chainrule.simplify.matrices import MATRIX_FACTS
 from chainrule.sizes import is_derived, settle, symbols_of
 
 if TYPE_CHECKING:
@@ -393,16 +394,52 @@ class Network:
         return hessian_product(self, self.name(wrt))
 
     def gauss_newton(self, wrt: str, of: str | None = None) -> Derived:
-        """(∂f/∂wrt)ᵀ (∂²J/∂f²) (∂f/∂wrt) for a vector; f is `of`, by default the name of the first signal (logits)."""
-        from chainrule.curvature import gauss_newton
+        """(∂f/∂wrt)ᵀ (∂²J/∂f²) (∂f/∂wrt), over the indices of `wrt` twice.
+
+        f is `of`, by default the name of the first signal (logits).
+        """
+        from chainrule.gauss_newton import gauss_newton
 
         return gauss_newton(self, self.name(wrt), of)
 
+    def gauss_newton_product(self, wrt: str, of: str | None = None) -> Derived:
+        """The Gauss-Newton matrix of a parameter of any shape times the direction d{wrt}; it is not formed."""
+        from chainrule.gauss_newton import gauss_newton_product
+
+        return gauss_newton_product(self, self.name(wrt), of)
+
     def fisher(self, wrt: str, of: str | None = None) -> Derived:
         """The Fisher information where it is the Gauss-Newton matrix; refused where the label matters."""
-        from chainrule.curvature import fisher
+        from chainrule.gauss_newton import fisher
 
         return fisher(self, self.name(wrt), of)
+
+    def fisher_product(self, wrt: str, of: str | None = None) -> Derived:
+        """The Fisher information times the direction d{wrt}, not formed; refused where `fisher` is."""
+        from chainrule.gauss_newton import fisher_product
+
+        return fisher_product(self, self.name(wrt), of)
+
+    def sample_gradients(self, wrt: str, batch: Dim = "N") -> Derived:
+        """Every sample's gradient: an array of one more axis, the first, of length `batch`."""
+        from chainrule.curvature import sample_gradients
+
+        return sample_gradients(self, self.name(wrt), batch)
+
+    def without_matrix_facts(self, name: str) -> Network:
+        """The same network, but nothing ties the entries of `name` to each other.
+
+        A gradient that was shortened with A = Aᵀ holds where A is symmetric only, so it may not be differentiated by A.
+        """
+        facts = self.program.variables[name].facts
+        left = tuple(f for f in facts if f not in MATRIX_FACTS)
+        if left == facts:
+            return self
+        program = self.program.copy()
+        program.variables[name] = replace(program.variables[name], facts=left)
+        net = Network(program, self.loss, self._elaborated, self.title)
+        net.inner, net.wrt = self.inner, self.wrt
+        return net
 
     def sample_norms(self, wrt: str, batch: Dim = "N") -> Derived:
         """The squared norm of every sample's gradient (private training), without forming the gradients."""

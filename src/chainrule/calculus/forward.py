@@ -26,17 +26,18 @@ def tangent_name(name: str) -> str:
     return f"%d{name[1:]}" if is_anonymous(name) else f"d{name}"
 
 
-def tangents(program: Program, of: str, wrt: list[str], short: bool = True) -> Program:
+def tangents(program: Program, of: str, wrt: list[str], short: bool = True, given: bool = False) -> Program:
     """The program continued with tangents: `d{v}` is declared for v in `wrt`, and defined for what depends on it.
 
-    short: False where nobody reads them, so that each is a plain sum of products.
+    short: False where nobody reads them, so that each is a plain sum of products.  given: the program has d{v} for v in
+    `wrt` already.
     """
     out = program.copy()
     knowledge = Knowledge(program)
     knowledge.program = out
     on_path = _moving(program, wrt) & relevant_equations(program, of, wrt)
     for name in (*wrt, *on_path):
-        if tangent_name(name) in program.variables:
+        if tangent_name(name) in program.variables and not (given and name in wrt):
             raise UnsupportedError(
                 f"the direction of {name} would be called {tangent_name(name)}, which the program has already",
                 "another name in the network",
@@ -49,6 +50,8 @@ def tangents(program: Program, of: str, wrt: list[str], short: bool = True) -> P
                 "a direction of what the loop reads: a parameter, an input, the value before the first step",
             )
         source = program.variables[name]
+        if given and tangent_name(name) in program.variables:
+            continue
         out.declare(Variable(tangent_name(name), source.dims, source.orientation, "input", steps=source.steps))
     carried = {a for e in program if is_lag(e) for a in e.arguments}  # whose tangent is looked at from other steps
     inline: dict[str, Expr] = {}  # tangents of what has no name are written out, so that the rules see through them

@@ -17,7 +17,7 @@ from chainrule.simplify.engine import simplify
 from chainrule.simplify.knowledge import Knowledge
 from chainrule.simplify.shortest import shortest
 
-__all__ = ["JacobianProgram", "jacobian"]
+__all__ = ["JacobianProgram", "jacobian", "output_indices"]
 
 SEED = -101  # the output's indices are −101, −102, … while the adjoints run
 
@@ -42,6 +42,11 @@ class JacobianProgram:
         return self.program.variables[self.name].dims
 
 
+def output_indices(dims: tuple[Dim, ...]) -> tuple[Index, ...]:
+    """The indices of the output's entry, apart from those of every name that it is differentiated by."""
+    return tuple((SEED - k, dim) for k, dim in enumerate(dims))
+
+
 def jacobian(program: Program, of: str, wrt: str, one_step: bool = False) -> JacobianProgram:
     """∂of/∂wrt as a program that ends in its definition.
 
@@ -55,7 +60,7 @@ def jacobian(program: Program, of: str, wrt: str, one_step: bool = False) -> Jac
     knowledge = Knowledge(program)
     knowledge.program = out
     output, source = program.variables[of], program.variables[wrt]
-    seeds: tuple[Index, ...] = tuple((SEED - k, dim) for k, dim in enumerate(output.dims))
+    seeds = output_indices(output.dims)
     start: Expr = {((), ()): 1}
     for own, seed in zip(output.indices, seeds, strict=True):
         start = multiply(start, delta(own, seed))

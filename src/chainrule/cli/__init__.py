@@ -23,6 +23,7 @@ COMMANDS = {  # name -> module and attribute, in the order of the help page
     "derive": ("chainrule.cli.derive", "derive"),
     "compile": ("chainrule.cli.compile", "compile_command"),
     "jacobian": ("chainrule.cli.jacobian", "jacobian"),
+    "curvature": ("chainrule.cli.curvature", "curvature"),
     "verify": ("chainrule.cli.verify", "verify"),
     "picture": ("chainrule.cli.picture", "picture"),
     "identities": ("chainrule.cli.identities", "identities"),

@@ -8,11 +8,11 @@ of it, rule by rule. Nothing is written for an example; where no identity is kno
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise
 
-from chainrule.algebra.expr import ONE, add, variable
+from chainrule.algebra.expr import Expr, add, variable
 from chainrule.algebra.program import Program
 from chainrule.calculus.reverse import Backward
 from chainrule.explanation.edges import find_identities
@@ -33,16 +33,21 @@ __all__ = ["Explainer"]
 
 
 class Explainer:
-    """Writes derivations of one backward pass. `equations`: the user's, for the reasons."""
+    """Writes derivations of one backward pass. `equations`: the user's, for the reasons.
 
-    def __init__(self, forward: Program, backward: Backward, equations: Mapping[str, Node]) -> None:
+    letters: the first that are taken where an entry must be written; see `Writer`.
+    """
+
+    def __init__(
+        self, forward: Program, backward: Backward, equations: Mapping[str, Node], letters: Sequence[str] = ()
+    ) -> None:
         self.forward = forward
         self.backward = backward
         self.loss = backward.loss
         self.work = backward.program.copy()  # continued with what is shown on the way
         self.knowledge = Knowledge(forward)
         self.knowledge.program = self.work
-        self.writer = Writer(self.work, self.knowledge, self.loss, equations)
+        self.writer = Writer(self.work, self.knowledge, self.loss, equations, letters)
         self.links = Links(forward, self.knowledge, self.writer)
         self.signals = {of: signal for signal, of in backward.signals.items()}
         self._lemmas: dict[str, tuple[Step, ...]] = {}
@@ -101,7 +106,7 @@ class Explainer:
 
     def _first_term(self, path: Path) -> Term:
         anchor, *rest = path
-        return Term(ONE if anchor == self.loss else None, anchor, tuple(rest))
+        return Term(self.writer.start if anchor == self.loss else None, anchor, tuple(rest))
 
     def _known_term(self, term: Term, graph: Graph) -> Term:
         if term.value is not None:
@@ -109,7 +114,11 @@ class Explainer:
         if term.at in graph.signals or (term.at == graph.target and term.at in self.signals):
             signal = self.signals[term.at]
             return replace(term, value=variable(signal, self.work.variables[signal].indices))
-        return replace(term, value=self.backward.adjoints.get(term.at, {}))  # {}: it is exactly 0
+        return replace(term, value=self._adjoint(term.at))
+
+    def _adjoint(self, anchor: str) -> Expr:
+        """The derivative by a station that is no signal, worked out before."""
+        return self.backward.adjoints.get(anchor, {})  # {}: it is exactly 0
 
     def _known(self, of: str) -> str:
         return say(tree.equal(self._signal_node(of), self.writer.partial_node(self.loss, of)))
@@ -122,7 +131,8 @@ class Explainer:
         """What is said of the sum; a loss that holds `of` itself has ∂J/∂x on both sides, as two things."""
         if len(paths) < 2:
             return ""
-        said = "one term for each way to the loss, summed"
+        end = tree.group(self.writer.node(self.loss)) if self.writer.outer else "the loss"
+        said = say("one term for each way to ", end, ", summed")
         if any(tuple(path) == (self.loss, of) for path in paths):
             loss = tree.sym(self.loss)
             return say(
@@ -161,7 +171,7 @@ class Explainer:
             between: set[str] = set()
             for a, b in pairwise(stations):
                 between |= graph.between(a, b)
-            found = find_identities(self.forward, term.at, stations[length], between, length)
+            found = find_identities(self.forward, term.at, stations[length], between, length, self.writer.signals)
             if len(found) == 1:
                 return found[0], length
         return None, 1

@@ -13,10 +13,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from chainrule.algebra.expr import Index
 from chainrule.algebra.loops import loop_members, moved
 from chainrule.algebra.program import Program
 from chainrule.explanation.graph import Graph
-from chainrule.explanation.steps import Formula, Step, Term
+from chainrule.explanation.steps import Formula, Push, Step, Term
 from chainrule.kinks import Switches, switches_of
 from chainrule.reference import evaluate_expression, evaluate_program, evaluates_many_points
 from chainrule.verification import choose_sizes, sample
@@ -56,14 +57,16 @@ class StepReport:
         return f"each of {self.count} steps checked by itself: {error}{left_out}"
 
 
-def check_steps(forward: Program, work: Program, loss: str, steps: Iterable[Step], seed: int = 0) -> StepReport:
+def check_steps(
+    forward: Program, work: Program, loss: str, steps: Iterable[Step], seed: int = 0, outer: tuple[Index, ...] = ()
+) -> StepReport:
     """Every step and every finer one, at a random point; where that point is a bad one, at further ones.
 
     A step is wrong if its sides differ wherever they can be compared: where a loss is too steep for differences, or
-    overflows, a point with smaller numbers may tell.
+    overflows, a point with smaller numbers may tell. outer: the indices of an entry of what is differentiated (`loss`).
     """
     pending = list(_all_steps(steps))
-    points = (Point(forward, work, loss, seed + n, 0.5**n) for n in range(ATTEMPTS))
+    points = (Point(forward, work, loss, seed + n, 0.5**n, outer) for n in range(ATTEMPTS))
     worst, count = 0.0, 0
     failed: dict[int, float] = {}
     for point in points:
@@ -92,8 +95,10 @@ def check_steps(forward: Program, work: Program, loss: str, steps: Iterable[Step
 class Point:
     """Evaluates formulas of one derivation at one random point; `spread` scales its numbers."""
 
-    def __init__(self, forward: Program, work: Program, loss: str, seed: int, spread: float) -> None:
-        self.forward, self.work, self.loss = forward, work, loss
+    def __init__(
+        self, forward: Program, work: Program, loss: str, seed: int, spread: float, outer: tuple[Index, ...] = ()
+    ) -> None:
+        self.forward, self.work, self.loss, self.outer = forward, work, loss, outer
         self.sizes = choose_sizes(forward)
         switches = switches_of(forward, self.sizes)
         rng = np.random.default_rng(seed)
@@ -123,16 +128,29 @@ class Point:
         with np.errstate(all="ignore"):
             return np.asarray(sum(self._term(term) for term in formula.state))
 
-    def _term(self, term: Term) -> Array:
+    def _term(self, term: Term | Push) -> Array:
+        if isinstance(term, Push):
+            return self._pushed(term)
         if term.value is None:
             value = self._adjoint(term.at)
         else:
             own = self.work.variables[term.at]
-            value = evaluate_expression(term.value, own.indices, self._all, self.sizes, self.work.functions)
+            indices = (*self.outer, *own.indices)
+            value = evaluate_expression(term.value, indices, self._all, self.sizes, self.work.functions)
         here = term.at
         for there in term.rest:
-            value = np.tensordot(value, self._link(here, there), axes=np.ndim(value))
+            value = _contracted(np.asarray(value), self._link(here, there), len(self.work.variables[here].dims))
             here = there
+        return np.asarray(value)
+
+    def _pushed(self, term: Push) -> Array:
+        here = term.stations[-1]
+        own = self.work.variables[here]
+        value = evaluate_expression(term.value, own.indices, self._all, self.sizes, self.work.functions)
+        for before in reversed(term.stations[:-1]):
+            rank = len(self.work.variables[here].dims)
+            value = _contracted(self._link(before, here), np.asarray(value), rank)
+            here = before
         return np.asarray(value)
 
     def _adjoint(self, wrt: str) -> Array:
@@ -149,6 +167,19 @@ class Point:
             found = jacobian_by_differences(self.forward, self.known, of, wrt, self.sizes, between)
             self._links[of, wrt] = found
         return self._links[of, wrt]
+
+
+def _contracted(left: Array, right: Array, rank: int) -> Array:
+    """The sum over the last `rank` axes of `left` and the first of `right`.
+
+    What is not known because of a kink (NaN) counts as nothing where the other is exactly 0: there nothing moves.
+    """
+    still = (right == 0).reshape((*right.shape[:rank], -1)).all(axis=-1)
+    left = np.where(np.isnan(left) & still, 0.0, left)
+    ahead = (left == 0).reshape((-1, *left.shape[left.ndim - rank :])).all(axis=0)
+    wide = ahead.reshape((*ahead.shape, *[1] * (right.ndim - rank)))
+    right = np.where(np.isnan(right) & wide, 0.0, right)
+    return np.asarray(np.tensordot(left, right, axes=rank))
 
 
 def jacobian_by_differences(

@@ -87,11 +87,16 @@ def _by_kind(kind: Kind, jacobians: bool, _size: int) -> list[Pattern]:
     return found
 
 
-def find_identities(program: Program, of: str, wrt: str, between: set[str], depth: int) -> tuple[Match, ...]:
-    """The identities that give ∂of/∂wrt: one for all terms, or one for each; () where the book has none."""
+def find_identities(
+    program: Program, of: str, wrt: str, between: set[str], depth: int, signals: bool = True
+) -> tuple[Match, ...]:
+    """The identities that give ∂of/∂wrt: one for all terms, or one for each; () where the book has none.
+
+    signals: also those that say what becomes of the derivative of a scalar.
+    """
     own, other = program.variables[of], program.variables[wrt]
     kind = (own.orientation, other.orientation, depth)
-    patterns = [*identities_for(kind, True), *identities_for(kind, False)]
+    patterns = [*identities_for(kind, True), *(identities_for(kind, False) if signals else ())]
     for scaled in (False, True):
         for pattern in patterns:
             whole = pattern.find(program, of, wrt, between, scaled=scaled)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 
-from chainrule.algebra.expr import ONE, Expr, add, delta, multiply, rename, variable
+from chainrule.algebra.expr import Expr, add, delta, multiply, rename, variable
 from chainrule.algebra.loops import is_lag
 from chainrule.algebra.program import Equation, Operation, Program, Variable, is_anonymous
 from chainrule.book import BOOK
@@ -73,31 +73,35 @@ class Links:
         if is_lag(equation):
             return [self._next_step(equation, wrt, value)]
         between = graph.between(of, wrt)
-        matches = self._identities(of, wrt, between)
+        matches = self.identities(of, wrt, between)
         head = elementwise_head(self.forward, of, wrt)
         own, other = self.work.variables[of], self.work.variables[wrt]
-        first = self._reason(of, wrt, matches, graph)
+        first = self.reason(of, wrt, matches, graph)
         if head:
             return self._elementwise(head, of, wrt, value, first)
-        found = self._jacobian(of, wrt, between)
+        found = self.jacobian(of, wrt, between)
         assumed = tuple(dict.fromkeys((*first.conditions, *self._assumed[of, wrt])))
         first = replace(first, conditions=assumed)
+        if not found:
+            return [self.no_slope(of, wrt, assumed)]
         stages: list[Stage] = []
         raw = self._contract(value, found, own, other)
         if len(own.dims) <= 1 and len(other.dims) <= 1 and own.steps is None and other.steps is None:
             shown = self._product_node(value, own, found, other)
-            stages.append(replace(first, value=raw, shown=shown, detail=self._says(of, wrt, found, own, other)))
+            stages.append(replace(first, value=raw, shown=shown, detail=self.says(of, wrt, found, own, other)))
             stages.append(Stage(raw, "multiplied out", "the product of the two"))
         else:
             stages.append(replace(first, value=raw))
         stages.extend(self._simplification(raw))
         return stages
 
-    def _identities(self, of: str, wrt: str, between: set[str]) -> tuple[Match, ...]:
+    def identities(self, of: str, wrt: str, between: set[str]) -> tuple[Match, ...]:
         """The identities of the book that state the link; of a sequence, at one step."""
         own, other = self.work.variables[of], self.work.variables[wrt]
         if own.steps is None:
-            return find_identities(self.forward, of, wrt, between, 1) if other.steps is None else ()
+            if other.steps is not None:
+                return ()
+            return find_identities(self.forward, of, wrt, between, 1, self.writer.signals)
         if between != {of, wrt}:
             return ()
         step = self.writer.notation.at_step(own.steps.letter, own.dims[own.steps.axis], own.steps.sheet)
@@ -135,7 +139,7 @@ class Links:
             (i,) = own.indices
             diagonal = multiply(slope, delta(i, (-2, i[1])))
             shown = self._product_node(value, own, diagonal, own)
-            said = tree.equal(self.writer.partial_node(of, wrt), tree.diag(self._slope(head, wrt)))
+            said = tree.equal(self.writer.partial_node(of, wrt), tree.diag(self.slope(head, wrt)))
             detail = say(self.writer.equation(of), " gives ", said)
             stages.append(replace(first, value=multiply(value, slope), shown=shown, detail=detail))
             rule = "diagonal product"
@@ -145,10 +149,8 @@ class Links:
             stages.append(replace(first, value=multiply(value, slope)))
         record = FUNCTIONS.get(head)
         if record is not None:
-            found = self._jacobian_terms(head, of, wrt)
-            slope_is = tree.equal(
-                self._slope(head, wrt), self.writer.value(found, own.dims, own.orientation, own.steps)
-            )
+            found = self.slope_terms(head, of, wrt)
+            slope_is = tree.equal(self.slope(head, wrt), self.writer.value(found, own.dims, own.orientation, own.steps))
             condition = (record.at_kink,) if record.at_kink else ()
             detail = say(slope_is, f"; {record.at_kink}" if record.at_kink else "")
             raw = multiply(value, found)
@@ -157,11 +159,12 @@ class Links:
             stages.extend(self._simplification(raw))
         return stages
 
-    def _slope(self, head: str, wrt: str) -> Node:
+    def slope(self, head: str, wrt: str) -> Node:
+        """f′ at a name."""
         inner = self.writer.node(wrt)
         return Node("fn", (inner,), head + "'", inner.rows, inner.cols)
 
-    def _jacobian_terms(self, head: str, of: str, wrt: str) -> Expr:
+    def slope_terms(self, head: str, of: str, wrt: str) -> Expr:
         """f′ as its record has it, in terms of the output where that is shorter."""
         own = self.work.variables[wrt]
         total: Expr = {}
@@ -174,7 +177,8 @@ class Links:
             total = add(total, product)
         return total
 
-    def _jacobian(self, of: str, wrt: str, between: set[str]) -> Expr:
+    def jacobian(self, of: str, wrt: str, between: set[str]) -> Expr:
+        """∂of/∂wrt of one equation, simplified."""
         if (of, wrt) not in self._jacobians:
             raw, assumed = local_jacobian(self.forward, self.work, of, wrt, between)
             stage = self.simplified(raw)
@@ -182,6 +186,16 @@ class Links:
             told = [self._conditions(rule, subject) for rule, subject in assumed]
             self._assumed[of, wrt] = (*(c for conditions in told for c in conditions), *stage.conditions)
         return self._jacobians[of, wrt]
+
+    def no_slope(self, of: str, wrt: str, conditions: tuple[str, ...]) -> Stage:
+        """A link that goes through steps alone, such as sgn."""
+        said = tree.equal(self.writer.partial_node(of, wrt), tree.num(0))
+        detail = say(said, ", wherever it exists: ", self.writer.equation(of))
+        return Stage({}, "no slope", detail, conditions=conditions)
+
+    def assumed(self, of: str, wrt: str) -> tuple[str, ...]:
+        """What a Jacobian that was asked for assumes."""
+        return self._assumed[of, wrt]
 
     def _conditions(self, rule: str, subject: str) -> tuple[str, ...]:
         """What an application of a rule assumes."""
@@ -206,10 +220,9 @@ class Links:
         dims = (*own.dims, *other.dims)
         kind = "matrix" if len(dims) == 2 else "scalar" if not dims else "column" if own.dims else "row"
         jacobian = self.writer.shown_node(found, dims, kind)
-        if value == ONE:
+        if value == self.writer.start:
             return jacobian
-        row = "row" if len(own.dims) == 1 else own.orientation
-        ((sign, body),) = split_signs(self.writer.shown_node(value, own.dims, row), whole=True)
+        ((sign, body),) = split_signs(self.writer.adjoint_node(value, own), whole=True)
         node = side_by_side([body, jacobian])
         return node if sign > 0 else tree.sum_of([(-1, node)])
 
@@ -232,7 +245,8 @@ class Links:
         told = tuple(dict.fromkeys(detail for _, _, detail, _ in within))
         return Stage(value, "simplified", joined("; ", told), conditions=conditions, within=within)
 
-    def _reason(self, of: str, wrt: str, matches: tuple[Match, ...], graph: Graph) -> Stage:
+    def reason(self, of: str, wrt: str, matches: tuple[Match, ...], graph: Graph) -> Stage:
+        """What states a link: identities, or a rule of calculus in general words."""
         if not matches:
             detail = say(self.writer.equation(of), ", differentiated by ", self.writer.node(wrt))
             local = partial(prove, self.forward, of, wrt, graph.between(of, wrt))
@@ -253,6 +267,8 @@ class Links:
         value = equation.value
         if not isinstance(value, dict):
             return "Jacobian"
+        if elementwise_head(self.forward, of, wrt):
+            return "elementwise function"
         uses = [[(a, e) for a, e in key[0] if a[1] == wrt] for key in value]
         used = [u for u in uses if u]
         if not used:  # it is used inside of a definition
@@ -264,7 +280,8 @@ class Links:
     def facts(self, match: Match) -> Callable[[str], str]:
         return lambda letter: to_text(self.writer.node(match.names[letter])) if letter in match.names else letter
 
-    def _says(self, of: str, wrt: str, found: Expr, own: Variable, other: Variable) -> str:
+    def says(self, of: str, wrt: str, found: Expr, own: Variable, other: Variable) -> str:
+        """z = W x + b gives ∂z/∂x = W."""
         dims = (*own.dims, *other.dims)
         orientation = "matrix" if len(dims) == 2 else "scalar" if not dims else "column" if own.dims else "row"
         answer = tree.equal(self.writer.partial_node(of, wrt), self.writer.value(found, dims, orientation))

@@ -22,7 +22,7 @@ from chainrule.notation.sizes import size_line
 from chainrule.notation.text import to_text
 from chainrule.notation.tree import Node
 
-__all__ = ["Entry", "Formula", "ProofLine", "State", "Step", "Term", "proof_table", "step_rows"]
+__all__ = ["Entry", "Formula", "ProofLine", "Push", "State", "Step", "Term", "proof_table", "step_rows"]
 
 
 @dataclass(frozen=True)
@@ -32,6 +32,15 @@ class Term:
     value: Expr | None
     at: str
     rest: tuple[str, ...]
+    shown: Node | None = field(default=None, compare=False, repr=False)  # how the value is written, where that is said
+
+
+@dataclass(frozen=True)
+class Push:
+    """∂a/∂b ∂b/∂c … times what is known of the tangent of the last of these stations."""
+
+    stations: tuple[str, ...]
+    value: Expr
     shown: Node | None = field(default=None, compare=False, repr=False)  # how the value is written, where that is said
 
 
@@ -49,7 +58,7 @@ class Formula:
     """
 
     node: Node
-    state: State = field(default=(), compare=False, repr=False)
+    state: tuple[Term | Push, ...] = field(default=(), compare=False, repr=False)
     entry: Entry | None = field(default=None, compare=False, repr=False)
 
     @cached_property

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from itertools import pairwise
 
-from chainrule.algebra.expr import ONE, Expr, free
+from chainrule.algebra.expr import ONE, Expr, delta, free, multiply, rename
 from chainrule.algebra.loops import LAG, is_lag
 from chainrule.algebra.program import Operation, Program, Steps, Variable, is_anonymous
+from chainrule.calculus.jacobian import output_indices
 from chainrule.dims import Dim
 from chainrule.explanation.steps import Formula, State, Term
 from chainrule.notation import tree
@@ -23,14 +24,28 @@ __all__ = ["Writer", "row_steps", "side_by_side", "split_signs"]
 
 
 class Writer:
-    """Writes in the names of one program, `work`. `equations`: each of the user's equations."""
+    """Writes in the names of one program, `work`. `equations`: each of the user's equations.
 
-    def __init__(self, work: Program, knowledge: Knowledge, loss: str, equations: Mapping[str, Node]) -> None:
+    loss: what is differentiated. Where that is no scalar, every value has the indices of its entry (`outer`) as well:
+    a matrix where both have one index; with more it is written in index notation, its first letters those given.
+    """
+
+    def __init__(
+        self, work: Program, knowledge: Knowledge, loss: str, equations: Mapping[str, Node],
+        letters: Sequence[str] = (),
+    ) -> None:  # fmt: skip
         self.work = work
         self.knowledge = knowledge
         self.loss = loss
         self.equations = equations
         self.notation = MatrixNotation(work)
+        self.letters = letters
+        dims = work.variables[loss].dims
+        self.outer = output_indices(dims)
+        self.signals = not dims  # whether identities that say what becomes of ∂J/∂z may be cited
+        self.start: Expr = ONE  # the derivative of what is differentiated by itself
+        for own, other in zip(free(dims), self.outer, strict=True):
+            self.start = multiply(self.start, delta(own, other))
 
     def equation(self, name: str) -> Node:
         return self.equations[name] if name in self.equations else self.node(name)
@@ -41,12 +56,15 @@ class Writer:
 
     def formula(self, state: State, of: str) -> Formula:
         nodes: list[tuple[int, Node]] = []
+        shown = tuple(t for t in state if t.value != {}) or state[:1]  # a term that is exactly 0 is left out
         try:
-            for term in state:
+            if len(self.outer) + len(self.work.variables[of].dims) > 2 and self.outer:
+                raise Irreducible("an entry has more than two indices")
+            for term in shown:
                 nodes += self._term_nodes(term)
             node = tree.sum_of(nodes) if nodes else tree.num(0)
         except Irreducible:
-            node = self._index_formula(state, of)
+            node = self._index_formula(shown, of)
         return Formula(node, state)
 
     def _term_nodes(self, term: Term) -> list[tuple[int, Node]]:
@@ -57,14 +75,13 @@ class Writer:
             seen.insert(0, (term.at, letters[0]))
         links = [self.partial_node(a, b, x, y) for (a, x), (b, y) in pairwise(seen)]
         if term.value is None:
-            product = tree.product([self.partial_node(self.loss, term.at, None, letters[0]), *links])
+            product = tree.product([self.total_node(term.at, letters[0]), *links])
             return [(1, _summed(product, summed))]
         own = self.work.variables[term.at]
-        orientation = "row" if len(own.dims) == 1 else own.orientation
-        node = term.shown or self.shown_node(term.value, own.dims, orientation, row_steps(own, letters[0]))
+        node = term.shown or self.adjoint_node(term.value, own, letters[0])
         if not term.rest:
             return split_signs(node)
-        if term.value == ONE and term.shown is None:
+        if term.value == self.start and term.shown is None:
             return [(1, _summed(side_by_side(links), summed))]
         if not links and summed is None:
             return split_signs(node)
@@ -96,6 +113,25 @@ class Writer:
             else:
                 letters.insert(0, before)
         return letters, summed
+
+    def adjoint_node(self, value: Expr, own: Variable, letter: str | None = None) -> Node:
+        """The derivative by `own` as far as it is known: a row at a vector. Raises Irreducible."""
+        if not self.outer:
+            orientation = "row" if len(own.dims) == 1 else own.orientation
+            return self.shown_node(value, own.dims, orientation, row_steps(own, letter))
+        indices = (*self.outer, *own.indices)
+        dims = tuple(dim for _, dim in indices)
+        if len(dims) > 2:
+            raise Irreducible("an entry has more than two indices")
+        inside = rename(value, dict(zip(indices, free(dims), strict=True)))
+        return self.shown_node(inside, dims, "matrix" if len(dims) == 2 else "column")
+
+    def total_node(self, wrt: str, letter: str | None = None) -> Node:
+        """What is differentiated, by `wrt`, through everything: ∂J/∂x, or ∂²J/∂x² where it is ∂J/∂x already."""
+        loss, *by = self.loss.removeprefix("∂").split("/∂")
+        if by == [wrt] and self.work.variables[self.loss].kind == "gradient":
+            return Node("second", (tree.sym(loss), self.node(wrt), self.node(wrt)))
+        return self.partial_node(self.loss, wrt, None, letter)
 
     def shown_node(
         self, value: Expr, dims: tuple[Dim, ...], orientation: str, steps: Steps | None = None
@@ -130,6 +166,9 @@ class Writer:
             with suppress(Irreducible):
                 return self.notation.step_node(name, letter or steps.letter)
         own = self.work.variables[name]
+        if own.kind == "gradient" and name.startswith("∂"):
+            top, bottom = name.removeprefix("∂").split("/∂", 1)
+            return tree.bracketed(tree.partial(tree.sym(top), tree.sym(bottom)))
         if not is_anonymous(name):
             shape = own.shape if len(own.shape) == 2 else (1, 1)
             return tree.sym(name, *shape)
@@ -145,31 +184,63 @@ class Writer:
         taken = self.work.shown_names()
         total: list[tuple[int, Node]] = []
         for term in state:
-            letters = letters_for(26, taken)
+            letters = list(dict.fromkeys([*self.letters, *letters_for(26, taken)]))
             stations = (term.at, *term.rest)
             names: dict[str, list[str]] = {}
+            first, letters = letters[: len(self.outer)], letters[len(self.outer) :]
             last = letters[: len(own.dims)]
             pool = letters[len(own.dims) :]
+            value, ties = self._tied(term)  # entries that are an entry of what is differentiated
             for station in stations:
                 count = len(self.work.variables[station].dims)
                 names[station] = last if station == stations[-1] else pool[:count]
                 pool = pool if station == stations[-1] else pool[count:]
+            names[term.at] = [first[ties[k]] if k in ties else c for k, c in enumerate(names[term.at])]
             parts = [tree.partial(self._entry(a, names[a]), self._entry(b, names[b]))
                      for a, b in pairwise(stations)]  # fmt: skip
             if term.value is None:
-                parts.insert(0, tree.partial(self.node(self.loss), self._entry(term.at, names[term.at])))
-            elif term.value != ONE or not parts:
-                at = self.work.variables[term.at]
-                parts.insert(0, index_node(self.work, term.value, at.indices, names[term.at]))
+                parts.insert(0, self._total_entry(term.at, first, names[term.at]))
+            elif value != ONE or not parts:
+                indices = (*self.outer, *self.work.variables[term.at].indices)
+                plain = free([dim for _, dim in indices])  # as the result is written
+                inside = rename(value, dict(zip(indices, plain, strict=True)))
+                around = [letter for own_letters in names.values() for letter in own_letters]
+                parts.insert(0, index_node(self.work, inside, plain, [*first, *names[term.at]], around))
             body = side_by_side(parts)
             for station in stations[:-1]:
                 for letter in reversed(names[station]):
-                    body = tree.sigma(letter, body)
+                    body = tree.sigma(letter, body) if letter not in first else body
             total.append((1, body))
         return tree.sum_of(total)
 
+    def _tied(self, term: Term) -> tuple[Expr, dict[int, int]]:
+        """The value of a term without the deltas that tie an entry of its station to one of what is differentiated.
+
+        The ties: which of the station's indices is which of the outer ones. Only where a chain goes on from there.
+        """
+        ties: dict[int, int] = {}
+        value = term.value if term.value is not None else {}
+        own = self.work.variables[term.at].indices
+        for k, index in enumerate(own if value and term.rest else ()):
+            for m, outer in enumerate(self.outer):
+                tie = (("δ", "", (min(index, outer), max(index, outer))), 1)
+                if m not in ties.values() and all(tie in factors for factors, _ in value):
+                    cut = {(tuple(f for f in factors if f != tie), bound): c for (factors, bound), c in value.items()}
+                    value = rename(cut, {index: outer})
+                    ties[k] = m
+                    break
+        return value, ties
+
     def _entry(self, name: str, letters: list[str]) -> Node:
-        return tree.at(name, letters) if not is_anonymous(name) else self.node(name)
+        if is_anonymous(name) or self.work.variables[name].kind == "gradient":
+            return tree.entry(self.node(name), letters) if self.outer and letters else self.node(name)
+        return tree.at(name, letters)
+
+    def _total_entry(self, wrt: str, outer: list[str], letters: list[str]) -> Node:
+        whole = self.total_node(wrt)
+        if whole.op == "second":
+            return Node("second", (whole.args[0], self._entry(wrt, outer), self._entry(wrt, letters)))
+        return tree.partial(self._entry(self.loss, outer), self._entry(wrt, letters))
 
 
 def _summed(node: Node, letter: str | None) -> Node:

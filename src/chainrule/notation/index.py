@@ -47,9 +47,11 @@ def index_text(program: Program, expression: Expr, indices: tuple[Index, ...], n
     return to_text(index_node(program, expression, indices, names))
 
 
-def index_node(program: Program, expression: Expr, indices: tuple[Index, ...], names: list[str]) -> Node:
-    """The same as a tree, from which text, LaTeX and MathML are written."""
-    taken = program.shown_names().union(names)
+def index_node(
+    program: Program, expression: Expr, indices: tuple[Index, ...], names: list[str], avoid: Iterable[str] = ()
+) -> Node:
+    """The same as a tree, from which text, LaTeX and MathML are written. avoid: letters that stand around it."""
+    taken = program.shown_names().union(names, avoid)
     return _sum(program, expression, dict(zip(indices, names, strict=True)), taken)
 
 

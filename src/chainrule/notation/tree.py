@@ -189,6 +189,11 @@ def partial(top: Node, bottom: Node, rows: Dim = 1, cols: Dim = 1) -> Node:
     return Node("partial", (top, bottom), None, rows, cols)
 
 
+def second(top: str, by: str) -> Node:
+    """∂²top/∂by²."""
+    return Node("second", (sym(top), sym(by), sym(by)))
+
+
 def equal(left: Node, right: Node) -> Node:
     """left = right."""
     return Node("rel", (left, right), "=")

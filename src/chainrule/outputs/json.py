@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from chainrule.derivation import Derivation, Gradient
     from chainrule.verification import Report
 
-__all__ = ["derivation_json", "schema"]
+__all__ = ["derivation_json", "schema", "steps_json"]
 
 
 def schema() -> dict[str, Any]:
@@ -47,11 +47,11 @@ def derivation_json(derivation: Derivation, report: Report | None = None, layout
         "signals": [
             {"name": name, "of": derivation.describe(g.of), "text": g.text, "latex": g.latex, "shape": list(g.shape),
              "sizes": g.sizes, "layout": "numerator", "indices": list(g.written.indices), "reason": g.reason,
-             "steps": _steps(g.steps)} for name, g in derivation.signals.items()
+             "steps": steps_json(g.steps)} for name, g in derivation.signals.items()
         ],
         "gradients": [
             {"wrt": of, "text": g.text, "latex": g.latex, "shape": list(g.shape), "sizes": g.sizes, "layout": "shape",
-             "indices": list(g.written.indices), **_numerator(g), "reason": g.reason, "steps": _steps(g.steps)}
+             "indices": list(g.written.indices), **_numerator(g), "reason": g.reason, "steps": steps_json(g.steps)}
             for of, g in derivation.gradients.items()
         ],
         "conditions": conditions(derivation, 1),
@@ -77,13 +77,14 @@ def _numerator(gradient: Gradient) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _steps(steps: Iterable[Step]) -> list[dict[str, Any]]:
+def steps_json(steps: Iterable[Step]) -> list[dict[str, Any]]:
+    """Steps with their finer ones."""
     return [
         {
             "before": s.before, "after": s.after, "rule": s.rule, "bindings": dict(s.bindings), "place": s.place,
             "detail": s.detail, "identity": s.identity, "conditions": list(s.conditions),
             "before_latex": s.left.latex, "after_latex": s.right.latex, "sizes": _sizes(s.right),
-            "within": _steps(s.within),
+            "within": steps_json(s.within),
         } for s in steps
     ]  # fmt: skip
 

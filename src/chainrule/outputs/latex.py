@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from chainrule.derivation import Derivation
     from chainrule.network import Network
 
-__all__ = ["derivation_latex", "names_of"]
+__all__ = ["BLOCK", "PREAMBLE", "derivation_latex", "names_of", "network_latex"]
 
 BLOCK, PAGE = 60.0, 78.0  # letters in a line of an article, and of our document
 
@@ -73,7 +73,7 @@ def derivation_latex(
 def _document(derivation: Derivation, explain: int, layout: str, names: set[str]) -> list[str]:
     net = derivation.network
     out = [rf"\section*{{{escaped(net.title or 'A network')}: gradients of ${name_to_latex(derivation.loss)}$}}"]
-    out += _network(net, names)
+    out += network_latex(net, names)
     parts = [("Error signals", SIGNALS_SAID, list(derivation.signals.values()))]
     parts.append(("Gradients", GRADIENTS_SAID[layout], list(derivation.gradients.values())))
     for heading, said, group in parts:
@@ -103,7 +103,8 @@ def _document(derivation: Derivation, explain: int, layout: str, names: set[str]
     return out
 
 
-def _network(net: Network, names: set[str]) -> list[str]:
+def network_latex(net: Network, names: set[str]) -> list[str]:
+    """What is declared, and the equations."""
     out = [r"\subsection*{The network}"]
     rows = []
     for name, item in net.declarations.items():

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from chainrule.network import Network
     from chainrule.notation.tree import Node
 
-__all__ = ["Row", "align", "equation_rows", "gradient_rows", "proof_rows"]
+__all__ = ["Row", "align", "chain_rows", "equation_rows", "gradient_rows", "proof_rows"]
 
 NOTE = 0.5  # of a line, at most, for a reason
 SIZES = 60  # letters in a dimension line
@@ -70,7 +70,7 @@ def gradient_rows(
             rows += _sizes_rows(sizes_said(size(main.written.shape), main.written.size_line))
     for chain in told:
         left = (symbol, symbol_width) if not rows and symbol else (to_latex(chain.left.node), width(chain.left.node))
-        rows += _chain_rows(chain, *left)
+        rows += chain_rows(chain, *left)
     for other in others:
         shown = other.written.tree
         label = rf"\text{{{other.layout} layout:}}"
@@ -85,7 +85,8 @@ def gradient_rows(
     return rows
 
 
-def _chain_rows(chain: Chain, left: str, left_width: float) -> list[Row]:
+def chain_rows(chain: Chain, left: str, left_width: float) -> list[Row]:
+    """left = right, because; then the dimension line."""
     rows = [Row(formula=x.right.node, note=x.because, depth=x.depth) for x in chain.lines]
     rows[0].left, rows[0].left_width = left, left_width
     sizes = chain_sizes(chain.lines[-1].right)

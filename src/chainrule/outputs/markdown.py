@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from chainrule.derivation import Derivation, Gradient
     from chainrule.network import Network
 
-__all__ = ["block", "derivation_markdown", "gradient_markdown", "inline", "network_markdown", "sentence"]
+__all__ = ["block", "derivation_markdown", "gradient_markdown", "inline", "network_markdown", "sentence", "words"]
 
 WIDTH = 80.0  # letters in a line
 
@@ -46,7 +46,7 @@ def derivation_markdown(derivation: Derivation, explain: int = 0, layout: str = 
     check_layout(layout)
     check_level(explain)
     net, names = derivation.network, names_of(derivation.network)
-    out = [f"# {_words(net.title or 'A network')}: gradients of {inline(name_to_latex(derivation.loss))}"]
+    out = [f"# {words(net.title or 'A network')}: gradients of {inline(name_to_latex(derivation.loss))}"]
     out += network_markdown(net)
     parts = [("Error signals", SIGNALS_SAID, list(derivation.signals.values()))]
     parts.append(("Gradients", GRADIENTS_SAID[layout], list(derivation.gradients.values())))
@@ -66,7 +66,7 @@ def derivation_markdown(derivation: Derivation, explain: int = 0, layout: str = 
     out += ["## Proofs"] if found else []
     for proof in found:
         here = f", here: {sentence(proof.detail, names)}" if proof.detail else ""
-        out += [f"**{_words(proof.identity)}**{here}", block(align([("", proof_rows(proof))], names, WIDTH, page=True))]
+        out += [f"**{words(proof.identity)}**{here}", block(align([("", proof_rows(proof))], names, WIDTH, page=True))]
     return "\n\n".join(out) + "\n"
 
 
@@ -84,7 +84,7 @@ def network_markdown(net: Network) -> list[str]:
     table = ["| | name | size |", "|---|---|---|"]
     for name, item in net.declarations.items():
         shape = inline(formula_to_latex(format_shape(net.dims[name]))) if net.dims[name] else "scalar"
-        facts = "".join(f", {_words(f)}" for f in item.facts)
+        facts = "".join(f", {words(f)}" for f in item.facts)
         table.append(f"| {item.kind} | {inline(name_to_latex(name))} | {shape}{facts} |")
     said = [sentence(note, names) + "." for note in net.repeats]
     shown = ["\n".join(table)] if len(table) > 2 else []
@@ -110,9 +110,9 @@ def inline(latex: str) -> str:
 
 def sentence(text: str, names: set[str]) -> str:
     """Words with formulas between them."""
-    return "".join(inline(piece) if math else _words(piece) for math, piece in sentence_parts(text, names))
+    return "".join(inline(piece) if math else words(piece) for math, piece in sentence_parts(text, names))
 
 
-def _words(text: str) -> str:
+def words(text: str) -> str:
     """Words whose signs Markdown would read as its own."""
     return re.sub(r"([\\`*_\[\]<>#|$~])", r"\\\1", text)

@@ -6,12 +6,13 @@ the proof of each identity that was used, once. Nothing is invented here: the st
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING, Literal, Protocol, get_args
 
 from chainrule.errors import ChainruleError
 from chainrule.explanation.steps import Formula, ProofLine, Step
+from chainrule.explanation.told import Told
 from chainrule.notation.sentence import say
 
 if TYPE_CHECKING:
@@ -120,12 +121,23 @@ def chains(steps: Iterable[Step], explain: int) -> list[Chain]:
     return out
 
 
-def _every(derivation: Derivation) -> Iterator[Gradient]:
-    yield from derivation.signals.values()
-    yield from derivation.gradients.values()
+class Tells(Protocol):
+    """What has formulas with steps, and is no derivation of a loss: a Jacobian, a product with a Hessian."""
+
+    @property
+    def told(self) -> Sequence[Told]: ...
 
 
-def conditions(derivation: Derivation, explain: int) -> list[str]:
+def _every(told: Derivation | Tells) -> Iterator[Gradient | Told]:
+    tells = getattr(told, "told", None)
+    if tells is not None:
+        yield from tells
+        return
+    yield from told.signals.values()  # type: ignore[union-attr]
+    yield from told.gradients.values()  # type: ignore[union-attr]
+
+
+def conditions(derivation: Derivation | Tells, explain: int) -> list[str]:
     """What the steps assume, each once."""
     found: dict[str, None] = {}
     if explain:
@@ -146,7 +158,7 @@ class Proof:
     lines: tuple[ProofLine, ...]
 
 
-def proofs(derivation: Derivation, explain: int) -> list[Proof]:
+def proofs(derivation: Derivation | Tells, explain: int) -> list[Proof]:
     """At level 3, the proof of each identity that was used, once."""
     found: dict[str, Proof] = {}
     if explain >= 3:

@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from chainrule.network import Network
 
 __all__ = [
-    "Line", "chain_sizes", "derivation_lines", "derivation_text", "formula_lines", "pad", "plain", "program_lines",
-    "said_size", "size", "sizes_said", "text_width", "title",
+    "Line", "chain_lines", "chain_sizes", "derivation_lines", "derivation_text", "formula_lines", "pad", "plain",
+    "program_lines", "proof_lines", "said_size", "size", "sizes_said", "text_width", "title",
 ]  # fmt: skip
 
 Line = list[tuple[str, str]]  # pieces of text with their styles
@@ -100,7 +100,7 @@ def derivation_lines(derivation: Derivation, explain: int = 0, layout: str = "bo
         lines += formula_lines(derivation, gradient, explain, layout)
     used = conditions(derivation, explain)
     parts = [[title("Conditions used"), *([(f"  {text}", "")] for text in used)]] if used else []
-    parts += [[title(f"Proof of {p.identity}", p.detail), *_proof(p)] for p in proofs(derivation, explain)]
+    parts += [[title(f"Proof of {p.identity}", p.detail), *proof_lines(p)] for p in proofs(derivation, explain)]
     while not lines[-1]:
         lines.pop()
     return [*lines, *(line for part in parts for line in ([], *part))]
@@ -140,12 +140,12 @@ def formula_lines(derivation: Derivation, gradient: Gradient, explain: int, layo
         if gradient.reason:
             lines.append([(f"    {gradient.reason}", "dim")])
         for chain in told:
-            lines += _chain(chain)
+            lines += chain_lines(chain)
         lines.append([])
     return lines
 
 
-def _chain(chain: Chain) -> list[Line]:
+def chain_lines(chain: Chain) -> list[Line]:
     """left = right, because; the next lines begin with the =."""
     return _equalities(
         [(chain.left.text if not k else "", x.right.text, x.because, x.depth) for k, x in enumerate(chain.lines)],
@@ -159,7 +159,8 @@ def chain_sizes(formula: Formula) -> str:
     return "" if node.rows == 1 == node.cols else sizes_said(size((node.rows, node.cols)), formula.sizes)
 
 
-def _proof(proof: Proof) -> list[Line]:
+def proof_lines(proof: Proof) -> list[Line]:
+    """The lines of a proof with their reasons."""
     return _equalities([(x.left.text if x.left else "", x.right.text, x.rule, 0) for x in proof.lines])
 
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from chainrule.derivation import Derivation, Gradient
     from chainrule.explanation.steps import Formula, Step
 
-__all__ = ["conditions_section", "formula_article"]
+__all__ = ["chain_list", "conditions_section", "formula_article"]
 
 
 def formula_article(gradient: Gradient, derivation: Derivation, names: Names, explain: int) -> str:
@@ -83,11 +83,11 @@ def _steps(gradient: Gradient, explain: int) -> str:
         return ""
     count = f"{len(steps)} step{'s' if len(steps) > 1 else ''}"
     return f"""<details class="steps" open><summary>How it comes about <span class="count">{count}</span></summary>
-{_chain(steps, explain)}
+{chain_list(steps, explain)}
 </details>"""
 
 
-def _chain(steps: Iterable[Step], explain: int) -> str:
+def chain_list(steps: Iterable[Step], explain: int) -> str:
     """A chain of equalities; the left-hand side is written again only where a new chain begins."""
     out: list[str] = []
     before: Formula | None = None
@@ -125,7 +125,7 @@ def _details(step: Step, explain: int) -> str:
     out = ""
     if step.within:
         count = f"{len(step.within)} finer step{'s' if len(step.within) > 1 else ''}"
-        out += _folded("finer", count, _chain(step.within, explain), explain >= 2)
+        out += _folded("finer", count, chain_list(step.within, explain), explain >= 2)
     if step.proof:
         out += _folded("proof", "proof in index notation", _proof(step), explain >= 3)
     return out
