@@ -86,7 +86,7 @@ def test_formulas() -> None:
     tangent = net.directional("h0").equations
     assert tangent[:2] == ("dh[t] = A dh[t−1] ∘ (1 − h[t].^2)", "dh[0] = dh0")
     product = cr.parse(RNN).hessian_product("A").equations
-    assert product[-1] == "∂²J/∂A² dA = sum(t, δ₂[t]ᵀ dh[t−1]ᵀ) + sum(t, dδ2[t]ᵀ h[t−1]ᵀ)"
+    assert product[-1] == "∂²J/∂A² dA = sum(t, δ₂[t]ᵀ dh[t−1]ᵀ) + sum(t, dδ₂[t]ᵀ h[t−1]ᵀ)"
     assert "dh[t] = (A dh[t−1] + dA h[t−1]) ∘ (1 − h[t].^2)" in product
     assert str(net.jacobian("h0", "q")).splitlines()[-1] == "∂q/∂h0 = Δ₁[1] A"
 
