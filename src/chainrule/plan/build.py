@@ -15,11 +15,12 @@ from chainrule.algebra.program import Equation, Program, is_anonymous
 from chainrule.dims import Dim
 from chainrule.errors import UnknownNameError, UnsupportedError
 from chainrule.plan.chunking import Chunks, Request, Split, candidates, split
-from chainrule.plan.graph import VIEWS, Node, Operand
+from chainrule.plan.graph import LOOP_STEPS, VIEWS, Node, Operand
 from chainrule.plan.loops import define_loop, hoisted, one_step_taken, sizes_of_nodes, sunk
 from chainrule.plan.lower import Lowering
 from chainrule.plan.precise import made_precise
 from chainrule.plan.schedule import Block, assign_memory
+from chainrule.plan.wide import widened
 from chainrule.sizes import is_derived, linear, symbols_of
 
 __all__ = ["Plan", "build_plan"]
@@ -70,7 +71,8 @@ def build_plan(
 
     `reuse`: update in place and share memory. `chunk`: go through an index a few rows at a time. `sink`: a
     step of a loop costs nothing by itself, so it computes what is elementwise (`plan.loops.sunk`). `precise`: functions
-    of one array whose terms cancel are one step each, which the target computes in float64. Raises
+    of one array whose terms cancel are one step each, which the target computes in float64, and what follows from
+    arguments without a matrix product is float64 where it would lose digits (`plan.precise`, `plan.wide`). Raises
     UnknownNameError for an output without an equation and UnsupportedError for what has no code, or no such index.
     """
     return _build(program, outputs, reuse, True, chunk, sink, precise)
@@ -103,6 +105,9 @@ def _build(
         live = _live(results)
     steps = [node for node in lowering.graph.nodes if node in live and node.op not in ("input", "number")]
     chunks = None
+    if precise and chunk is None and not any(node.op in LOOP_STEPS for node in steps):
+        steps, results = widened(steps, results, lowering.graph, lowering.builder)
+        live.update(steps)
     if chunk is not None:
         if any(node.op == "loop" for node in steps):
             raise UnsupportedError("chunks of a program with a loop over steps", "compile it without chunk and memory")

@@ -12,7 +12,8 @@ Operations (dims: the sizes of the result):
                                            positive: a mask x > 0 of dtype bool; below: the smaller
                                            of x and the largest number with a finite exponential; expm1: exp(x) − 1;
                                            log1p: log(1 + x); tanh_slope: 1 − tanh(x)²;
-                                           precise: see `chainrule.plan.precise`)
+                                           precise: see `chainrule.plan.precise`;
+                                           widened, rounded: to float64 and back, see `chainrule.plan.wide`)
     scale      coefficient                 coefficient · operand
     add, subtract, multiply, divide        two operands, broadcast
     apply      function                    an elementwise function of several operands
@@ -26,7 +27,8 @@ Operations (dims: the sizes of the result):
                attributes, helpers         functions that the template calls
     sequence, loop, computed               a loop: see `chainrule.plan.loops`
 
-`node.dtype` is "float" (the step's) or "bool" (a mask, only ever an operand of `multiply`).
+`node.dtype` is "float" (the step's), "wide" (float64 in a step of float32, where a target asks for it) or "bool" (a
+mask, only ever an operand of `multiply`).
 """
 
 from __future__ import annotations

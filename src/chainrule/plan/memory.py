@@ -28,7 +28,7 @@ def _amounts(blocks: Iterable[_Block], itemsize: int) -> Amounts:
     total: Amounts = {}
     for dims, dtype in blocks:
         symbols: tuple[Dim, ...] = tuple(sorted(d for d in dims if isinstance(d, str)))
-        factor = prod(d for d in dims if isinstance(d, int)) * (1 if dtype == "bool" else itemsize)
+        factor = prod(d for d in dims if isinstance(d, int)) * {"bool": 1, "wide": 8}.get(dtype, itemsize)
         total[symbols] = total.get(symbols, 0) + factor
     return total
 

@@ -18,7 +18,7 @@ from chainrule.functions import FUNCTIONS
 from chainrule.plan.graph import ELEMENTWISE, Node
 from chainrule.plan.rules import Builder
 
-__all__ = ["Composite", "made_precise"]
+__all__ = ["PRECISE", "Composite", "amplifies", "made_precise", "nonnegative"]
 
 PRECISE = "precise"
 _EXPONENTIALS = ("exp", "sigmoid", "tanh")
@@ -44,7 +44,7 @@ def made_precise(live: Sequence[Node], outputs: Iterable[Node], builder: Builder
         leaf[node], cancels[node] = _leaf(node, leaf), False
         if leaf[node] is not None and leaf[node] is not node:
             inner = [o.node for o in node.operands if o.node.op != "number"]
-            own = _may_cancel(node, inner, leaf[node], builder) or _amplifies(node, inner, leaf[node])
+            own = _may_cancel(node, inner, leaf[node], builder) or amplifies(node, inner, leaf[node])
             cancels[node] = own or any(cancels[n] for n in inner)
     kept = set(outputs)
     count = 0
@@ -85,7 +85,7 @@ def _leaf(node: Node, leaf: dict[Node, Node | None]) -> Node | None:
     return found.pop() if len(found) == 1 and (scale is None or scale.is_rational) else node
 
 
-def _amplifies(node: Node, inner: Sequence[Node], leaf: Node | None) -> bool:
+def amplifies(node: Node, inner: Sequence[Node], leaf: Node | None) -> bool:
     """True for an exponential of what is itself computed: an error of its argument is multiplied by it."""
     exponential = node.op == "map" and node.attributes[0] in _EXPONENTIALS
     return exponential and inner[0] is not leaf and inner[0].op in ("add", "subtract", "multiply")
@@ -96,19 +96,19 @@ def _may_cancel(node: Node, inner: Sequence[Node], leaf: Node | None, builder: B
         return False
     if len(inner) == 1 and inner[0].op not in ("add", "subtract", "multiply", "divide"):
         return False
-    return node.op == "subtract" or not all(_nonnegative(o.node, builder) for o in node.operands)
+    return node.op == "subtract" or not all(nonnegative(o.node, builder) for o in node.operands)
 
 
-def _nonnegative(node: Node, builder: Builder) -> bool:
+def nonnegative(node: Node, builder: Builder) -> bool:
     """True where the values are certainly ≥ 0 (False: unknown)."""
     if node.op == "map":
         function = node.attributes[0]
         known = function in FUNCTIONS and FUNCTIONS[function].nonnegative
         return known or function in ("square", "sqrt", "positive", "step") or builder.is_positive(node)
     if node.op in ("add", "multiply", "divide"):
-        return all(_nonnegative(o.node, builder) for o in node.operands)
+        return all(nonnegative(o.node, builder) for o in node.operands)
     if node.op == "scale":
-        return bool(node.attributes[0].value > 0) and _nonnegative(node.operands[0].node, builder)
+        return bool(node.attributes[0].value > 0) and nonnegative(node.operands[0].node, builder)
     return builder.is_positive(node)
 
 

@@ -147,8 +147,7 @@ def _assemble(
     workspace = writer.workspace if isinstance(writer, BufferWriter) else {}
     spelling = writer.spelling
     allocation = [
-        f"np.empty({_allocated(plan, spelling, block)}, {'bool' if block.dtype == 'bool' else spelling.dtype}),"
-        f"  # {local}"
+        f"np.empty({_allocated(plan, spelling, block)}, {spelling.type_of(block.dtype)}),  # {local}"
         for local, block in workspace.items()
     ]
     dims: dict[str, None] = {}

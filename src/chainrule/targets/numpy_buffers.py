@@ -7,6 +7,7 @@ from itertools import pairwise
 
 from chainrule.functions import FUNCTIONS
 from chainrule.plan import Block, Node, Plan, contraction_form
+from chainrule.plan.wide import ROUNDED, WIDENED
 from chainrule.targets.names import Names, name_nodes
 from chainrule.targets.numpy_chunks import by_rows, loop_head, rows_at_hand
 from chainrule.targets.numpy_expressions import ATOM, Spelling, Text, bracket
@@ -101,6 +102,7 @@ class BufferWriter:
 
     def statements(self, node: Node) -> list[str]:
         """The lines for one node."""
+        self.spelling.at(node)
         if node.op == "zeros":
             return self._zeros(node)
         if node.op == "accumulate":
@@ -175,6 +177,8 @@ class BufferWriter:
 
     def _map(self, node: Node) -> list[str]:
         x = self.value(node.operands[0].node)[0]
+        if node.attributes[0] in (WIDENED, ROUNDED) and self._out(node) is not None:
+            return self._assign(node, x)
         call = self.spelling.map_call(node, x)
         if call is not None:
             if node.attributes[0] == "step" and self._out(node) is None:
@@ -290,8 +294,7 @@ class BufferWriter:
     def _empty(self, node: Node) -> list[str]:
         name, out = self.names[node], self._out(node)
         if out is None:
-            dtype = "bool" if node.dtype == "bool" else self.spelling.dtype
-            return [f"{name} = np.empty({self.spelling.shape(node.dims)}, {dtype})"]
+            return [f"{name} = np.empty({self.spelling.shape(node.dims)}, {self.spelling.type_of(node.dtype)})"]
         return [f"{name} = {out}"] if name != out else []
 
     def _rows(self, node: Node) -> list[str]:

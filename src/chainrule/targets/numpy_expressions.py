@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from chainrule.functions import FUNCTIONS
 from chainrule.plan import Node, Operand
+from chainrule.plan.wide import ROUNDED, WIDE, WIDENED
 from chainrule.targets.spelling import (
     ATOM,
     COMPARE,
@@ -38,7 +41,19 @@ _UFUNCS = {
 
 
 class Spelling(ArraySpelling):
-    """Spells nodes in NumPy. `dtype` is NumPy's name of the step's floats."""
+    """Spells nodes in NumPy. `dtype` is NumPy's name of the floats of the node at hand: the step's, or float64."""
+
+    def __init__(self, value: Callable[[Node], Text], dtype: str, size_names: dict[str, str]) -> None:
+        super().__init__(value, dtype, size_names)
+        self.own_dtype = dtype
+
+    def at(self, node: Node) -> None:
+        """What is spelled next is that node."""
+        self.dtype = self.type_of(WIDE) if node.dtype == WIDE else self.own_dtype
+
+    def type_of(self, dtype: str) -> str:
+        """NumPy's name of what a node's dtype is."""
+        return {"bool": "bool", WIDE: "np.float64"}.get(dtype, self.own_dtype)
 
     # -- functions ----------------------------------------------------------------------------------------------
 
@@ -56,6 +71,8 @@ class Spelling(ArraySpelling):
             return "np.minimum", [x, self.exponent_limit]
         if function == "precise":
             return f"_precise{node.attributes[1].number}", [x]
+        if function in (WIDENED, ROUNDED):
+            return None
         if function in _UFUNCS:
             name, arguments = _UFUNCS[function]
             return name, [arguments.format(x=x)]
@@ -74,6 +91,8 @@ class Spelling(ArraySpelling):
             return f"1 / {bracket(x, PRODUCT + 1)}", PRODUCT
         if function == "positive":
             return f"{bracket(x, SUM)} > 0", COMPARE
+        if function in (WIDENED, ROUNDED):
+            return (f"{atom}.astype({self.dtype})" if node.rank else f"{self.dtype}({x[0]})"), ATOM
         if function == "step":
             return f"np.greater({x[0]}, 0).astype({self.dtype})", ATOM
         call = self.map_call(node, x[0])

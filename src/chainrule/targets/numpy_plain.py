@@ -68,6 +68,7 @@ class PlainWriter:
 
     def statements(self, node: Node) -> list[str]:
         """The lines for one node: none where it stands inside another's."""
+        self.spelling.at(node)
         if node.op in ("zeros", "empty"):
             array = f"np.{node.op}({self.spelling.shape(node.dims)}, {self.spelling.dtype})" if node.rank else "0.0"
             return [f"{self.names[node]} = {array}"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from chainrule.plan import Node
 from chainrule.plan.precise import Composite
+from chainrule.plan.wide import ROUNDED, WIDENED
 from chainrule.targets.numpy_expressions import ATOM, Spelling, bracket
 from chainrule.targets.spelling import PRODUCT, SUM, Text
 
@@ -23,6 +24,8 @@ def text_of(composite: Composite) -> str:
     names: dict[Node, str] = {composite.leaf: "x1"}
 
     def value(node: Node) -> Text:
+        while node.is_map(WIDENED) or node.is_map(ROUNDED):  # all of it is float64 here
+            node = node.operands[0].node
         return spelling.coefficient(node.attributes[0]) if node.op == "number" else (names[node], ATOM)
 
     spelling = Spelling(value, "np.float64", {})
