@@ -70,7 +70,7 @@ def windowed(*names: str, window: bool = False) -> Callable[[Writer], tuple[str,
 
 
 OPTIONS = {
-    **dict.fromkeys(("conv1d", "conv2d", "conv3d"), windowed("stride", "padding", "dilation")),
+    **dict.fromkeys(("conv1d", "conv2d", "conv3d", "depthwise_conv2d"), windowed("stride", "padding", "dilation")),
     **dict.fromkeys(("grouped_conv1d", "depthwise_conv1d"), windowed("stride", "dilation")),
     **dict.fromkeys(("conv_transpose1d", "conv_transpose2d"), windowed("stride", "dilation")),
     "avg_pool1d": windowed("stride", "padding", window=True),
@@ -130,7 +130,7 @@ class Arrays:
         for letter in letters:
             if slides:
                 letters[letter] = self.pick(LARGE if letter in "nmp" else SMALL[:2] + SMALL[2:] * 2)
-                if name in ("conv3d", "conv2d", "conv_transpose2d") and letter in "NCO":
+                if name in ("conv3d", "conv2d", "conv_transpose2d", "depthwise_conv2d") and letter in "NCO":
                     letters[letter] = self.pick(("K", "2", "3"))
                 if name == "conv3d" and letter in "nmp":
                     letters[letter] = self.pick(("H", "6"))

@@ -65,6 +65,9 @@ STRUCTURED: dict[str, Callable[..., Tensor]] = {
     "depthwise_conv1d": lambda x, W, stride=2, dilation=1: F.conv1d(
         x, W[:, None], stride=stride, dilation=dilation, groups=len(W)
     ),
+    "depthwise_conv2d": lambda x, W, stride=2, padding=1, dilation=1: F.conv2d(
+        x, W[:, None], None, stride, padding, dilation, groups=len(W)
+    ),
     "conv_transpose1d": lambda x, W, stride=2, padding=0, dilation=1: F.conv_transpose1d(
         x, W, stride=stride, padding=padding, dilation=dilation
     ),
@@ -90,6 +93,7 @@ STRUCTURED: dict[str, Callable[..., Tensor]] = {
     "group_norm": lambda x, γ, β, e: F.group_norm(
         x.flatten(1, 2), x.shape[1], γ.flatten(), β.flatten(), float(e)
     ).view_as(x),
+    "batch_norm2d": lambda x, γ, β, e: F.batch_norm(x, None, None, γ, β, training=True, eps=float(e)),
     "instance_norm": lambda x, e: F.instance_norm(x, eps=float(e)),
     "kron_product": kron,
     "matrix_cube": lambda A: A @ A @ A,

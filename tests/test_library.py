@@ -35,6 +35,7 @@ def test_derivatives_at_zero_are_torchs(text: str) -> None:
 # Each step is checked at sizes that are distinct primes: with arrays of four axes and more that takes too much memory.
 WIDE = frozenset({
     "conv2d", "conv3d", "conv_transpose2d", "max_pool2d", "avg_pool2d", "grouped_conv1d", "grouped_query_attention",
+    "batch_norm2d", "depthwise_conv2d",
 })  # fmt: skip
 
 

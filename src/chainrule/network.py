@@ -196,7 +196,10 @@ class Network:
         if node is not None or not isinstance(equation.value, dict):
             return node or Node("raw", (), "…"), []
         try:
-            return notation.write(equation.value, variable.dims, variable.orientation), []
+            node = notation.write(equation.value, variable.dims, variable.orientation, variable.steps)
+            if "][" in to_text(node):  # a step of a step, X[u][n], is no notation
+                raise Irreducible
+            return node, [] if variable.steps is None else [variable.steps.letter]
         except Irreducible:
             letters = letters_for(len(variable.dims), self.program.shown_names())
             return index_node(self.program, equation.value, variable.indices, letters), letters

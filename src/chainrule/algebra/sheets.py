@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
+from chainrule.algebra.expr import Index
 from chainrule.algebra.program import Program, Steps, is_anonymous
 from chainrule.dims import canonical_name
 
@@ -39,5 +40,14 @@ def read_as_sheets(program: Program) -> None:
             continue
         value = equation.value if isinstance(equation.value, dict) else {}
         first = var.indices[0]
-        if any(len(ix) == 3 and ix[0] == first for factors, _ in value for (_, _, ix), _ in factors):
+        if any(_in_sheet(program, name, ix, first) for factors, _ in value for (_, name, ix), _ in factors):
             program.variables[var.name] = replace(var, steps=Steps(letters[var.dims[0]], 0, "column", sheet=True))
+
+
+def _in_sheet(program: Program, name: object, indices: tuple[Index, ...], first: Index) -> bool:
+    """Whether a factor is an array of three axes, or holds a vector for each of its matrices, at this matrix."""
+    if len(indices) == 3:
+        return indices[0] == first
+    variable = program.variables.get(name) if isinstance(name, str) else None
+    steps = variable.steps if variable is not None else None
+    return steps is not None and steps.sheet and len(indices) == 2 and indices[0] == first

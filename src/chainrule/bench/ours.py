@@ -163,6 +163,8 @@ def products(case: Case, arrays: Arrays, threads: int, target: str) -> Ready:
     if any(node.op == "loop" for node in plan.steps):
         raise UnsupportedError("products inside of a loop wait for what the loop computes")
     program, names = _products(plan.steps)
+    if not names:
+        raise UnsupportedError("a step without matrix products has no such bound")
     sizes = dict(case.sizes)
     share = 1.0
     if case.chunk is not None:

@@ -121,22 +121,30 @@ def _stations(program: Program, name: str, on_path: set[str]) -> set[str]:
 def _worth_naming(
     program: Program, loss: str, wrt: list[str], forks: frozenset[str], plain: Backward
 ) -> frozenset[str]:
-    """Those of the forks whose names make the backward pass shorter as a whole: one after the other, the best first."""
-    least, chosen, left = _length(program, plain), frozenset[str](), set(forks)
+    """Those of the forks whose names make the backward pass shorter as a whole: one after the other, the best first.
+
+    Many forks, such as those of the layer norms of a transformer, are tried all together.
+    """
+    least, chosen = _length(program, plain), frozenset[str]()
+    left = [forks] if len(forks) > TRIES else [frozenset((n,)) for n in program.equations if n in forks]
     for _ in range(TRIES):
-        best: tuple[float, str] | None = None
-        for fork in [n for n in program.equations if n in left][:TRIES]:
-            found = _backward(program, loss, wrt, chosen | {fork}, {})
+        best: tuple[float, frozenset[str]] | None = None
+        for kind in left[:TRIES]:
+            found = _backward(program, loss, wrt, chosen | kind, {})
             uses = _uses(found)
-            if any(of == fork and uses.get(signal, 0) < 2 for signal, of in found.signals.items()):
+            idle = {of for signal, of in found.signals.items() if of in kind and uses.get(signal, 0) < 2}
+            if idle == kind:
                 continue
+            if idle:
+                kind -= idle
+                found = _backward(program, loss, wrt, chosen | kind, {})
             length = _length(program, found)
             if length < least - 1e-9 and (best is None or length < best[0]):
-                best = (length, fork)
+                best = (length, kind)
         if best is None:
             break
-        least, chosen = best[0], chosen | {best[1]}
-        left.discard(best[1])
+        least, chosen = best[0], chosen | best[1]
+        left = [kind for kind in left if not kind & chosen]
     return chosen
 
 

@@ -6,6 +6,7 @@ values of the rule's symbols, tokens included, and the stretch of text it covers
 
 from __future__ import annotations
 
+import unicodedata
 from fractions import Fraction
 from typing import Any
 
@@ -136,7 +137,7 @@ def indexed_definition(c: Context, v: Values, a: int, b: int) -> ast.Definition:
 def default(c: Context, v: Values, a: int, b: int) -> tuple[Token, ast.Number | ast.Name]:
     span = Span(c.source, v[2].start, v[2].end)
     if v[2].kind == "NUMBER":
-        return v[0], ast.Number(Fraction(v[2].text), v[2].text, span)
+        return v[0], ast.Number(_value(v[2].text), v[2].text, span)
     if v[0].text != "over" or v[2].text not in ast.AXES:
         hint = f"a number, or over=last for the axis that is meant: {', '.join(ast.AXES)}"
         raise c.error(f"{v[2].text} is no default for {v[0].text}", hint, v[2].start, v[2].end)
@@ -321,7 +322,12 @@ def number(c: Context, v: Values, a: int, b: int) -> ast.Expr:
         raise c.error("this number is too long or too large", f"at most {_MAX_DIGITS} digits", a, b)
     if text[-1] == ".":
         return ast.Number(Fraction(int(text[:-1])), text, Span(c.source, a, b))
-    return ast.Number(Fraction(text), text, Span(c.source, a, b))
+    return ast.Number(_value(text), text, Span(c.source, a, b))
+
+
+def _value(text: str) -> Fraction:
+    """The number that a text says: 0.1 is 1/10 exactly, and ½ is a half."""
+    return Fraction(unicodedata.normalize("NFKC", text).replace("⁄", "/"))
 
 
 def group(c: Context, v: Values, a: int, b: int) -> ast.Expr:

@@ -18,6 +18,7 @@ from chainrule.algebra.expr import (
     rename,
     single,
 )
+from chainrule.algebra.program import is_anonymous
 from chainrule.dims import Dim, canonical_name
 from chainrule.errors import ChainruleError, DimensionError, LanguageError, Span, UnknownNameError, UnsupportedError
 from chainrule.functions import FUNCTIONS
@@ -30,7 +31,7 @@ from chainrule.language.reductions import REDUCTIONS
 from chainrule.language.scope import BUILTINS, Call, bare_name, is_numeric, known_functions, squeeze
 from chainrule.language.structure import STRUCTURE_CALLS
 from chainrule.language.values import Value, broadcast, matrix_product, transpose
-from chainrule.library import definition_names, definition_text
+from chainrule.library import definition_names, definition_text, inner_name
 
 __all__ = ["Calls"]
 
@@ -91,7 +92,7 @@ class Calls(Letters):
                 over = self.axis_word(argument)
                 continue
             if word not in optional:
-                hint = f"{optional[0]}=…" if optional else self.usage(definition.name, count)
+                hint = ", ".join(f"{o}=…" for o in optional) or self.usage(definition.name, count)
                 raise LanguageError(f"{definition.name} has no option {word}", hint, node.span)
             if word in named:
                 raise LanguageError(f"{word} is given twice", self.usage(definition.name, count), node.span)
@@ -122,7 +123,13 @@ class Calls(Letters):
             return result
         said = self.axis_said(definition, values, over, node)
         call = Call(definition.name, tuple(map(self.argument_name, values)), said)
-        return replace(result, expr=self.name_for(result.expr, result.orientation, call), text="")
+        expr = self.name_for(result.expr, result.orientation, call)
+        known = bare_name(expr, result.indices)
+        if known is not None and is_anonymous(known):  # an inner definition names it, whatever else it was made by
+            before = self.program.equations[known]
+            if inner_name(definition.name) > inner_name(getattr(before.source, "function", "")):
+                self.program.equations[known] = replace(before, source=call)
+        return replace(result, expr=expr, text="")
 
     @staticmethod
     def parameters_of(definition: ast.Definition) -> tuple[tuple[str, ...], ast.Expr | None]:

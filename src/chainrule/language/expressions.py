@@ -26,6 +26,9 @@ from chainrule.sizes import minus, never_negative, polynomial
 
 __all__ = ["Expressions"]
 
+_ONE = ast.Number(Fraction(1))
+_ONES = ast.Transpose(_ONE)  # 1ᵀ, a row of as many ones as are needed
+
 
 class Expressions(Indices):
     """Reads every node but a call."""
@@ -157,8 +160,7 @@ class Expressions(Indices):
         if letter is None or not isinstance(node, ast.Call) or node.function in ("sum", "mean") or node.options:
             return letter
         # max(a, b) of two names is no maximum over a; nor is max(t, h[t]) at a step t
-        named = canonical_name(letter) in self.names or letter in self.index_scope
-        return None if named or (self.scopes and letter in self.scopes[-1]) else letter
+        return None if self.is_variable(letter) or letter in self.index_scope else letter
 
     def limit_of(self, node: ast.Expr) -> Dim | None:
         """The 3 of sum(k = 1..3, …)."""
@@ -259,15 +261,13 @@ class Expressions(Indices):
             return self.say_repeats(add_values(left, right, span), left, right)
         if op == "-":
             return self.say_repeats(add_values(left, replace(right, expr=scale(right.expr, -1)), span), left, right)
-        if (
-            op == "@"
-            and node.left == ast.Transpose(ast.Number(Fraction(1)))
-            and right.orientation in ("column", "matrix")
-        ):
+        if op == "@" and node.left == _ONES and right.orientation in ("column", "matrix"):
             left = Value(constant(1), right.dims[:1], "row", "1ᵀ")  # a row of ones as long as what follows
         if op == "@":
             a, b = self.factor(left, right)
-            return matrix_product(a, b, span)
+            x_ones = node.right == _ONES and left.orientation == "column"
+            ones_x = node.left == _ONE and right.orientation == "row"
+            return replace(matrix_product(a, b, span), spread=x_ones or ones_x)
         if op == "∘":
             a, b = self.factor(left, right)
             return self.say_repeats(hadamard(a, b, span), left, right)

@@ -92,9 +92,11 @@ class Indices(Sequences):
         """True for what is no array and no size, so that it is an index."""
         if name in self.index_scope or name in self.bound:
             return True
-        if self.scopes:  # a definition knows its arguments, and no name of the program
-            return name not in self.scopes[-1]
-        return canonical_name(name) not in self.names and name not in self.dims
+        return not self.is_variable(name) and (bool(self.scopes) or name not in self.dims)
+
+    def is_variable(self, name: str) -> bool:
+        """True for a name that cannot be an index: among indices a definition knows its arguments alone."""
+        return name in self.scopes[-1] if self.scopes else canonical_name(name) in self.names
 
     def affine(self, node: ast.Expr) -> Affine | None:
         """A formula of letters, whole numbers and sizes; None where it is none."""

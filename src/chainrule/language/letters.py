@@ -7,7 +7,6 @@ engine prints for an operation along an axis is read back as the same operation.
 from __future__ import annotations
 
 from chainrule.algebra.expr import Index, free, free_indices, fresh_bound, multiply, rename, size
-from chainrule.dims import canonical_name
 from chainrule.errors import DimensionError, LanguageError, UnsupportedError
 from chainrule.language import ast
 from chainrule.language.bound import AT_A_LETTER, chosen_letter
@@ -32,7 +31,7 @@ class Letters(Matrices):
         """What stands behind sum(k, …), and the marker that k is among its free indices."""
         letter = self.letter_of(node)
         assert letter is not None
-        if canonical_name(letter) in self.names:
+        if self.is_variable(letter):
             raise LanguageError(f"{letter} is a variable: it cannot be summed over", "an index such as k", node.span)
         ranges = self.index_ranges(node, letter)
         chosen = chosen_letter(node)

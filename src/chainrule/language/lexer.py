@@ -18,11 +18,13 @@ __all__ = ["MAX_DEPTH", "statements"]
 MAX_DEPTH = 200  # brackets within brackets; everything behind the parser may recurse this deep
 
 # letters without superscripts and the transpose sign, then also digits and combining accents
-_NO_LETTERS = "⁰¹²³⁴-⁹ᵀᴴⁿⁱʼ¼-¾⅐-⅞"
+_FRACTION = "¼-¾⅐-⅞"  # ½ and its like are numbers of one character
+_NO_LETTERS = f"⁰¹²³⁴-⁹ᵀᴴⁿⁱʼ{_FRACTION}"
 _NAME_GOES_ON = rf"(?:[^\W{_NO_LETTERS}]|[\u0300-\u036f\u1ab0-\u1aff\u20d0-\u20f0])"
 _NAME = rf"[^\W\d₀-₉{_NO_LETTERS}]{_NAME_GOES_ON}*"
 _NOT_IN_NAME = f"(?!{_NAME_GOES_ON})"
-_NUMBER = r"(?:[0-9]+\.[0-9]+|[0-9]+\.(?=[\s),;+\-]|$)|[0-9]+|\.[0-9]+)(?:[eE][+-]?[0-9]+" + _NOT_IN_NAME + ")?"
+_DECIMAL = r"(?:[0-9]+\.[0-9]+|[0-9]+\.(?=[\s),;+\-]|$)|[0-9]+|\.[0-9]+)(?:[eE][+-]?[0-9]+" + _NOT_IN_NAME + ")?"
+_NUMBER = rf"[{_FRACTION}]|{_DECIMAL}"
 _TRANSPOSE = r"\^\s*(?:[T⊤ᵀ]" + _NOT_IN_NAME + r"|\{\s*[T⊤]\s*\})|ᵀ|⊤|\.'|['′″]"
 _TIGHT = r"\.T" + _NOT_IN_NAME + r"|⁻ᵀ|\^\s*(?:[-−]\s*[T⊤]" + _NOT_IN_NAME + r"|\{\s*[-−]\s*[T⊤]\s*\})|[⁻⁺]?[⁰¹²³⁴-⁹]+"
 _SIGN = r"->|<=|>=|==|!=|\.\.\.?|\.\^|\.\*|\./|\*\*|:=|[=:,()\[\]{}→…×√+\-−–<>≤≥≠@·⋅∙/∘⊙*^|]"

@@ -112,7 +112,7 @@ def _tight(expr: ast.Expr) -> str:
             ]
             if isinstance(left, ast.Binary) and left.op in ("@", "*"):
                 sides[0] = _tight(left)
-            space = "*" if op == "*" else " · " if sides[1][0].isdigit() else " "
+            space = "*" if op == "*" else " · " if sides[1][0].isnumeric() else " "
             return space.join(sides)
         case _:
             return _print(expr)[0]
@@ -127,8 +127,8 @@ def _print(expr: ast.Expr) -> tuple[str, int]:
     match expr:
         case ast.Name(name):
             return name, _ATOM
-        case ast.Number(value):
-            return _number(value)
+        case ast.Number(value, text):  # ½ stays as it was written; every other number has one spelling
+            return (text, _ATOM) if text.isnumeric() and not text.isdecimal() else _number(value)
         case ast.Indexed(base, indices):
             return f"{base.name}[{_indices(indices)}]", _ATOM
         case ast.Call():
@@ -162,7 +162,8 @@ def _at(expr: ast.Expr, level: int) -> str:
 
 def _product(left: ast.Expr, right: ast.Expr) -> str:
     first, second = (_at(side, need) for side, need in zip((left, right), _NEEDS[_PRODUCT], strict=True))
-    return f"{first} · {second}" if second[0].isdigit() else f"{first} {second}"
+    dotted = second[0].isnumeric() and (second != "1ᵀ" or first[-1].isnumeric())
+    return f"{first} · {second}" if dotted else f"{first} {second}"
 
 
 def _transpose(operand: ast.Expr) -> str:

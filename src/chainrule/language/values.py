@@ -31,6 +31,7 @@ class Value:
     `identity` is I before its size is known: a multiple of δ_ij that takes the size of what it is added to.
     `text` is the user's own spelling, for messages. `kept`: of a sum over some axes of an array of three or more, the
     number of axes of that array and those that are left, along which the sum is repeated where it meets such an array.
+    `spread`: this is x 1ᵀ or 1 xᵀ with ones of no stated length, which what it is added to decides.
     """
 
     expr: Expr
@@ -39,6 +40,7 @@ class Value:
     text: str = ""
     span: Span | None = None
     kept: tuple[int, tuple[int, ...]] | None = None
+    spread: bool = False
 
     @property
     def indices(self) -> tuple[Index, ...]:
@@ -78,7 +80,7 @@ def transpose(value: Value) -> Value:
             value.span,
         )
     if value.orientation != "matrix":
-        return Value(value.expr, value.dims, turned)
+        return Value(value.expr, value.dims, turned, spread=value.spread)
     (m, n), (i, j) = value.dims, value.indices
     return Value(rename(value.expr, {i: (-2, m), j: (-1, n)}), (n, m), "matrix")
 
@@ -169,6 +171,13 @@ def add_values(left: Value, right: Value, span: Span | None) -> Value:
     """left + right."""
     if left.orientation == right.orientation == "identity":
         return Value(add(left.expr, right.expr), (), "identity")
+    if left.spread and right.spread and {left.orientation, right.orientation} == {"column", "row"}:
+        # x 1ᵀ + 1 yᵀ: each decides how many ones the other has
+        (m,), (n,) = (side.dims for side in ((left, right) if left.orientation == "column" else (right, left)))
+        left, right = (
+            Value(rename(x.expr, {(-1, n): (-2, n)}) if x.orientation == "row" else x.expr, (m, n), "matrix")
+            for x in (left, right)
+        )
     a, b, orientation = broadcast(left, right, "a sum", span)
     return Value(add(a.expr, b.expr), a.dims, orientation, kept=_kept(left, right))
 

@@ -17,6 +17,13 @@ indices, X[t,i], it is in index notation. δ or Δ is the gradient at the value 
 where it is a matrix; a scalar is the loss, J. What an author says in words or as code stands here as the formula that
 it means; a formula that nobody seems to have printed is said to be by hand.
 
+A definition that other definitions are made of may say how its value is called in a network that never wrote it:
+
+    # normalised is X̂
+    def normalised(M, e, over=last) = M ∘ root_inverse(M, e, over=over)
+
+or, with - for a name, that it is written out wherever it stands.
+
 A new function is one such entry: `chainrule library` shows it, and the tests differentiate it and evaluate what the
 literature has.
 """
@@ -28,7 +35,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-__all__ = ["LibraryEntry", "definition_names", "definition_text", "entries", "has_axis", "numbers_axes"]
+__all__ = ["LibraryEntry", "definition_names", "definition_text", "entries", "has_axis", "inner_name", "numbers_axes"]
 
 AXIS = "over"  # among the parameters of a definition: it says an axis, and is no argument
 _DEF = re.compile(r"^def\s+(\w+)\s*\(([^)]*)\)", re.MULTILINE)
@@ -41,6 +48,7 @@ class LibraryEntry:
     literature names.  literature: (name, with indices or without, formula), the backward pass in the order of its
     computation.  published: where that is from.
     call: the sample call, where it says more than the names of the parameters.
+    inner: the name of its value, of a definition that others are made of; `notation.inner` gives it.
     """
 
     name: str
@@ -53,6 +61,7 @@ class LibraryEntry:
     where: tuple[str, ...] = ()
     call: str = ""
     published: str = ""
+    inner: str = ""
 
 
 @lru_cache(maxsize=1)
@@ -72,12 +81,16 @@ def _entries() -> dict[str, LibraryEntry]:
     return found
 
 
-def _read(name: str, block: str) -> tuple[str, tuple[str, ...], tuple[tuple[str, str], ...], tuple[str, ...], str, str]:
-    """Source, given, literature, where, call and published of the comment block above a definition."""
+def _read(
+    name: str, block: str
+) -> tuple[str, tuple[str, ...], tuple[tuple[str, str], ...], tuple[str, ...], str, str, str]:
+    """Source, given, literature, where, call, published and inner of the comment block above a definition."""
     source, call, published, literature = "", "", "", []
     given: tuple[str, ...] = ()
     where: tuple[str, ...] = ()
+    inner = ""
     for line in block.splitlines():
+        inner = inner or line.removeprefix(f"# {name} is ") * line.startswith(f"# {name} is ")
         key, _, value = line.lstrip("# ").partition(":")
         if key == name:
             source = value.strip()
@@ -91,7 +104,7 @@ def _read(name: str, block: str) -> tuple[str, tuple[str, ...], tuple[tuple[str,
             published = value.strip()
         elif key.startswith("literature "):
             literature.append((key.removeprefix("literature "), value.strip()))
-    return source, given, tuple(literature), where, call, published
+    return source, given, tuple(literature), where, call, published, inner
 
 
 def entries() -> dict[str, LibraryEntry]:
@@ -102,6 +115,12 @@ def entries() -> dict[str, LibraryEntry]:
 def definition_names() -> frozenset[str]:
     """The names that the library defines."""
     return frozenset(_entries())
+
+
+def inner_name(name: str) -> str:
+    """What the value of an inner definition is called; "" for every other function."""
+    entry = _entries().get(name)
+    return entry.inner if entry is not None else ""
 
 
 def has_axis(name: str) -> bool:

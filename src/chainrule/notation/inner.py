@@ -1,4 +1,8 @@
-"""Names for inner arrays that have no matrix notation: Q and P of a multi-head attention, which nobody named.
+"""Names for inner arrays that nobody named: X̂ of a layer norm, Q and P of a multi-head attention.
+
+A definition of the library may name what it is made of (`# normalised is X̂`, see `chainrule.library`): where a network
+calls layer_norm and has not written X̂ itself, the name stands among its equations, and its gradients are as short as
+the literature's. What has no such name:
 
 A definition such as multi_head_attention is expanded into unnamed arrays. Where such an array is a matrix it is
 written out in its place; one with three or more indices has to be written in index notation, sums and all, wherever
@@ -20,18 +24,21 @@ from chainrule.algebra.loops import is_lag
 from chainrule.algebra.program import Program, is_anonymous
 from chainrule.algebra.renaming import Renaming, renamed_program
 from chainrule.dims import canonical_name
+from chainrule.library import inner_name
 from chainrule.notation.matrix import Irreducible, MatrixNotation
 from chainrule.notation.offsets import has_offsets
 
 __all__ = ["named_inner"]
 
+WRITTEN_OUT = "-"  # in place of the name of an inner definition's value
 LETTERS = ("A", "B", "C", "E", "F", "G", "H")
 
 
 def named_inner(program: Program) -> tuple[Program, tuple[str, ...]]:
     """The program with names for such arrays, and these names; the program itself where there is none."""
-    deep = _beyond_matrices(program)
-    if not deep:
+    called = _called(program)
+    deep = _beyond_matrices(program) - set(called)
+    if not deep and not called:
         return program, ()
     users = program.links().users
     chosen: list[str] = []
@@ -40,18 +47,46 @@ def named_inner(program: Program) -> tuple[Program, tuple[str, ...]]:
         if name not in deep or not _holds_a_sum(program, name, set(chosen)) or not _is_shown(program, name, users):
             continue
         mine = users.get(name, [])
+        if all(user in called for user in mine):
+            continue
         if len(mine) == 1 and mine[0] in deep and _entry_by_entry(program, mine[0], name):
             continue
         chosen.append(name)
-    if not chosen:
+    if not chosen and not called:
         return program, ()
     names = dict(zip(chosen, _free_names(program, len(chosen)), strict=True))
+    names |= _numbered(program, called, set(names.values()))
     out = renamed_program(program, Renaming(names))
     for (new, equation), known in zip(out.equations.items(), program, strict=True):
         source = equation.source if hasattr(known.source, "function") else known.source
+        source = None if known.name in called else source
         out.equations[new] = replace(equation, source=source, span=known.span)  # the user's text is what it was
     out.interior.difference_update(names.values())
-    return out, tuple(names.values())
+    return out, tuple(names[e.name] for e in program if e.name in names)
+
+
+def _called(program: Program) -> dict[str, str]:
+    """Unnamed values of inner definitions of the library, with the names that these have for them."""
+    found = {}
+    for equation in program:
+        letter = inner_name(getattr(equation.source, "function", "")) if is_anonymous(equation.name) else ""
+        if letter not in ("", WRITTEN_OUT) and not is_lag(equation):
+            found[equation.name] = letter
+    return found
+
+
+def _numbered(program: Program, called: dict[str, str], taken: set[str]) -> dict[str, str]:
+    """Their names in this program: X̂, or X̂1, X̂2, … where there are several or the name is taken."""
+    used = {canonical_name(n) for n in taken | set(program.variables)}
+    used |= {canonical_name(str(d)) for v in program.variables.values() for d in v.dims}
+    names: dict[str, str] = {}
+    for name, letter in called.items():
+        alone = list(called.values()).count(letter) == 1
+        tries = [letter] if alone else []
+        tries += [f"{letter}{n}" for n in range(1, len(used) + len(called) + 2)]
+        names[name] = next(t for t in tries if canonical_name(t) not in used)
+        used.add(canonical_name(names[name]))
+    return names
 
 
 def _beyond_matrices(program: Program) -> set[str]:

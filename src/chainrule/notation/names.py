@@ -10,6 +10,7 @@ from abc import ABC, abstractmethod
 from chainrule.algebra.expr import Expr, Index, rename
 from chainrule.algebra.program import Operation, Program, is_anonymous
 from chainrule.functions.operations import defined_by
+from chainrule.library import inner_name
 from chainrule.notation import tree
 from chainrule.notation.forms import COMPARED, Irreducible, Vec, applied, matrix_forms, shape_of
 from chainrule.notation.tree import Node
@@ -50,7 +51,7 @@ class Names(ABC):
         """A call that an anonymous name came from, such as softmax(θ), when its arguments have names."""
         equation = self.program.equations.get(name)
         source = equation.source if equation is not None else None
-        if source is None or not hasattr(source, "function"):
+        if source is None or not hasattr(source, "function") or inner_name(source.function):
             return None
         args = []
         for text in source.args:

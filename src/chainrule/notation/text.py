@@ -26,6 +26,7 @@ __all__ = ["to_text"]
 MOST_DIGITS = 24  # of a decimal
 SUPERSCRIPTS = str.maketrans("0123456789-/", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻ᐟ")
 FUNCTION_TEXT = {"sigmoid": "σ"}
+RELATIONS = {"<=": "≤", ">=": "≥"}
 
 
 def to_text(node: Node, at_least: int = 0) -> str:
@@ -193,7 +194,7 @@ _WRITERS: dict[str, Callable[[Node], str]] = {
     "option": lambda n: "{}={}".format(*names_in(n)),
     "raw": lambda n: str(n.data),
     "raised": lambda n: f"{_tight(n.args[0], ATOM)}{'.^' if n.data else '^'}{to_text(n.args[1], ATOM)}",
-    "rel": lambda n: f"{to_text(n.args[0], SUM)} {n.data} {to_text(n.args[1], SUM)}",
+    "rel": lambda n: f"{to_text(n.args[0], SUM)} {RELATIONS.get(str(n.data), n.data)} {to_text(n.args[1], SUM)}",
     "bracket": lambda n: f"1[{_write(n.args[0])}]",
     "at": _at, "entry": _entry, "^": _entry_power,
     "sigma": _sigma,

@@ -211,9 +211,15 @@ def comparison(node: Node, sign: str) -> Node:
         sign = {">": "<", ">=": "<="}.get(sign, sign)
         terms = [(-s, a) for s, a in terms]
     for s, a in terms:
-        if a.op == "num" and a.data:  # u + 3 > 0 is u > −3
+        if a.op == "num" and a.data:  # u + 3 > 0 is u > −3, but u + 3 − v > 0 is u + 3 > v
             value = Fraction(str(a.data)) * s
-            right.append((-1 if value > 0 else 1, num(abs(value))))
+            if value > 0 and right:
+                left.append((1, num(value)))
+            else:
+                right.append((-1 if value > 0 else 1, num(abs(value))))
+    if all(a.rows == a.cols == 1 for _, a in left) and any(a.rows != 1 or a.cols != 1 for _, a in right):
+        left, right = right, left  # an array stands before the number that it is compared with
+        sign = {">": "<", ">=": "<=", "<": ">", "<=": ">="}[sign]
     nothing = [(1, num(0))]
     return Node("rel", (sum_of(left or nothing), sum_of(right or nothing)), sign, node.rows, node.cols)
 
