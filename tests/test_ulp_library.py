@@ -20,7 +20,8 @@ from ulp_table import SCALES, measured
 # of `python tests/ulp_table.py 3` together: (ours beyond 4 units, of so many, torch's beyond where ours is within).
 PRODUCTS = {
     "conv1d": (0, 581, 6), "conv2d": (3, 1848, 5), "conv3d": (262, 11428, 250), "grouped_conv1d": (9, 1011, 10),
-    "depthwise_conv1d": (4, 375, 1), "conv_transpose1d": (0, 1065, 20), "conv_transpose2d": (28, 6835, 24),
+    "depthwise_conv1d": (4, 375, 1), "depthwise_conv2d": (3, 1482, 5),
+    "conv_transpose1d": (0, 1065, 20), "conv_transpose2d": (28, 6835, 24),
     "attention": (25, 1182, 31), "masked_attention": (17, 1200, 26), "multi_head_attention": (175, 4338, 201),
     "grouped_query_attention": (69, 3745, 92), "swiglu": (6, 363, 7), "kron_product": (8, 2838, 9),
     "matrix_cube": (20, 532, 33), "lora": (1, 282, 5), "rnn_cell": (1, 303, 33), "gru_cell": (16, 610, 102),
