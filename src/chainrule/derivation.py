@@ -13,6 +13,7 @@ from chainrule.algebra.expr import variable as algebra_variable
 from chainrule.algebra.loops import Loop, has_loops, is_lag, stages
 from chainrule.algebra.program import Operation, Variable, is_anonymous
 from chainrule.calculus.reverse import Backward, differentiate
+from chainrule.calculus.tied import tied, tied_said
 from chainrule.dims import Dim, canonical_name, display_name
 from chainrule.errors import DimensionError
 from chainrule.explanation.chain import Explainer
@@ -27,6 +28,8 @@ from chainrule.notation.sequences import step_letter
 from chainrule.notation.text import to_text
 from chainrule.notation.tree import ATOM, Node, at
 from chainrule.notation.written import Written
+from chainrule.simplify.knowledge import Knowledge
+from chainrule.simplify.shortest import shortest
 
 if TYPE_CHECKING:
     from chainrule.explanation.checking import StepReport
@@ -36,7 +39,7 @@ if TYPE_CHECKING:
 __all__ = ["Derivation", "Gradient", "Step"]
 
 APART = ("sym", "at", "call", "fn")  # what needs no brackets in a sentence or behind ∂
-# Facts that tie the entries of a matrix to each other; see docs/decisions/006-operations.md for the convention.
+# Facts that tie the entries of a matrix to each other; each is taken to move by itself; `Gradient.tied` has the other.
 CONSTRAINED = ("symmetric", "positive definite", "orthogonal", "diagonal", "lower triangular", "upper triangular")
 
 
@@ -123,6 +126,26 @@ class Gradient:
             turned = rename(self.expression, {i: (-2, i[1]), j: (-1, j[1])})
             return Written(program, self._derivation.notation, turned, (dims[1], dims[0]), "matrix")
         return None
+
+    @cached_property
+    def tied(self) -> Written | None:
+        """At a matrix with a fact such as symmetric: the gradient where only matrices with the fact are moved.
+
+        None where nothing ties the entries, and for a triangular matrix also where it is a part of the gradient.
+        """
+        own = self._derivation.network.program.variables[self.of]
+        facts = [f for f in own.facts if f in CONSTRAINED]
+        if not facts or len(own.dims) != 2 or self.of in self._derivation.backward.zero:
+            return None
+        program = self._derivation.program.copy()
+        knowledge = Knowledge(self._derivation.network.program)
+        knowledge.program = program
+        value = self._derivation.backward.adjoints[self.of]
+        found = tied(program, knowledge, own, value, facts[0])
+        if found is None:
+            return None
+        shown = shortest(found, own.indices, knowledge, program, "matrix")
+        return Written(program, MatrixNotation(program), shown, own.dims, "matrix")
 
     @property
     def reason(self) -> str:
@@ -312,7 +335,11 @@ class Derivation:
         if not facts:
             return told
         free_entries = f" is {facts[0]}, and each entry is differentiated as if it could move by itself"
-        return say(told, "; ", tree.sym(own.name), free_entries)
+        tied = gradient.tied
+        other = ["; ", tied_said(facts[0], display_name(own.name)), " it is "] if len(own.dims) == 2 else []
+        if tied is None:
+            other = other and [*other, "that part of it"]
+        return say(told, "; ", tree.sym(own.name), free_entries, *other, *([tied.tree] if tied is not None else []))
 
     @cached_property
     def explainer(self) -> Explainer:

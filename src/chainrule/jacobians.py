@@ -73,7 +73,7 @@ class Jacobian:
     def __init__(self, network: Network, wrt: str, of: str | None = None) -> None:
         entry = _ENTRY.match(wrt)
         self.letters = [p.strip() for p in entry.group(2).split(",")] if entry else []
-        self.wrt = network.name(entry.group(1) if entry else wrt)
+        self.wrt = network.name_by(entry.group(1) if entry else wrt)
         self.of = network.name(of) if of else [e.name for e in network.program if not is_anonymous(e.name)][-1]
         wanted = len(network.program.variables[self.wrt].dims)
         if entry and len(self.letters) != wanted:
@@ -281,7 +281,7 @@ class Hessian(Jacobian):
 
     def __init__(self, network: Network, wrt: str) -> None:
         self.letters = []
-        self.wrt = network.name(wrt)
+        self.wrt = network.name_by(wrt)
         self._network = network
         self._free = network.without_matrix_facts(self.wrt)
         backward = differentiate(self._free.program, network.scalar_loss(), [self.wrt])

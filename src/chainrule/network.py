@@ -17,7 +17,7 @@ from chainrule.algebra.renaming import Renaming, renamed_program
 from chainrule.algebra.sheets import read_as_sheets
 from chainrule.calculus.lift import lift
 from chainrule.dims import Dim, canonical_name, display_dim, display_name, format_shape
-from chainrule.errors import ArrayError, ChainruleWarning, DimensionError, UnknownNameError
+from chainrule.errors import ArrayError, ChainruleWarning, DimensionError, UnknownNameError, UnsupportedError
 from chainrule.language.elaborate import Elaborated
 from chainrule.language.printer import print_expression, print_program
 from chainrule.language.renaming import bound_letters, check, known_names, renamed
@@ -233,6 +233,16 @@ class Network:
             raise UnknownNameError(f"the name {name} is not known", hint)
         return found
 
+    def name_by(self, name: str) -> str:
+        """The program's spelling of a name that is differentiated by. Raises UnsupportedError for whole numbers."""
+        found = self.name(name)
+        if "integer" in self.program.variables[found].facts:
+            raise UnsupportedError(
+                f"{display_name(found)} is integer: between whole numbers there is nothing to differentiate by",
+                "the declaration without integer, if it may be any number",
+            )
+        return found
+
     def rename(self, names: Mapping[str, str]) -> Network:
         """The same network under other names: {"W": "A", "D_h": "H"} for variables, sizes and functions of its own.
 
@@ -363,7 +373,7 @@ class Network:
                 if self.wrt is not None
                 else [n for n in self._kind("param", "input") if "integer" not in self.program.variables[n].facts]
             )
-        chosen = [self.name(n) for n in names]
+        chosen = [self.name_by(n) for n in names]
         derivation = Derivation(self, chosen)
         for name in derivation.backward.zero:
             warnings.warn(derivation.no_dependence(name), ChainruleWarning, stacklevel=2)
@@ -388,13 +398,13 @@ class Network:
         from chainrule.curvature import directional
 
         names = [wrt] if isinstance(wrt, str) else wrt
-        return directional(self, [self.name(n) for n in names], self.name(of) if of else self.scalar_loss())
+        return directional(self, [self.name_by(n) for n in names], self.name(of) if of else self.scalar_loss())
 
     def hessian_product(self, wrt: str) -> Derived:
         """∂²J/∂wrt² times a direction, the array d{wrt} of the shape of `wrt`; the Hessian is not formed."""
         from chainrule.curvature import hessian_product
 
-        return hessian_product(self, self.name(wrt))
+        return hessian_product(self, self.name_by(wrt))
 
     def gauss_newton(self, wrt: str, of: str | None = None) -> Derived:
         """(∂f/∂wrt)ᵀ (∂²J/∂f²) (∂f/∂wrt), over the indices of `wrt` twice.
@@ -403,31 +413,31 @@ class Network:
         """
         from chainrule.gauss_newton import gauss_newton
 
-        return gauss_newton(self, self.name(wrt), of)
+        return gauss_newton(self, self.name_by(wrt), of)
 
     def gauss_newton_product(self, wrt: str, of: str | None = None) -> Derived:
         """The Gauss-Newton matrix of a parameter of any shape times the direction d{wrt}; it is not formed."""
         from chainrule.gauss_newton import gauss_newton_product
 
-        return gauss_newton_product(self, self.name(wrt), of)
+        return gauss_newton_product(self, self.name_by(wrt), of)
 
     def fisher(self, wrt: str, of: str | None = None) -> Derived:
         """The Fisher information where it is the Gauss-Newton matrix; refused where the label matters."""
         from chainrule.gauss_newton import fisher
 
-        return fisher(self, self.name(wrt), of)
+        return fisher(self, self.name_by(wrt), of)
 
     def fisher_product(self, wrt: str, of: str | None = None) -> Derived:
         """The Fisher information times the direction d{wrt}, not formed; refused where `fisher` is."""
         from chainrule.gauss_newton import fisher_product
 
-        return fisher_product(self, self.name(wrt), of)
+        return fisher_product(self, self.name_by(wrt), of)
 
     def sample_gradients(self, wrt: str, batch: Dim = "N") -> Derived:
         """Every sample's gradient: an array of one more axis, the first, of length `batch`."""
         from chainrule.curvature import sample_gradients
 
-        return sample_gradients(self, self.name(wrt), batch)
+        return sample_gradients(self, self.name_by(wrt), batch)
 
     def without_matrix_facts(self, name: str) -> Network:
         """The same network, but nothing ties the entries of `name` to each other.
@@ -448,13 +458,13 @@ class Network:
         """The squared norm of every sample's gradient (private training), without forming the gradients."""
         from chainrule.curvature import sample_norms
 
-        return sample_norms(self, self.name(wrt), batch)
+        return sample_norms(self, self.name_by(wrt), batch)
 
     def kronecker_factors(self, wrt: str, batch: Dim = "N") -> tuple[Derived, Derived]:
         """K-FAC: the means over a batch of a aᵀ and δᵀ δ for the matrix of a linear layer."""
         from chainrule.curvature import kronecker_factors
 
-        return kronecker_factors(self, self.name(wrt), batch)
+        return kronecker_factors(self, self.name_by(wrt), batch)
 
     def forward(
         self, names: list[str], batch: Dim | bool | None = None, dtype: str = "float64", target: str = "numpy"

@@ -203,6 +203,9 @@ class Explainer:
         """The next formula; it is no step where it reads the same."""
         after = self.writer.formula(state, of)
         if after.node == now.node:
+            if steps and stage.conditions:  # it reads the same, but a fact was used: bᵀ inv(L) for L = Lᵀ
+                known = dict.fromkeys((*steps[-1].conditions, *stage.conditions))
+                steps[-1] = replace(steps[-1], conditions=tuple(known))
             return replace(now, state=state)
         fine: list[Step] = []
         before = now

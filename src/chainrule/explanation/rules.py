@@ -30,11 +30,15 @@ def describe_application(
     if application.rule == "substitution":
         return application.rule, joined("; ", map(equation, subject.split(" "))), ()
     if application.rule == "matrix facts":
-        told = tuple(say(text(name), f" is {fact}") for name, fact in _declared(program, subject))
-        return application.rule, told[0] if told else STATEMENTS.get(application.rule, ""), told
+        declared_ = dict.fromkeys(pair for name in subject.split(" ") for pair in _declared(program, name))
+        told = tuple(say(text(name), f" is {fact}") for name, fact in declared_)
+        return application.rule, joined(", ", told) if told else STATEMENTS.get(application.rule, ""), told
     if application.rule == "known sign":
         declared = [f for f in program.variables[subject].facts if f in SIGNS]
         told = (say(text(subject), f" is {declared[0]}"),) if declared else ()
+        if not declared and (behind := _declared(program, subject)):  # det(A) > 0, for A is positive definite
+            told = tuple(say(text(name), f" is {fact}") for name, fact in behind)
+            return application.rule, told[0], told
         return application.rule, told[0] if told else say(text(subject), " has no negative entry"), told
     if application.rule == "mask" and "one-hot" in getattr(program.variables.get(subject), "facts", ()):
         return (
@@ -42,6 +46,9 @@ def describe_application(
             say(text(subject), " is one-hot: its entries are 0 and 1"),
             (say(text(subject), " is one-hot"),),
         )
+    if application.rule == "whole numbers":
+        condition = say(text(subject), " is integer")
+        return application.rule, say(condition, ": ", STATEMENTS["whole numbers"]), (condition,)
     if subject in program.variables:
         return application.rule, say(equation(subject)), ()
     return application.rule, STATEMENTS.get(application.rule, ""), ()

@@ -146,6 +146,9 @@ class TangentExplainer:
     def _push(self, steps: list[Step], now: Formula, state: Pushes, stage: Stage, position: int = 0) -> Formula:
         after = Formula(self._node(state), state)
         if after.node == now.node:
+            if steps and stage.conditions:  # it reads the same, but a fact was used: bᵀ inv(L) for L = Lᵀ
+                known = dict.fromkeys((*steps[-1].conditions, *stage.conditions))
+                steps[-1] = replace(steps[-1], conditions=tuple(known))
             return replace(now, state=state)
         fine: list[Step] = []
         before = now

@@ -88,6 +88,6 @@ register(
 register(
     Function(
         "pow", ("x2 y x^-1", "y log(x)"), "{x} ** {x2}", latex=r"\operatorname{pow}", domain=(0.0, inf),
-        nonnegative=True, positive=True, source="∂aᵇ/∂a = b aᵇ⁻¹, written with the output: b aᵇ / a",
+        source="∂aᵇ/∂a = b aᵇ⁻¹, written with the output: b aᵇ / a",
     )
 )  # fmt: skip

@@ -47,8 +47,6 @@ def inverse_of(program: Program, name: str, rows: Index, columns: Index, front: 
                 result = multiply(result, inverse_of(program, factor, *pair), [at] if k else [])
                 at = to
             return result
-        if "orthogonal" in program.variables[name].facts and len(program.variables[name].dims) == 2:
-            return variable(name, (columns, rows))
     inverse = auxiliary(program, "inv", (name,), program.variables[name].dims)
     return variable(inverse, (*front, rows, columns))
 

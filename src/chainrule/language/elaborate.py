@@ -36,13 +36,20 @@ __all__ = [
     "elaborate_step",
     "known_functions",
     "offer_names",
+    "spelled_out",
 ]
 
 SQUARE_FACTS = {
     "symmetric", "positive definite", "orthogonal", "diagonal", "lower triangular", "upper triangular",
 }  # fmt: skip
 LETTER = -500  # the first marker among the free indices for a letter on the left side: no axis has it
-FACTS = SQUARE_FACTS | {"one-hot", "rows sum to 1", "positive", "nonnegative", "integer"}
+IMPLIED_FACTS = {"stochastic": ("rows sum to 1", "nonnegative")}  # a fact that is others together
+FACTS = SQUARE_FACTS | {"one-hot", "rows sum to 1", "positive", "nonnegative", "integer", *IMPLIED_FACTS}
+
+
+def spelled_out(facts: Iterable[str]) -> tuple[str, ...]:
+    """Facts with those that are others together written as these."""
+    return tuple(dict.fromkeys(single for fact in facts for single in IMPLIED_FACTS.get(fact, (fact,))))
 
 
 class Elaborated:
@@ -300,7 +307,7 @@ class Elaborator(Calls):
                     f"{name} is {' × '.join(map(str, node.shape)) or 'a scalar'}: only a square matrix is {fact}",
                     f"{node.kind} {name} : D × D, {fact}", within(node.span, fact, last=True),
                 )  # fmt: skip
-        self.program.declare(Variable(name, dims, orientation, node.kind, node.facts))
+        self.program.declare(Variable(name, dims, orientation, node.kind, spelled_out(node.facts)))
 
     def function(self, node: ast.FunctionDeclaration) -> None:
         self.new_dims(node.domain + node.codomain, node.span)

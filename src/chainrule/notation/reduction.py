@@ -80,10 +80,11 @@ class Reduction:
         labels, edges = self.labels, self.edges
         for edge in [e for e in edges if e.start == e.end]:
             edges.remove(edge)
-            node = edge.forward
-            vec = Vec(
-                tree.call("diag", (node,), node.rows, 1), tree.transpose(tree.call("diag", (node,), node.rows, 1))
-            )
+            node, exponent = edge.forward, Fraction(1)
+            if node.op == "pow":  # 1 ./ diag(L), where diag(L.^(-1)) would divide by what is 0 beside the diagonal
+                (node,), exponent = node.args, Fraction(str(node.data))
+            diagonal = tree.call("diag", (node,), node.rows, 1)
+            vec = Vec(tree.power(diagonal, exponent), tree.power(tree.transpose(diagonal), exponent))
             labels.setdefault(edge.start, []).append(vec)
         groups: dict[frozenset[Index], list[Edge]] = {}
         for edge in edges:

@@ -303,12 +303,29 @@ def product(parts: list[Node]) -> Node:
     if numbers and (len(numbers) > 1 or flat[0] is not numbers[0]):  # one number, in front
         whole = num(prod(Fraction(str(p.data)) for p in numbers))
         flat = [whole, *(p for p in flat if p.op != "num")]
-    flat = _raised(flat)
+    flat = _raised(_squared(flat))
     if len(flat) == 1:
         return flat[0]
     matrices = [p for p in flat if not (p.rows == 1 == p.cols)]
     rows, cols = (matrices[0].rows, matrices[-1].cols) if matrices else (1, 1)
     return Node("prod", tuple(flat), None, rows, cols)
+
+
+def _squared(parts: list[Node]) -> list[Node]:
+    """Equal numbers with a name, c and c, as a power: c² x."""
+    named = [p for p in parts if p.op in ("sym", "at") and p.rows == 1 == p.cols]
+    if len(set(named)) == len(named):
+        return parts
+    counts = {p: named.count(p) for p in named}
+    out: list[Node] = []
+    for part in parts:
+        count = counts.get(part, 1)
+        if count > 1:
+            out.append(power(part, count))
+            counts[part] = 0
+        elif count:
+            out.append(part)
+    return out
 
 
 def _raised(parts: list[Node]) -> list[Node]:

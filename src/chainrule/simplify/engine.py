@@ -14,6 +14,7 @@ from chainrule.algebra.expr import Atom, Expr, Factor, Index, Monomial, Rational
 from chainrule.algebra.program import is_anonymous
 from chainrule.functions import FUNCTIONS
 from chainrule.simplify.affine import use_affine
+from chainrule.simplify.facts import simplify_facts, simplify_integers
 from chainrule.simplify.knowledge import Application, Knowledge, Relation, SumDefinition
 from chainrule.simplify.masks import seen, simplify_masks
 from chainrule.simplify.matrices import simplify_matrices
@@ -22,7 +23,9 @@ from chainrule.simplify.relations import simplify_relations
 
 __all__ = ["RULES", "Rule", "simplify", "simplify_terms"]
 
-FACTUAL = frozenset({"matrix facts", "known sign", "mask", "constant sum"})  # rules that may use a declared fact
+FACTUAL = frozenset(
+    {"matrix facts", "known sign", "mask", "constant sum", "whole numbers"}
+)  # rules that may use a declared fact
 # f -> (whether x must be > 0 rather than ≥ 0, what f(x) is then)
 SIGN_VALUES = {
     "abs": (False, "x"),
@@ -321,19 +324,32 @@ def multiply_raw(factors: list[Factor], bound: list[Index], expression: Expr) ->
 
 
 def _matrices(key: Monomial, knowledge: Knowledge) -> Outcome | None:
-    """X⁻¹ X = I, QᵀQ = I, Aᵀ = A."""
-    return simplify_matrices(key, knowledge.program) if knowledge.matrices else None
+    """X⁻¹ X = I, QᵀQ = I, Aᵀ = A; entries of triangular matrices."""
+    if not knowledge.matrices:
+        return None
+    return simplify_matrices(key, knowledge.program) or simplify_facts(key, knowledge.program)
 
 
 def _known_sign(key: Monomial, knowledge: Knowledge) -> Outcome | None:
-    """|x| = x and relu(x) = x where x ≥ 0; sgn(x) = 1 and [x > 0] = 1 where x > 0."""
+    """|x| = x and relu(x) = x where x ≥ 0; sgn(x) = 1 and [x > 0] = 1 where x > 0; √(x²) = x; [w x > 0] = [x > 0]."""
+    factors, bound = key
+    for position, (atom, exponent) in enumerate(factors):
+        root = _root(atom, exponent, knowledge)
+        if root is not None:
+            rest = [*factors[:position], *factors[position + 1 :], *root[0]]
+            return monomial(1, rest, bound), root[1]
     if not knowledge.masks:
         return None
-    factors, bound = key
     for position, (atom, exponent) in enumerate(factors):
         head, name, indices = seen(knowledge.program, atom)
         if head not in SIGN_VALUES or not isinstance(name, str) or not (atom[0] or is_anonymous(str(atom[1]))):
             continue
+        scaled = _scaled(head, name, indices, knowledge)
+        if scaled is not None:
+            less, taken, subject = scaled
+            rest = [*factors[:position], *factors[position + 1 :], (less, exponent)]
+            rest += [(a, e * exponent) for a, e in taken]
+            return monomial(1, rest, bound), subject
         strict, value = SIGN_VALUES[head]
         if not (knowledge.positive(name) if strict else knowledge.nonnegative(name)):
             continue
@@ -344,6 +360,54 @@ def _known_sign(key: Monomial, knowledge: Knowledge) -> Outcome | None:
             return {}, name
         return monomial(1, rest, bound), name
     return None
+
+
+def _placed(name: str, indices: tuple[Index, ...], knowledge: Knowledge) -> list[Factor] | None:
+    """The factors of an unnamed product without a sum and a number, at these indices."""
+    if not is_anonymous(name) or name in knowledge.blocked:
+        return None
+    value = knowledge.program.expression(name)
+    if value is None or len(value) != 1:
+        return None
+    ((factors, summed), coefficient) = next(iter(value.items()))
+    if summed or coefficient != 1:
+        return None
+    put = dict(zip(knowledge.program.variables[name].indices, indices, strict=True))
+    return [((h, n, tuple(put.get(i, i) for i in ix)), e) for (h, n, ix), e in factors]
+
+
+def _root(atom: Atom, exponent: Rational, knowledge: Knowledge) -> tuple[list[Factor], str] | None:
+    """√(x²) = x where x ≥ 0: the factors, and the name whose sign was used."""
+    if atom[0] or not isinstance(atom[1], str) or Fraction(exponent).denominator == 1:
+        return None
+    inner = _placed(atom[1], atom[2], knowledge)
+    if inner is None or len(inner) != 1:
+        return None
+    ((head, name, indices), power) = inner[0]
+    if head or not isinstance(name, str) or power == 1 or not knowledge.nonnegative(name):
+        return None
+    return [((head, name, indices), number(Fraction(power) * Fraction(exponent)))], name
+
+
+def _scaled(
+    head: str, name: str, indices: tuple[Index, ...], knowledge: Knowledge
+) -> tuple[Atom, list[Factor], str] | None:
+    """[w x > 0] = [x > 0] and relu(w x) = w relu(x) where w > 0: the function of x, what goes out, whose sign it is."""
+    inner = _placed(name, indices, knowledge)
+    if inner is None or len(inner) < 2:
+        return None
+    positive = [f for f in inner if not f[0][0] and isinstance(f[0][1], str) and knowledge.positive(f[0][1])]
+    rest = [f for f in inner if f not in positive]
+    if not positive or len(rest) != 1 or rest[0][1] != 1 or rest[0][0][0] or not isinstance(rest[0][0][1], str):
+        return None
+    _, left, at = rest[0][0]
+    taken = positive if SIGN_VALUES[head][1] == "x" else []
+    return (head, left, at), taken, str(positive[0][0][1])
+
+
+def _integers(key: Monomial, knowledge: Knowledge) -> Outcome | None:
+    """(−1)ᵏ (−1)ᵏ = 1."""
+    return simplify_integers(key, knowledge.program)
 
 
 def _relations(key: Monomial, knowledge: Knowledge) -> Outcome | None:
@@ -362,9 +426,14 @@ def _ratios(key: Monomial, knowledge: Knowledge) -> Outcome | None:
 
 
 RULES = (
-    Rule("matrix facts", "X⁻¹ X = I; QᵀQ = I for Q orthogonal; Aᵀ = A for A symmetric", _matrices),
+    Rule("matrix facts", "X⁻¹ X = I; QᵀQ = I for Q orthogonal; Aᵀ = A for A symmetric; T triangular", _matrices),
+    Rule("whole numbers", "(−1)ᵏ (−1)ᵏ = 1 and |(−1)ᵏ| = 1 where k is integer", _integers),
     Rule("idempotent", "sgn(h)² = sgn(h) and sgn(h) h = h where h ≥ 0; a mask times itself is itself", _signs),
-    Rule("known sign", "|x| = x and relu(x) = x where x ≥ 0; sgn(x) = 1 and [x > 0] = 1 where x > 0", _known_sign),
+    Rule(
+        "known sign",
+        "|x| = x, relu(x) = x and √(x²) = x where x ≥ 0; sgn(x) = 1 and [w x > 0] = [w > 0] where x > 0",
+        _known_sign,
+    ),
     Rule(
         "mask", "a comparison of what is clipped, a branch under its own mask, x sgn(x) = |x|: entry by entry", _masks
     ),

@@ -14,6 +14,7 @@ from chainrule.algebra.expr import Atom, Expr, Factor, Index, Rational, is_const
 from chainrule.algebra.program import Equation, Program, is_anonymous
 from chainrule.algebra.relations import INDICATORS
 from chainrule.functions import FUNCTIONS
+from chainrule.functions.operations import defined_by
 from chainrule.simplify.expand import expanded
 from chainrule.simplify.masks import has_masks
 from chainrule.simplify.matrices import has_matrices
@@ -198,7 +199,7 @@ class Knowledge:
             return True
         equation = self.program.equations.get(name)
         if equation is None or not isinstance(equation.value, dict):
-            return False
+            return self.positive(name)
         for (factors, _), coefficient in equation.value.items():
             if coefficient < 0:
                 return False
@@ -210,6 +211,8 @@ class Knowledge:
                     continue
                 if head == "" and self.nonnegative(str(inner)):
                     continue
+                if head == "pow" and isinstance(inner, tuple) and self.nonnegative(inner[0][0]):
+                    continue  # of a negative base not even the sign is known: (−1)ᵏ
                 if head == "sgn" and self.nonnegative(str(inner)):
                     continue
                 return False
@@ -220,6 +223,10 @@ class Knowledge:
         variable = self.program.variables.get(name)
         if variable is not None and "positive" in variable.facts:
             return True
+        operation = defined_by(self.program, name)
+        if operation is not None and operation.op == "det":
+            inside = self.program.variables.get(operation.args[0])
+            return inside is not None and "positive definite" in inside.facts
         value = self.program.expression(name)
         if not value or depth > 3 or not self.nonnegative(name):
             return False
@@ -227,6 +234,7 @@ class Knowledge:
             all(
                 head in ("#", "n") or (head in FUNCTIONS and FUNCTIONS[head].positive)
                 or (head == "" and self.positive(str(inner), depth + 1))
+                or (head == "pow" and isinstance(inner, tuple) and self.positive(inner[0][0], depth + 1))
                 for (head, inner, _), _ in factors
             )
             for factors, _ in value

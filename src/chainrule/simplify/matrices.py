@@ -7,8 +7,8 @@
     A B = B A                        A and B diagonal
     X inv(XᵀX) = pinv(X)ᵀ            the columns of X are independent, since XᵀX has an inverse
 
-"positive definite" means symmetric and positive definite, as most of the literature has it. Of a triangular matrix
-nothing is used: its entries are differentiated as if each could move by itself, as those of a symmetric one are.
+"positive definite" means symmetric and positive definite, as most of the literature has it. What facts say of single
+entries, of a triangular matrix above all, stands in `simplify.facts`.
 
 Facts are three-valued: True, or None where nothing is known.
 """
@@ -25,7 +25,7 @@ from chainrule.functions.operations import auxiliary, defined_by
 __all__ = ["MATRIX_FACTS", "has_matrices", "is_orthogonal", "is_symmetric", "is_symmetric_value", "simplify_matrices"]
 
 SYMMETRIC_FACTS = frozenset({"symmetric", "positive definite", "diagonal"})
-MATRIX_FACTS = SYMMETRIC_FACTS | {"orthogonal"}
+MATRIX_FACTS = SYMMETRIC_FACTS | {"orthogonal", "lower triangular", "upper triangular"}
 INVERSE_OPERATIONS = frozenset({"inv", "pinv", "det", "logdet", "solve", "cholesky"})
 MOST_FLIPS = 5  # symmetric factors of a term that are tried both ways round
 
@@ -107,8 +107,14 @@ def simplify_matrices(key: Monomial, program: Program) -> tuple[Expr, str] | Non
         return commuted
     best = _best_order(key, program, 0)
     if best != key:
-        return {best: 1}, next((str(a[1]) for a, _ in factors if is_symmetric(program, str(a[1]))), "")
+        turned = dict.fromkeys(str(a[1]) for a, _ in factors if a not in dict(best[0]) and _may_turn(program, a))
+        known = turned or dict.fromkeys(str(a[1]) for a, _ in factors if _may_turn(program, a))
+        return {best: 1}, " ".join(known)
     return None
+
+
+def _may_turn(program: Program, atom: Atom) -> bool:
+    return len(set(atom[2])) == 2 and isinstance(atom[1], str) and bool(is_symmetric(program, atom[1]))
 
 
 def _commuted(key: Monomial, program: Program) -> tuple[Expr, str] | None:
@@ -130,7 +136,7 @@ def _commuted(key: Monomial, program: Program) -> tuple[Expr, str] | None:
         swapped = [(("", b[1], (near, shared[0])), 1), (("", a[1], (shared[0], far)), 1)]
         made = monomial(1, [*rest, *swapped], bound)
         if set(made) != {key}:
-            return made, str(a[1])
+            return made, f"{a[1]} {b[1]}"
     return None
 
 

@@ -13,7 +13,7 @@ from chainrule.algebra.program import Program, Variable, is_anonymous
 from chainrule.algebra.renaming import Renaming, renamed_program
 from chainrule.dims import Dim, canonical_name
 from chainrule.errors import DimensionError, LanguageError, UnsupportedError
-from chainrule.language.elaborate import FACTS, offer_names
+from chainrule.language.elaborate import FACTS, offer_names, spelled_out
 from chainrule.language.scope import bare_name
 from chainrule.language.values import orientation_of
 from chainrule.tracing import (  # noqa: F401  (the tables)
@@ -166,7 +166,7 @@ def _declare(tracer: Tracer, name: str, shape: tuple[Dim, ...], kind: str, facts
     orientation = orientation_of(len(dims))
     if len(shape) == 2 and len(dims) == 1 and shape[0] == 1:
         orientation = "row"
-    tracer.program.declare(Variable(name, dims, orientation, kind, facts))
+    tracer.program.declare(Variable(name, dims, orientation, kind, spelled_out(facts)))
     tracer.taken.add(canonical_name(name))
     array = Traced(tracer, {}, shape)
     places = tuple((-1 - k, d) for k, d in enumerate(shape) if whole or d != 1)
