@@ -150,11 +150,17 @@ def test_what_goes_along_an_axis_is_written_with_its_letter(loss: str) -> None:
 
 
 def test_an_entry_of_an_operation_says_of_which() -> None:
-    net = cr.parse("param A : n × n\nL = cholesky(A Aᵀ + eye(n))\nJ = 2 sum(log(diag(L)))")
+    net = cr.parse("param A : n × n\nL = cholesky(A Aᵀ + eye(n))\nJ = sum(exp(L))")
     gradient = net.derive().gradients["A"]
     assert "inv(L)[k,i]" in gradient.text
     assert "(1[k ≤ l] − (1/2) 1[k = l])" in gradient.text  # the lower triangle, half of its diagonal
     assert "%" not in gradient.text + gradient.latex + gradient.mathml
+
+
+def test_half_the_log_determinant_needs_no_entry_of_a_factor() -> None:
+    """Σₖ L⁻¹[k,i] L⁻¹[k,j] is an entry of inv(A)."""
+    net = cr.parse("param A : n × n\nL = cholesky(A Aᵀ + eye(n))\nJ = 2 sum(log(diag(L)))")
+    assert net.derive().gradients["A"].text == "2 inv(A Aᵀ + I) A"
 
 
 @pytest.mark.parametrize("entry", catalogue(), ids=lambda e: e.entry.name)
