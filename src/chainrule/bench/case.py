@@ -106,6 +106,7 @@ class Contender:
     name: in the table.  kind: "ours", "peer" or "bound" (less than the whole step).  maker: "module:function", called
     with the case, its arrays, the number of threads and the options.  needs: packages without which it is left out.
     compiles: something in its first step, which then says nothing of the time and memory of the next one.
+    sizes: those that it was written for; other cases are run without it.
     """
 
     name: str
@@ -114,6 +115,11 @@ class Contender:
     needs: tuple[str, ...] = ()
     options: Mapping[str, Any] = field(default_factory=dict)
     compiles: bool = False
+    sizes: Mapping[str, int] = field(default_factory=dict)
+
+    def knows(self, case: Case) -> bool:
+        """True where the case has the sizes that it was written for."""
+        return all(case.sizes.get(name) == n for name, n in self.sizes.items())
 
     @property
     def missing(self) -> tuple[str, ...]:

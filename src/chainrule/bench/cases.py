@@ -209,4 +209,4 @@ def everyone(
     unknown = [a for a in against if not any(c.name.lower().startswith(a.lower()) for c in every_peer())]
     if unknown:
         raise UnsupportedError(f"there is no peer {unknown[0]}", "one of: " + ", ".join(c.name for c in known))
-    return [c for c in (*contenders(case, targets), *chosen) if c.name not in left_out]
+    return [c for c in (*contenders(case, targets), *chosen) if c.name not in left_out and c.knows(case)]

@@ -17,6 +17,7 @@ __all__ = ["draw"]
 COLOURS = {
     "torch eager": "#d1495b", "torch.compile": "#edae49", "torch.func": "#d1495b", "JAX jit": "#30638e",
     "PyTensor": "#7b5e7b", "Numba by hand": "#3d8168", "autograd": "#8d6a4f", "NumPy by hand": "#6c757d",
+    "C by hand": "#b07d2b",
 }  # fmt: skip
 MARKERS = "osD^vPX*<>"
 OURS = "#111111"
