@@ -96,6 +96,8 @@ class CStep:
         """The library, compiled now if it is not there yet: the first call does it, and needs a compiler."""
         if self._library is None:
             blas = self._linked
+            if self.threads == 1 or self._made.work:  # each thread has its own products, or there is one
+                blas = blas.for_step(self.dtype)
             flags = (*blas.flags, f"-DBLAS_THREADS={blas.threads}") if blas.threads else blas.flags
             library = build(self.source + glue_text(self._made, self.threads), flags, blas.links)
             library.chainrule_workspace.restype = ctypes.c_int64
@@ -326,7 +328,7 @@ def compile_c(
     loss, gradients, dtype, comments, name: as for NumPy (`chainrule.targets.numpy.compile_numpy`).
     sizes: numbers for some or all sizes; small programs of known sizes become plain loops that call no BLAS.
     threads: that do a step together (`chainrule.plan.teams`); where it has operations on whole arrays, of the BLAS.
-    blas: "auto", "openblas" or "none".
+    blas: "auto" (OpenBLAS where it is installed, and products of our own where they are faster), "openblas" or "none".
     chunk, memory: go through a row-like index so many rows at a time, or as many as keep the workspace within
     `memory="64MB"` (`chainrule.plan.chunking`); `step.memory_report(N=2048, …)` says what that saves.
     embedded: all sizes given, static memory, no BLAS, nothing but math.h; `step.report` says what it takes.
