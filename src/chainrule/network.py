@@ -28,6 +28,7 @@ from chainrule.notation.latex import entry_to_latex, name_to_latex, to_latex
 from chainrule.notation.matrix import Irreducible, MatrixNotation
 from chainrule.notation.text import to_text
 from chainrule.notation.tree import Node
+from chainrule.simplify.forward import shorter_to_differentiate
 from chainrule.simplify.matrices import MATRIX_FACTS
 from chainrule.sizes import is_derived, settle, symbols_of
 
@@ -108,7 +109,7 @@ class Network:
         self, program: Program, loss: str | None, elaborated: Elaborated | None = None, title: str = ""
     ) -> None:
         read_as_sheets(program)
-        self.program = program
+        self.program = shorter_to_differentiate(program)
         self.loss = loss
         self.title = title
         self.wrt: list[str] | None = None  # what `derive` differentiates by where it is not told

@@ -62,3 +62,41 @@ def test_a_formula_by_itself(name: str) -> None:
     assert list(gradient.whole.values()) == wanted
     if len(wanted) == 1:
         assert cr.check(cr.parse(text), f"∂J/∂{wrt} = {wanted[0]}").ok
+
+
+# program, wrt, gradient: where a common factor is not taken out, or goes inside
+LEFT_INSIDE = {
+    "a name goes into the branches": (
+        "input u : n\nconst a : scalar\nconst G : n\nJ = sum(G ∘ where(u > 0, u, a u))", "u", "where(u > 0, G, a G)",
+    ),
+    "and a number": ("input u : n\nconst G : n\nJ = sum(G ∘ where(u > 0, u, −u/4))", "u", "where(u > 0, G, −G/4)"),
+    "not where a branch is an array": (
+        "input u : n\nconst a : n\nconst G : n\nJ = sum(G ∘ where(u > 0, u, a ∘ u))", "u", "G ∘ where(u > 0, 1, a)",
+    ),
+    "not two of them": (
+        "input u : n\nconst a : scalar\nconst G : n\nconst H : n\nJ = sum(G ∘ H ∘ where(u > 0, u, a u))", "u",
+        "G ∘ H ∘ where(u > 0, 1, a)",
+    ),
+    "what is looked up stays beside its label": (
+        "label i : T, integer\nparam E : V × D\nconst B : T × V\nJ = sum(B ∘ (E[i] Eᵀ))", "E",
+        "onehot(i, V)ᵀ B E + Bᵀ E[i]",
+    ),
+    "what only one term looks up": (
+        "label i : T, integer\nparam x : D\nconst B : T\nconst c : V\nconst E : V × D\nJ = Bᵀ (E[i] x) + cᵀ E x", "x",
+        "E[i]ᵀ B + Eᵀ c",
+    ),
+    "a bracket in a bracket": (
+        "input z : n\nlabel y : n\nconst w : n\nJ = sum(z ∘ z ∘ ((1 − y) + w ∘ y))/2", "z", "z ∘ (1 + w ∘ y − y)",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", LEFT_INSIDE)
+def test_what_stays_inside(name: str) -> None:
+    text, wrt, wanted = LEFT_INSIDE[name]
+    derivation = cr.parse(text).derive(wrt)
+    found = derivation.gradients[wrt].text
+    assert found == wanted
+    assert derivation.verify().ok
+    assert derivation.check_steps().ok
+    assert cr.check(cr.parse(text), f"∂J/∂{wrt} = {found}").ok

@@ -28,7 +28,7 @@ from chainrule.calculus.sequences import initial_part, shifted
 from chainrule.dims import canonical_name
 from chainrule.errors import UnsupportedError
 from chainrule.simplify.engine import simplify
-from chainrule.simplify.knowledge import Knowledge
+from chainrule.simplify.knowledge import Application, Knowledge
 from chainrule.simplify.shortest import shortest, written_cost
 
 __all__ = ["Backward", "differentiate", "relevant_equations"]
@@ -54,6 +54,7 @@ class Backward:
     adjoints: dict[str, Expr] = field(default_factory=dict)
     zero: list[str] = field(default_factory=list)
     raw: dict[str, Expr] = field(default_factory=dict)  # adjoint before simplification
+    trails: dict[str, list[Application]] = field(default_factory=dict)  # of a formula: what led to its shortest form
 
 
 def relevant_equations(program: Program, target: str, leaves: Iterable[str]) -> set[str]:
@@ -306,7 +307,7 @@ def _pass(
             orientation = "row" if len(own.dims) == 1 else own.orientation
             out.define(
                 Variable(signal, own.dims, orientation, "signal", steps=_row_steps(own)),
-                shortest(adjoint, own.indices, knowledge, out, orientation),
+                shortest(adjoint, own.indices, knowledge, out, orientation, result.trails.setdefault(signal, [])),
             )
             result.signals[signal] = name
             adjoint = variable(signal, own.indices)
@@ -344,9 +345,10 @@ def _pass(
 def _gradient(result: Backward, name: str, adjoint: Expr, knowledge: Knowledge) -> None:
     variable_ = result.program.variables[name]
     gradient = f"∂{result.loss}/∂{name}"
+    trail = result.trails.setdefault(gradient, [])
     result.program.define(
         Variable(gradient, variable_.dims, variable_.orientation, "gradient", steps=variable_.steps),
-        shortest(adjoint, variable_.indices, knowledge, result.program, variable_.orientation),
+        shortest(adjoint, variable_.indices, knowledge, result.program, variable_.orientation, trail),
     )
     result.gradients[name] = gradient
 

@@ -20,6 +20,7 @@ from chainrule.explanation.graph import Graph, Path
 from chainrule.explanation.links import Links, Stage, bindings_of, conditions_of
 from chainrule.explanation.pattern import Match
 from chainrule.explanation.proof import proof_of
+from chainrule.explanation.rules import describe_application
 from chainrule.explanation.stated import statement
 from chainrule.explanation.steps import Formula, State, Step, Term
 from chainrule.explanation.writing import Writer, row_steps
@@ -239,6 +240,10 @@ class Explainer:
             values = [stage.value]
         if not name:
             return tuple(steps)
+        for applied in self.backward.trails.get(name, ()):
+            rule, detail, conditions = describe_application(applied, self.work, self.writer.node, self.writer.equation)
+            there: State = (Term(applied.after, of, ()),)
+            now = self._push(steps, now, there, of, Stage(applied.after, rule, detail, conditions=conditions))
         result = self.work.variables[name]
         final = self.work.equations[name].value
         assert isinstance(final, dict)

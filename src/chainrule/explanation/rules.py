@@ -15,6 +15,8 @@ __all__ = ["describe_application"]
 
 STATEMENTS = {rule.name: rule.statement for rule in RULES} | {
     "substitution": "an equation is used to write one name with others",
+    "branches": "where(c, x, s x) = where(c, 1, s) x, entry by entry",
+    "complement": "σ(−x) = 1 − σ(x)",
 }
 
 SIGNS = ("positive", "nonnegative", "one-hot")

@@ -54,9 +54,9 @@ def _value(operation: Operation, arrays: Sequence[Any], program: Program, sizes:
                 f"{operation.args[0]} must hold whole numbers from 0 to {count - 1}",
                 "labels counted from 0; what is to be left out gets a weight of 0",
             )
-    elif (whole != numbers).any():
+    elif (whole != numbers).any() or (whole.size and not -count <= whole.min() <= whole.max() < count):
         raise IndexError(f"labels must be whole numbers below {count}")
-    return np.eye(count)[whole]
+    return (whole[..., None] % count == np.arange(count)).astype(np.float64)  # np.eye would take count² entries
 
 
 def _flat(program: Program, of: str, number: int, own: tuple[Index, ...], inner: tuple[Index, ...]) -> Expr:
@@ -68,9 +68,9 @@ _HELPER = '''\
 def _onehot(labels, count, dtype):
     """Rows with a 1 at the label. A label that is no whole number below the count is an error."""
     numbers = np.asarray(labels).astype(np.intp)
-    if (numbers != labels).any():
+    if (numbers != labels).any() or (np.abs(numbers + 0.5) > count).any():
         raise IndexError(f"labels must be whole numbers below {count}")
-    return np.eye(count, dtype=dtype)[numbers]
+    return (numbers[..., None] % count == np.arange(count)).astype(dtype)
 '''
 
 register_operation(

@@ -8,6 +8,8 @@ Two terms of a sum that differ by a factor g(t) alone are one term with another 
     f ± f erf(t) = f erfc(∓t)                 f − f σ(t) = f σ(−t)
     f softplus(t) − f y t = f y softplus(−t) + f (1 − y) softplus(t)          for a label y
 
+    f (a + b) σ(t) − f a = f b σ(t) − f a σ(−t)             f a − f y (a + b) = f a (1 − y) − f y b for a label y
+
 f is whatever else the terms have; g may have a name (h = tanh(z)). In the derivative of σ itself, σ − σ², f holds σ:
 there nothing is spelled anew, for 1 − σ costs less. To add one: a line in `COMPLEMENTS`, with what builds it.
 """
@@ -22,10 +24,11 @@ from chainrule.algebra.expr import Factor, Index
 from chainrule.algebra.program import Program
 from chainrule.plan.factoring import Term
 from chainrule.plan.graph import Operand
-from chainrule.plan.numbers import ONE, Coefficient
+from chainrule.plan.numbers import ONE, Coefficient, coefficient_of
 from chainrule.plan.rules import Builder
+from chainrule.simplify.complements import Parted
 
-__all__ = ["BUILD", "complemented", "function_of"]
+__all__ = ["BUILD", "complemented", "function_of", "groups"]
 
 TWO = Coefficient(Fraction(2))
 
@@ -115,6 +118,20 @@ def complemented(
             if found:
                 break
     return terms
+
+
+def groups(terms: list[Term], pair: Parted) -> list[list[Term]]:
+    """The terms in groups that are added up each by itself: what cancels, what is left of the bracket, the others."""
+    factors, bound, coefficient = terms[pair.whole]
+    left = [f for f in factors if f not in (pair.bracket, pair.mask)]
+    kept: list[Term] = []
+    for (own, _), value in pair.rest.items():
+        number, arrays = coefficient_of(value, own)
+        kept.append(([*left, pair.mask, *arrays], bound, coefficient * number))
+    others = terms[pair.other][0]
+    cancelling: list[Term] = [([*others, pair.mask], bound, coefficient), terms[pair.other]]
+    rest = [t for k, t in enumerate(terms) if k not in (pair.whole, pair.other)]
+    return [group for group in (kept, cancelling, rest) if group]
 
 
 def _partner(

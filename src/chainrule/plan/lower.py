@@ -18,7 +18,7 @@ from chainrule.errors import UnsupportedError
 from chainrule.functions import FUNCTIONS
 from chainrule.functions.onehot import counts_from_0
 from chainrule.functions.operations import OPERATIONS, defined_by
-from chainrule.plan.complements import BUILD, complemented
+from chainrule.plan.complements import BUILD, complemented, groups
 from chainrule.plan.contraction import Part, SizeGuess, product, reduce_labels
 from chainrule.plan.deltas import embed
 from chainrule.plan.factoring import Term, common_scalar, take_out
@@ -28,6 +28,7 @@ from chainrule.plan.numbers import MINUS_ONE, ONE, Coefficient, coefficient_of
 from chainrule.plan.relations import Labels, dense_part, gathered, scattered
 from chainrule.plan.rules import Builder, hint
 from chainrule.plan.shifts import Scale, Shift, choose_scales, exponential_of, find_shifts, paired_logs
+from chainrule.simplify.complements import parted
 
 __all__ = ["Lowering"]
 
@@ -147,6 +148,9 @@ class Lowering:
         """Σ terms over the free labels; a label that is missing from the result means: constant along it."""
         if self._shifts and len(terms) > 1:
             terms = paired_logs(self.program, terms, self._scale_of)
+        pair = parted(self.program, terms, lambda c: -c, labels=True) if len(terms) > 1 else None
+        if pair is not None:
+            return self._add_parts([(self._sum(group, labels), ONE) for group in groups(terms, pair)])
         terms = complemented(self.program, terms, self._has_scale, self._values)
         if len(terms) == 1:
             return self._term(terms[0], labels)

@@ -1,18 +1,19 @@
-"""Branches: m a + (1 − m) b, and m (a − b) + b, are where(m, a, b) for a mask m.
+"""Branches: m a + (1 − m) b, and m (a − b) + b, are where(m, a, b) for a mask m; x where(m, 1, s) is where(m, x, s x).
 
 It is shorter, and no branch that overflows is multiplied by 0. The indices of m are free ones: a summed index is
-another in each term.
+another in each term. A name x goes into the branches where one is 1 and the other a scalar: that is shorter by a sign.
+Both hold for numbers that are not finite as well: where(m, x, s x) is x · 1 or s · x, of which one was taken before.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-from chainrule.algebra.expr import Atom, Expr, Index, add, monomial, single
+from chainrule.algebra.expr import ONE, Atom, Expr, Index, add, monomial, multiply, single, variable
 from chainrule.algebra.program import Program, is_anonymous
-from chainrule.simplify.masks import complement_of, is_mask, seen
+from chainrule.simplify.masks import complement_of, is_mask, named, seen
 
-__all__ = ["find_branches"]
+__all__ = ["find_branches", "into_branches"]
 
 # gives a name, with indices, to an expression
 Name = Callable[[Expr], tuple[str, tuple[Index, ...]]]
@@ -84,6 +85,37 @@ def _choice(mask: Atom, there: Expr, elsewhere: Expr, name: Name) -> Expr | None
         places.append(at)
     pairs = tuple((own, len(at)) for own, at in zip(names, places, strict=True))
     return monomial(1, [(("where", pairs, tuple(i for at in places for i in at)), 1)], ())
+
+
+def into_branches(expression: Expr, program: Program) -> Expr | None:
+    """where(m, x, s x) for x where(m, 1, s), where x is the name of an array and s a scalar; None for another thing."""
+    term = single(expression)
+    if term is None or term[0][1]:
+        return None
+    (factors, bound), coefficient = term
+    arrays = [f for f in factors if f[0][2]]
+    if len(arrays) != 2:
+        return None
+    for ((head, name, places), power), ((other, x, at), exponent) in (arrays, arrays[::-1]):
+        choice = seen(program, (head, name, places)) if head or is_anonymous(str(name)) else (head, name, places)
+        if choice[0] != "where" or power != 1 or other or exponent != 1 or is_anonymous(str(x)):
+            continue
+        assert isinstance(choice[1], tuple)
+        (mask, count), *sides = choice[1]
+        if choice[2] != at or len(set(at)) != len(at) or count != len(at):
+            return None
+        branches = [program.expression(side) if is_anonymous(side) else variable(side) for side, _ in sides]
+        one = [value == ONE for value in branches]
+        scale_ = branches[one.index(False)] if sum(one) == 1 else None
+        scalar = scale_ is not None and len(scale_) == 1 and all(not own for _, own in sides)
+        if not scalar or scale_ is None or any(summed for _, summed in scale_):
+            return None
+        own = program.variables[str(x)]
+        scaled = named(program, multiply(scale_, variable(str(x), own.indices)), own)
+        names = ((mask, count), *(((str(x) if here else scaled), count) for here in one))
+        made: Atom = ("where", names, at * 3)
+        return monomial(coefficient, [*(f for f in factors if f not in arrays), (made, 1)], bound)
+    return None
 
 
 def _bare(side: Expr) -> tuple[str, tuple[Index, ...]] | None:

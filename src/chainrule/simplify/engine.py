@@ -21,7 +21,7 @@ from chainrule.simplify.matrices import simplify_matrices
 from chainrule.simplify.ratios import join_complements, simplify_ratios
 from chainrule.simplify.relations import simplify_relations
 
-__all__ = ["RULES", "Rule", "simplify", "simplify_terms"]
+__all__ = ["RULES", "Rule", "match_sum", "simplify", "simplify_terms"]
 
 FACTUAL = frozenset(
     {"matrix facts", "known sign", "mask", "constant sum", "whole numbers"}
@@ -238,7 +238,7 @@ def _name_sums(key: Monomial, knowledge: Knowledge) -> Outcome | None:
         return None
     for (head, name, _), _ in factors:
         for definition in knowledge.sums.get((head, name), ()):
-            out = _match_sum(definition, key)
+            out = match_sum(definition, key)
             if out is not None:
                 saved = knowledge.cost({key: 1}) - knowledge.cost(out)
                 sizes = all(atom[0] in ("#", "n") for atom, _ in definition.factors if not atom[2])
@@ -247,7 +247,8 @@ def _name_sums(key: Monomial, knowledge: Knowledge) -> Outcome | None:
     return None
 
 
-def _match_sum(definition: SumDefinition, key: Monomial) -> Expr | None:
+def match_sum(definition: SumDefinition, key: Monomial) -> Expr | None:
+    """The term with the name of the sum, wherever the whole sum stands in it; None where it does not."""
     factors, bound = key
     # Σₖ aₖ bₖ is c ‖a‖ ‖b‖ for c = Σₖ aₖ bₖ/(‖a‖ ‖b‖); but from c = s Σₖ aₖ it is never c/s, for s may be 0.
     scalars = [f for f in definition.factors if f[0][0] in ("#", "n") or (not f[0][2] and f[1] < 0)]
@@ -291,7 +292,7 @@ def _match_sum(definition: SumDefinition, key: Monomial) -> Expr | None:
             definition.name, tuple(f for f in definition.factors if f not in scalars), definition.bound,
             definition.coefficient, definition.indices,
         )  # fmt: skip
-        out = _match_sum(lean, key)
+        out = match_sum(lean, key)
         if out is None:
             return None
         return multiply(out, {(tuple(sorted((a, -e) for a, e in scalars)), ()): 1})

@@ -23,15 +23,18 @@ from chainrule.algebra.expr import (
     monomial,
     number,
     rename,
+    scale,
 )
 from chainrule.algebra.program import Program, Variable, is_anonymous
 from chainrule.algebra.relations import CONSTANTS, INDICATORS
+from chainrule.functions.operations import defined_by
 from chainrule.simplify.branches import find_branches
 from chainrule.simplify.knowledge import Knowledge
 
 __all__ = ["factored"]
 
 RECENT = 6  # brackets that are looked back at
+LOOKED_UP, CLASSES = 0.5, 1.1  # by how much onehot(ids) E is longer than E[ids], and onehot(ids, V) than onehot(ids)
 
 
 def factored(
@@ -196,6 +199,7 @@ def _by_chunk(
                     group.append((other, mapping, theirs))
         for mine, group in found.items():
             gain = len(group) * (sum(knowledge.factor_cost(*first[0][p]) for p in mine) - 0.4)
+            gain -= sum(_lookups_parted(*t, program) for t in ((first, mine), *((o, theirs) for o, _, theirs in group)))
             if gain > 0 and (best is None or gain > best[0]):
                 plan = _split(first, mine, group)
                 if plan is not None:
@@ -268,6 +272,27 @@ def _shared(first: Monomial, other: Monomial) -> list[tuple[frozenset[int], froz
     return out
 
 
+def _lookups_parted(key: Monomial, taken: frozenset[int], program: Program) -> float:
+    """How much longer it gets where a name is taken away from the onehot(ids, V) before it: they are written E[ids]."""
+    factors, bound = key
+    cost = 0.0
+    for position, ((head, name, indices), exponent) in enumerate(factors):
+        if position in taken or head or exponent != 1 or not indices or indices[-1] not in bound:
+            continue
+        operation = defined_by(program, str(name))
+        if operation is None or operation.op != "onehot" or is_anonymous(operation.args[0]):
+            continue
+        holders = [p for p, ((_, _, ix), _) in enumerate(factors) if indices[-1] in ix and p != position]
+        if len(holders) == 1 and holders[0] in taken and _is_bare(factors[holders[0]]):
+            cost += LOOKED_UP + (CLASSES if program.equations[str(name)].source is None else 0)
+    return cost
+
+
+def _is_bare(factor: Factor) -> bool:
+    (head, name, _), exponent = factor
+    return not head and exponent == 1 and not is_anonymous(str(name))
+
+
 def _agree(mapping: dict[Index, Index], source: Atom, target: Atom) -> dict[Index, Index] | None:
     if source[:2] != target[:2]:
         return None
@@ -311,6 +336,7 @@ def _split(
 
 def _bracket(inside: Expr, indices: tuple[Index, ...], program: Program, orientation: str) -> Expr:
     """A local name for a sum, over those of the free indices that occur in it."""
+    inside = _flat(inside, program)
     occurring = tuple(
         i for i in sorted({i for (fs, _) in inside for (_, _, ix), _ in fs for i in ix if i[0] < 0}, reverse=True)
     )
@@ -326,6 +352,26 @@ def _bracket(inside: Expr, indices: tuple[Index, ...], program: Program, orienta
         kind = "row"
     program.define(Variable(name, tuple(i[1] for i in own), kind), here)
     return {((((("", name, occurring)), 1),), ()): 1}
+
+
+def _flat(inside: Expr, program: Program) -> Expr:
+    """The sum without a bracket that holds a number: a + 1 − y for a + (1 − y), p − 1 for −(1 − p)."""
+    out: Expr = {}
+    for (factors, bound), coefficient in inside.items():
+        value = _bracketed(factors[0], program) if len(factors) == 1 and abs(coefficient) == 1 and not bound else None
+        out = add(out, {(factors, bound): coefficient} if value is None else scale(value, coefficient))
+    return out if len(out) > 1 else inside
+
+
+def _bracketed(factor: Factor, program: Program) -> Expr | None:
+    """The sum of a number and other terms that an unnamed factor stands for, and that is not read as a call."""
+    (head, name, places), exponent = factor
+    equation = program.equations.get(str(name)) if exponent == 1 and not head and is_anonymous(str(name)) else None
+    if equation is None or hasattr(equation.source, "args") or not isinstance(equation.value, dict):
+        return None
+    if ((), ()) not in equation.value or len(set(places)) != len(places):
+        return None
+    return rename(equation.value, dict(zip(program.variables[equation.name].indices, places, strict=True)))
 
 
 def _only(expression: Expr) -> tuple[Factor, ...]:

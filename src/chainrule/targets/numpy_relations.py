@@ -136,8 +136,10 @@ def structural_text(spelling: Spelling, node: Node, view: bool = False) -> Text:
     if isinstance(record, Dense):
         if record.comparison.startswith("onehot"):
             size = code(record.offset)
-            least = "0" if record.comparison == "onehot" else f"-{size}"
-            return f"np.eye({size}, dtype={spelling.dtype})[_ids({operands[0][0]}, {least}, {size})]", ATOM
+            from_0 = record.comparison == "onehot"
+            ids = f"_ids({operands[0][0]}, {0 if from_0 else f'-{size}'}, {size})[..., None]"
+            equal = f"{ids}{'' if from_0 else f' % {size}'} == np.arange({size})"  # a row of np.eye would take size²
+            return f"({equal}).astype({spelling.dtype})", ATOM
         equal = "" if record.comparison == "=" else ", equal=False"
         return (
             f"_relation({several(record.counts)}, {several(record.steps)}, {code(record.offset)}, "

@@ -75,7 +75,7 @@ def _take(x, ids, axis, least, classes):
     found, known = _ids(ids, least, classes)
     rows = x.movedim(axis, -1).index_select(-1, found.flatten())
     rows = torch.where(known.flatten(), rows, torch.nan).movedim(-1, axis)
-    return rows.reshape(*x.shape[:axis], *ids.shape, *x.shape[axis + 1 :])
+    return rows.reshape((*x.shape[:axis], *ids.shape, *x.shape[axis + 1 :]))
 ''',
     "_pick": '''\
 def _pick(x, ids, least, classes):
@@ -149,7 +149,7 @@ def _take(x, ids, axis, least, classes):
     found, known = _ids(ids, least, classes)
     rows = jnp.moveaxis(x, axis, -1)[..., found.reshape(-1)]
     rows = jnp.moveaxis(jnp.where(known.reshape(-1), rows, jnp.nan), -1, axis)
-    return rows.reshape(*x.shape[:axis], *ids.shape, *x.shape[axis + 1 :])
+    return rows.reshape((*x.shape[:axis], *ids.shape, *x.shape[axis + 1 :]))
 ''',
     "_pick": '''\
 def _pick(x, ids, least, classes):
