@@ -161,7 +161,7 @@ def test_a_sum_is_squared_as_a_whole() -> None:
         "input x : D\nlabel y : K, one-hot\nparam W : H × D\nparam U : K × H\nh = relu(W x)\nJ = CE(y, softmax(U h))"
     )
     found = net.sample_norms("W")
-    assert found.text == "rowsum(X.^2) ∘ rowsum(sgn(H) ∘ (softmax(H Uᵀ) U − Y U).^2)"
+    assert found.text == "rowsum(X.^2) ∘ rowsum(((softmax(H Uᵀ) − Y) U).^2 ∘ sgn(H))"
     rng = np.random.default_rng(5)
     arrays = {
         "X": rng.normal(size=(7, 5)), "Y": np.eye(3)[rng.integers(0, 3, 7)], "W": rng.normal(size=(11, 5)),

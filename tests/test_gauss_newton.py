@@ -202,3 +202,87 @@ def test_kronecker_factors_are_the_fisher_block_of_a_single_sample(name: str) ->
     (gradient,) = net.sample_gradients(name).evaluate(**one)
     block = np.einsum("ik,jl->ijkl", second.evaluate(**one), first.evaluate(**one))
     np.testing.assert_allclose(block, np.multiply.outer(gradient, gradient), rtol=1e-9, atol=1e-12)
+
+
+ROWS_LOSSES = {
+    "mean": ("mean(CE(Y, softmax(Θ)))", 1.0), "sum": ("sum(CE(Y, softmax(Θ)))", 1.0),
+    "half": ("mean(CE(Y, softmax(Θ)))/2", 0.5), "named": ("L + norm(W)^2", 1.0),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["W", "b", "U"])
+@pytest.mark.parametrize("loss", ROWS_LOSSES)
+def test_samples_of_a_network_in_rows(loss: str, name: str) -> None:
+    """N is a size of the network: its rows are the samples; a mean is taken apart, a penalty is left out."""
+    formula, factor = ROWS_LOSSES[loss]
+    text = ROWS.format(fact=", one-hot", loss=formula)
+    if loss == "named":
+        text = text.replace("J =", "L = mean(CE(Y, softmax(Θ)))\nJ =")
+    net, arrays = cr.parse(text), arrays_for("rows", "ce")
+    t = {n: torch.tensor(a) for n, a in arrays.items()}
+
+    def of_sample(value: torch.Tensor, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        here = {**t, name: value, "X": x[None], "Y": y[None]}
+        return factor * of_output("rows", "ce", here, output("rows", here))
+
+    wanted = vmap(grad(of_sample), (None, 0, 0))(t[name], t["X"], t["Y"]).numpy()
+    found, norms = net.sample_gradients(name), net.sample_norms(name)
+    squares = (wanted.reshape(N, -1) ** 2).sum(1)
+    for value, answer in ((found, wanted), (norms, squares)):
+        np.testing.assert_allclose(value.evaluate(**arrays), answer, rtol=1e-9, atol=1e-12)
+        np.testing.assert_allclose(value.compile()(**arrays), answer, rtol=1e-9, atol=1e-12)
+        word = "sum" if loss == "sum" else "mean"
+        assert value.conditions[0] == f"J is the {word} of the losses of the N samples; each is taken by itself"
+        assert len(value.conditions) == (2 if loss == "named" else 1)
+    if name == "b":
+        return
+    first, second = net.kronecker_factors(name)
+    inputs = arrays["X"] if name == "W" else np.tanh(arrays["X"] @ arrays["W"] + arrays["b"])
+    np.testing.assert_allclose(first.evaluate(**arrays), inputs.T @ inputs / N, rtol=1e-9)
+    delta = np.array([np.linalg.lstsq(a[:, None], g, rcond=None)[0][0] for a, g in zip(inputs, wanted, strict=True)])
+    np.testing.assert_allclose(second.evaluate(**arrays), delta.T @ delta / N, rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(second.compile()(**arrays), delta.T @ delta / N, rtol=1e-9, atol=1e-12)
+
+
+def test_rows_that_read_as_on_paper() -> None:
+    net = network("rows", "ce")
+    assert net.sample_norms("U").text == "rowsum(A.^2) ∘ rowsum((softmax(Θ) − Y).^2)"
+    assert net.sample_norms("W").text == "rowsum(X.^2) ∘ rowsum(((softmax(Θ) − Y) Uᵀ ∘ (1 − A.^2)).^2)"
+    first, second = net.kronecker_factors("U")
+    assert (first.text, second.text) == ("Aᵀ A/N", "(softmax(Θ)ᵀ − Yᵀ) (softmax(Θ) − Y)/N")
+    logistic = cr.parse("input X : N × D\nparam w : D\nlabel y : N\np = sigmoid(X w)\nJ = BCE(y, p)")
+    assert logistic.sample_gradients("w").text == "X ∘ (p − y)"
+
+
+def test_what_has_no_samples_is_refused() -> None:
+    """It was answered for N copies of all N rows."""
+    net = cr.parse("input X : N × D\nparam w : D\nJ = log(sum(exp(X w)))")
+    for ask in (net.sample_norms, net.sample_gradients, net.kronecker_factors):
+        with pytest.raises(UnsupportedError, match="J is no sum over the N samples"):
+            ask("w")
+    with pytest.raises(cr.ChainruleError, match="N is a name of the program"):
+        cr.parse("input x : D\nparam N : D\nJ = Nᵀ x").sample_norms("N")
+
+
+def test_the_output_may_have_no_name() -> None:
+    """softmax(W2 h + b2): the logits get one, f, and the formulas say so."""
+    net = cr.parse(
+        VECTOR.format(fact=", one-hot", loss="CE(y, softmax(θ))").replace("θ = U h\n", "").replace("θ", "U h")
+    )
+    named = network("vector", "ce")
+    arrays = {**arrays_for("vector", "ce"), "dW": np.random.default_rng(1).standard_normal((M, D))}
+    found = net.gauss_newton_product("W")
+    np.testing.assert_allclose(found.evaluate(**arrays), named.gauss_newton_product("W").evaluate(**arrays), rtol=1e-10)
+    assert found.check_steps().ok
+    assert "df = U dh" in found.equations
+    through = net.gauss_newton_product("W", "h")  # an inner value, whose product with v is needed itself
+    assert through.check_steps().ok
+
+
+def test_through_a_softmax_the_product_with_v_is_kept() -> None:
+    net = cr.parse(VECTOR.format(fact=", one-hot", loss="CE(y, p)").replace("J =", "p = softmax(θ)\nJ ="))
+    arrays = {**arrays_for("vector", "ce"), "db": np.ones(M)}
+    found = net.gauss_newton_product("b", "p")
+    matrix = net.gauss_newton("b", "p").evaluate(**{k: v for k, v in arrays.items() if k != "db"})
+    np.testing.assert_allclose(found.evaluate(**arrays), matrix @ arrays["db"], rtol=1e-9)
+    assert found.check_steps().ok

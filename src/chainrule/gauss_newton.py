@@ -11,14 +11,15 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from chainrule.algebra.expr import Expr, Index, atom_variables, free, multiply, rename, sum_over
+from chainrule.algebra.expr import Index, atom_variables, free, multiply, rename, sum_over
 from chainrule.algebra.expr import variable as bare_variable
-from chainrule.algebra.loops import arrange, has_loops
-from chainrule.algebra.program import Equation, Program, Variable
+from chainrule.algebra.loops import arrange, has_loops, loop_members
+from chainrule.algebra.program import Equation, Program, Variable, is_anonymous
+from chainrule.algebra.renaming import Renaming, renamed_program
 from chainrule.calculus.forward import tangent_name, tangents
-from chainrule.calculus.jacobian import jacobian
+from chainrule.calculus.jacobian import JacobianProgram, jacobian
 from chainrule.calculus.reverse import differentiate, relevant_equations
-from chainrule.curvature import Derived
+from chainrule.curvature import Derived, free_name
 from chainrule.dims import canonical_name, display_name
 from chainrule.errors import UnsupportedError
 from chainrule.explanation.chain import Explainer
@@ -40,8 +41,11 @@ if TYPE_CHECKING:
 __all__ = ["fisher", "fisher_product", "gauss_newton", "gauss_newton_product"]
 
 
-def _output(network: Network, of: str | None, wrt: str) -> str:
-    """What is linearised: by default the name of the first signal, the logits. Raises where it is none of `wrt`'s."""
+def _output(network: Network, of: str | None, wrt: str) -> tuple[Network, str]:
+    """What is linearised: by default the name of the first signal, the logits. Raises where it is none of `wrt`'s.
+
+    Logits without a name get one; so the network comes with them.
+    """
     if of is not None:
         output = network.name(of)
     else:
@@ -49,18 +53,27 @@ def _output(network: Network, of: str | None, wrt: str) -> str:
         if not signals:
             raise UnsupportedError("there is no error signal to take the output from", "of= the network's output")
         output = next(iter(signals.values()))
+        if output in loop_members(network.program):
+            raise UnsupportedError(
+                "the first error signal belongs to a step of a loop, which is no output", "of= the network's output"
+            )
     if wrt not in relevant_equations(network.program, output, [wrt]):
         raise UnsupportedError(
             f"the output {display_name(output)} does not depend on {display_name(wrt)}", "of= an output that does"
         )
-    return output
+    if not is_anonymous(output):
+        return network, output
+    name = free_name(network.program, "f")
+    program = renamed_program(network.program, Renaming({output: name}))
+    program.interior.discard(name)
+    again = network.with_program(program)
+    return again, name
 
 
-def _middle(network: Network, output: str) -> tuple[Program, Expr]:
+def _middle(network: Network, output: str) -> JacobianProgram:
     """∂²J/∂output², everything below the output held: over the output's indices, twice."""
     backward = differentiate(network.program, network.scalar_loss(), [output])
-    found = jacobian(backward.program, backward.gradients[output], output)
-    return found.program, found.expression
+    return jacobian(backward.program, backward.gradients[output], output)
 
 
 def _besides(network: Network, output: str, wrt: str) -> tuple[str, ...]:
@@ -80,10 +93,11 @@ def _besides(network: Network, output: str, wrt: str) -> tuple[str, ...]:
 def gauss_newton(network: Network, wrt: str, of: str | None = None) -> Derived:
     """The Gauss-Newton matrix (∂f/∂wrt)ᵀ (∂²J/∂f²) (∂f/∂wrt) for the output f = `of`, over `wrt`'s indices twice."""
     network = network.without_matrix_facts(wrt)
-    output = _output(network, of, wrt)
+    network, output = _output(network, of, wrt)
     own, out = network.program.variables[wrt], network.program.variables[output]
-    program, middle = _middle(network, output)
-    found = jacobian(program, output, wrt)
+    curved = _middle(network, output)
+    middle = curved.expression
+    found = jacobian(curved.program, output, wrt)
     program = found.program
     knowledge = Knowledge(network.program)
     knowledge.program = program
@@ -101,49 +115,37 @@ def gauss_newton(network: Network, wrt: str, of: str | None = None) -> Derived:
     value = simplify(value, knowledge)
     dims = (*own.dims, *own.dims)
     kind = {0: "scalar", 2: "matrix"}.get(len(dims), "tensor")
-    name = _free_name(program, f"G_{wrt}")
+    name = free_name(program, f"G_{wrt}")
     program.define(Variable(name, dims, kind), shortest(value, free(dims), knowledge, program, kind))
     result = Derived(network, program, name, tree.call("G", (tree.sym(wrt),), 1, 1))
     result.said = say("the Gauss-Newton matrix of ", tree.sym(wrt), " through ", tree.sym(output))
     result.assumptions = _besides(network, output, wrt)
 
     def told() -> Iterable[Told]:
-        from chainrule.jacobians import Jacobian
+        from chainrule.jacobians import Hessian, Jacobian
 
-        part = Jacobian(network, wrt, output)
+        part, whole = Jacobian(network, wrt, output), Hessian(network, output)
         yield from part.told
-        curved = tree.second(network.scalar_loss(), output)
-        notation = MatrixNotation(program)
-        both_dims = (*out.dims, *out.dims)
-        written = Written(program, notation, middle, both_dims, "matrix" if count == 1 else "tensor")
-        node = written.tree if written.node is not None or not count else written.index_node
-        letters = written.indices
-        where_said = say("the curvature of ", tree.sym(network.scalar_loss()), " by its output")
-        left_node = tree.entry(curved, letters) if letters else curved
-        yield Told(left_node, node, both_dims, (), None, where_said)
+        yield from whole.told
+        said = whole.left_node
         turned = Node("T", (tree.bracketed(part.left_node),)) if count else part.left_node
         over = "" if count == 1 == rank else ", summed over the entries of the output"
-        product_said = say("it is ", tree.product([turned, curved, part.left_node]), over)
+        product_said = say("it is ", Node("prod", (turned, said, part.left_node)), over)
         yield result.plainly(reason=product_said)
 
     result.teller = told
     return result
 
 
-def _free_name(program: Program, name: str) -> str:
-    taken = {canonical_name(n) for n in program.variables}
-    while canonical_name(name) in taken:
-        name += "_"
-    return name
-
-
 def gauss_newton_product(network: Network, wrt: str, of: str | None = None) -> Derived:
     """The Gauss-Newton matrix of `wrt`, of any shape, times the direction d{wrt}; it is not formed."""
     network = network.without_matrix_facts(wrt)
-    output, loss = _output(network, of, wrt), network.scalar_loss()
+    network, output = _output(network, of, wrt)
+    loss = network.scalar_loss()
     if has_loops(network.program):
         raise UnsupportedError(
-            "a Gauss-Newton product through a loop is not supported yet", "hessian_product, or the steps written out"
+            "a Gauss-Newton product through a loop is not supported yet",
+            "hessian_product, gauss_newton at a vector, or the steps written out: h1 = …",
         )
     out = network.program.variables[output]
     pushed = tangents(network.program, output, [wrt])
@@ -151,7 +153,7 @@ def gauss_newton_product(network: Network, wrt: str, of: str | None = None) -> D
     gradient = curved.gradients[output]
     after = tangents(curved.program, gradient, [output], given=True)
     found = after.equations.pop(tangent_name(gradient), None)
-    known = _free_name(after, "v")
+    known = free_name(after, "v")
     value = found.value if found is not None else {}
     after.variables.pop(tangent_name(gradient), None)
     # Back: the gradient of Σ v ∘ f, v held.
@@ -163,18 +165,20 @@ def gauss_newton_product(network: Network, wrt: str, of: str | None = None) -> D
     names = _signal_names(held, product, wrt)
     backward = differentiate(held, product, [wrt], signal_names=names)
     program = backward.program.copy()
-    result = _free_name(program, f"G_{wrt}_d{wrt}")
+    result = free_name(program, f"G_{wrt}_d{wrt}")
     last = program.equations.pop(backward.gradients[wrt])
     program.variables.pop(last.name)
     program.variables[known] = Variable(known, out.dims, out.orientation)
-    order = [e for e in program if e.name != product]
+    order = list(program)
     first_back = next((k for k, e in enumerate(order) if e.name not in after.equations), len(order))
     order.insert(first_back, Equation(known, value))
     program.equations = {e.name: e for e in order}
-    program.variables.pop(product)
     program.reordered()
     own = network.program.variables[wrt]
     program.define(Variable(result, own.dims, own.orientation), last.value)
+    if product not in relevant_equations(program, result, [known]):  # vᵀ f itself is needed where f is a softmax
+        del program.equations[product], program.variables[product]
+        program.reordered()
     arrange(program)
     direction = tree.sym(tangent_name(wrt))
     symbol = tree.product([tree.call("G", (tree.sym(wrt),), 1, 1), direction])
@@ -234,7 +238,8 @@ def _curved_told(
 
 def _label_matters(network: Network, output: str) -> bool:
     """Whether ∂²J/∂f² depends on a label."""
-    program, middle = _middle(network, output)
+    found = _middle(network, output)
+    program, middle = found.program, found.expression
     reached = {v.name for v in network.program.variables.values() if v.kind == "label"}
     names = {name for factors, _ in middle for atom, _ in factors for name in atom_variables(atom)}
     for equation in program:  # the continued program: a gradient's name hides the label as well
@@ -260,7 +265,7 @@ def fisher(network: Network, wrt: str, of: str | None = None) -> Derived:
     That holds for exponential families in their natural parameters: cross-entropy by logits, binary cross-entropy by
     logits, squared error. Elsewhere it is refused, since the label's distribution is not said.
     """
-    output = _output(network, of, wrt)
+    network, output = _output(network, of, wrt)
     found = _as_fisher(network, output, gauss_newton(network, wrt, output), tree.call("F", (tree.sym(wrt),), 1, 1))
     found.said = say(
         "the Fisher information of ", tree.sym(wrt), ", the Gauss-Newton matrix through ", tree.sym(output)
@@ -270,7 +275,7 @@ def fisher(network: Network, wrt: str, of: str | None = None) -> Derived:
 
 def fisher_product(network: Network, wrt: str, of: str | None = None) -> Derived:
     """The Fisher information times the direction d{wrt}, not formed; refused where `fisher` is."""
-    output = _output(network, of, wrt)
+    network, output = _output(network, of, wrt)
     symbol = tree.product([tree.call("F", (tree.sym(wrt),), 1, 1), tree.sym(tangent_name(wrt))])
     found = _as_fisher(network, output, gauss_newton_product(network, wrt, output), symbol)
     found.said = say("the Fisher information of ", tree.sym(wrt), " through ", tree.sym(output), ", times a direction")

@@ -313,6 +313,8 @@ def _written_out(jacobian_: Jacobian, names: list[str]) -> str:
     program = jacobian_.program
     letters = dict(zip(free(jacobian_.dims), names, strict=True))
     parts = []
+    if not any(isinstance(i[1], int) and i[1] <= 4 for _, bound in jacobian_.expression for i in bound):
+        return jacobian_.entry.partition(" = ")[2]
     for (factors, bound), coefficient in jacobian_.expression.items():
         small = [i for i in bound if isinstance(i[1], int) and i[1] <= 4]
         combos: list[dict[Index, str]] = [{}]
@@ -324,4 +326,4 @@ def _written_out(jacobian_: Jacobian, names: list[str]) -> str:
             key = (renamed, tuple(i for i in bound if i not in small))
             table = {**letters, **{moved[i]: combo[i] for i in small}}
             parts.append(index_text(program, {key: coefficient}, tuple(table), list(table.values())))
-    return " + ".join(parts) if parts else "0"
+    return " + ".join(parts).replace("+ −", "− ") if parts else "0"

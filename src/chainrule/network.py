@@ -436,7 +436,7 @@ class Network:
 
     def sample_gradients(self, wrt: str, batch: Dim = "N") -> Derived:
         """Every sample's gradient: an array of one more axis, the first, of length `batch`."""
-        from chainrule.curvature import sample_gradients
+        from chainrule.samples import sample_gradients
 
         return sample_gradients(self, self.name_by(wrt), batch)
 
@@ -451,19 +451,23 @@ class Network:
             return self
         program = self.program.copy()
         program.variables[name] = replace(program.variables[name], facts=left)
+        return self.with_program(program)
+
+    def with_program(self, program: Program) -> Network:
+        """The same network, its program in another form."""
         net = Network(program, self.loss, self._elaborated, self.title)
         net.inner, net.wrt = self.inner, self.wrt
         return net
 
     def sample_norms(self, wrt: str, batch: Dim = "N") -> Derived:
         """The squared norm of every sample's gradient (private training), without forming the gradients."""
-        from chainrule.curvature import sample_norms
+        from chainrule.samples import sample_norms
 
         return sample_norms(self, self.name_by(wrt), batch)
 
     def kronecker_factors(self, wrt: str, batch: Dim = "N") -> tuple[Derived, Derived]:
         """K-FAC: the means over a batch of a aᵀ and δᵀ δ for the matrix of a linear layer."""
-        from chainrule.curvature import kronecker_factors
+        from chainrule.samples import kronecker_factors
 
         return kronecker_factors(self, self.name_by(wrt), batch)
 
@@ -484,6 +488,12 @@ class Network:
 
         reduction: sum or mean of the loss over samples. rename: x becomes X where that is free.
         """
+        self.check_batch(batch)
+        program, _ = lift(self.program, self.scalar_loss(), batch, reduction, rename)
+        return Network(program, self.loss, None, self.title)
+
+    def check_batch(self, batch: Dim) -> None:
+        """Raises DimensionError where a batch cannot have this size."""
         if isinstance(batch, str) and canonical_name(batch) in self._canonical:
             raise DimensionError(f"{batch} is a name of the program already", "another name for the batch size")
         if isinstance(batch, str) and (not batch.isidentifier() or keyword.iskeyword(batch)):
@@ -492,8 +502,6 @@ class Network:
             raise DimensionError(f"a batch size is at least 1, not {batch}", "a name such as N")
         if batch in {d for v in self.program.variables.values() for d in v.dims}:
             raise DimensionError(f"{batch} is a size of the program already", "another name for the batch size")
-        program, _ = lift(self.program, self.scalar_loss(), batch, reduction, rename)
-        return Network(program, self.loss, None, self.title)
 
     def latex_name(self, name: str) -> str:
         """A name in LaTeX."""

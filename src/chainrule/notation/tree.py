@@ -189,9 +189,10 @@ def partial(top: Node, bottom: Node, rows: Dim = 1, cols: Dim = 1) -> Node:
     return Node("partial", (top, bottom), None, rows, cols)
 
 
-def second(top: str, by: str) -> Node:
+def second(top: str, by: str | Node) -> Node:
     """∂²top/∂by²."""
-    return Node("second", (sym(top), sym(by), sym(by)))
+    below = sym(by) if isinstance(by, str) else by
+    return Node("second", (sym(top), below, below))
 
 
 def equal(left: Node, right: Node) -> Node:
