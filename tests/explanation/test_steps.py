@@ -166,6 +166,14 @@ def test_steps_of_random_programs_hold() -> None:
         assert sum(check_random(seed) for seed in range(120)) > 1000
 
 
+def test_steps_without_a_number_warn_of_nothing() -> None:
+    """NumPy's warning of a slice that is all NaN came through."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        warnings.simplefilter("ignore", ChainruleWarning)
+        assert check_random(10_317) > 0
+
+
 @pytest.mark.long
 def test_steps_of_many_random_programs_hold() -> None:
     with warnings.catch_warnings():

@@ -80,6 +80,12 @@ def test_networks_in_chunks(name: str) -> None:
         compare(PROGRAMS[name](), "float64", 1e-10, chunk={"T": 1} if name == "attention" else chunk)
 
 
+@pytest.mark.parametrize("seed", [1001, 1002])
+def test_rows_of_what_could_be_written_out(seed: int) -> None:
+    """A diagonal of which chunks take rows lies in memory; it was written out where rows were to be seen."""
+    compare(random_program(seed), "float64", 1e-10, seed, chunk=2)
+
+
 @pytest.mark.long
 @pytest.mark.parametrize("block", range(40))
 def test_many_random_programs(block: int) -> None:

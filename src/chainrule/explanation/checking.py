@@ -203,8 +203,9 @@ def jacobian_by_differences(
         if found is not None:
             blur = np.abs(finer - found)
         found = finer
-    largest = float(np.nanmax(np.abs(found), initial=0.0)) if found is not None else 0.0
     assert found is not None
+    finite = np.abs(found)[~np.isnan(found)]
+    largest = float(finite.max(initial=0.0))
     return np.where(blur > BLUR * max(largest, 1e-3), np.nan, found)
 
 

@@ -255,7 +255,7 @@ class _Fusion:
         if node.op not in _POINTWISE or node in self.outputs:
             return False
         users = self.users.get(node, [])
-        if any(self._is_call(user) for user in users):
+        if any(self._is_call(user) or user.op == "rows" for user in users):  # rows are a view of what lies in memory
             return False
         if node.dtype == "bool":
             return True

@@ -302,7 +302,8 @@ class BufferWriter:
 
     def _put(self, node: Node) -> list[str]:
         base, value = node.operands
-        if self.plan.block[value.node].view is not None:
+        block = self.plan.block.get(value.node)  # a diagonal has none: it is copied
+        if block is not None and block.view is not None:
             return []
         text = rows_at_hand(self.value(base.node), node.attributes[0])[0]
         return [f"{text} = {self.value(value.node)[0]}"]
