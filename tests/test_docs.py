@@ -228,3 +228,19 @@ def test_blocks_are_found() -> None:
     ]
     assert found[2].text == "y\n"
     assert [(c.line, c.text, c.expected) for c in commands(found[1])] == [(8, "a b", ["out"]), (12, "c", [])]
+
+
+# functions that only formulas of derivatives have
+OF_DERIVATIVES = {
+    "arctan_slope", "erf_slope", "iszero", "nonneg", "ismax", "ismin", "prod_others", "cumprod_others", "indicator",
+}  # fmt: skip
+
+
+def test_the_page_on_the_language_names_every_function_and_fact() -> None:
+    from chainrule.language.elaborate import FACTS
+    from chainrule.language.scope import known_functions
+    from chainrule.library import definition_names
+
+    words = set(re.findall(r"\w+", (ROOT / "docs" / "language.md").read_text(encoding="utf-8")))
+    assert known_functions() - definition_names() - OF_DERIVATIVES <= words
+    assert {word for fact in FACTS for word in re.findall(r"\w+", fact)} <= words
