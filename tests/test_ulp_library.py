@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 
 import chainrule as cr
-from chainrule.targets.numpy import compile_numpy
 from exact_values import evaluate, exact
 from library_oracles import TORCH
 from ulp_table import SCALES, measured
@@ -57,20 +56,53 @@ def test_what_is_listed_as_a_product_is_one() -> None:
     assert set(QUICK) <= set(PRODUCTS)
 
 
-@pytest.mark.parametrize("plain", [False, True], ids=["buffers", "plain"])
-def test_what_follows_from_arguments_is_computed_in_float64(plain: bool) -> None:
+# Slopes of one array, losses and norms of several, sums along each axis, labels. Each is compiled: few, and chosen.
+IN_C = ("CE_weighted", "gelu_tanh", "group_norm", "info_nce", "silu", "smoothed_CE")
+
+
+@pytest.mark.parametrize("name", IN_C)
+def test_in_c_no_number_is_missed_either(name: str) -> None:
+    for scale in SCALES:
+        for what, count in measured(name, scale, range(4), target="c").items():
+            assert not count.missed, (what, scale, count.where)
+
+
+CANCELS = """
+input x : n
+c = x - mean(x)
+z = exp(-c.^2) ∘ c
+J = sum(z)
+"""
+
+
+@pytest.mark.parametrize(
+    ("target", "options"), [("numpy", {}), ("numpy", {"plain": True}), ("c", {}), ("c", {"threads": 2})]
+)
+def test_what_follows_from_arguments_is_computed_in_float64(target: str, options: dict[str, object]) -> None:
     """Also for what a user writes: here x − mean(x) cancels, and so does the sum."""
-    net = cr.parse("input x : n\nc = x - mean(x)\nz = exp(-c.^2) ∘ c\nJ = sum(z)")
-    derivation = net.derive()
-    gradient = derivation.backward.gradients["x"]
-    step = compile_numpy(derivation.program, ["c", "z", "J", gradient], dtype="float32", plain=plain)
-    x = (1000 + np.random.default_rng(3).standard_normal(23)).astype(np.float32)
-    found, truth = step(x=x), evaluate(derivation.program, {"x": x}, {"n": 23})
-    for name in ("c", "z", "J", gradient):
-        assert found[name].dtype == np.float32
-        unit = np.spacing(np.abs(truth[name].astype(np.float32)))
-        off = np.abs(exact(found[name]) - truth[name]) / exact(unit)
-        assert float(np.max(off)) <= 0.51
+    derivation = cr.parse(CANCELS).derive()
+    step = derivation.compile(target, dtype="float32", **options)
+    x = (1000 + np.random.default_rng(3).standard_normal(101)).astype(np.float32)
+    loss, gradients = step(x=x)
+    assert gradients["x"].dtype == np.float32
+    truth = evaluate(derivation.program, {"x": x}, {"n": 101})
+    for found, right in ((np.float32(loss), truth["J"]), (gradients["x"], truth[derivation.backward.gradients["x"]])):
+        unit = np.spacing(np.abs(right.astype(np.float32)))
+        assert float(np.max(np.abs(exact(found) - right) / exact(unit))) <= 0.51
+
+
+@pytest.mark.parametrize("target", ["numpy", "c"])
+def test_float32_throughout_can_be_asked_for(target: str) -> None:
+    derivation = cr.parse(CANCELS).derive()
+    word = {"numpy": "float64", "c": "double"}[target]
+    assert word in derivation.compile(target, dtype="float32").source
+    assert word not in derivation.compile(target, dtype="float32", precise=False).source
+
+
+def test_c_for_a_device_stays_in_float32() -> None:
+    """Many have no unit for float64."""
+    source = cr.parse(CANCELS).derive().compile("c", dtype="float32", embedded=True, sizes={"n": 7}).source
+    assert "double" not in source
 
 
 def test_a_network_stays_in_float32() -> None:
@@ -84,8 +116,10 @@ def test_a_network_stays_in_float32() -> None:
         param c : 1 × K
         J = mean(CE(Y, softmax(relu(X W + b) V + c))) + 0.01 norm(W)^2
     """)
-    assert "float64" not in net.derive().compile(dtype="float32").source
-    assert "float64" not in net.derive().compile(dtype="float32", plain=True).source
+    derivation = net.derive()
+    assert "float64" not in derivation.compile(dtype="float32").source
+    assert "float64" not in derivation.compile(dtype="float32", plain=True).source
+    assert "double" not in derivation.compile("c", dtype="float32").source
 
 
 def test_a_step_in_float64_has_nothing_wider() -> None:

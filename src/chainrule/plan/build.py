@@ -18,7 +18,7 @@ from chainrule.plan.chunking import Chunks, Request, Split, candidates, split
 from chainrule.plan.graph import LOOP_STEPS, VIEWS, Node, Operand
 from chainrule.plan.loops import define_loop, hoisted, one_step_taken, sizes_of_nodes, sunk
 from chainrule.plan.lower import Lowering
-from chainrule.plan.precise import made_precise
+from chainrule.plan.precise import cancelling, made_precise
 from chainrule.plan.schedule import Block, assign_memory
 from chainrule.plan.wide import widened
 from chainrule.sizes import is_derived, linear, symbols_of
@@ -65,14 +65,14 @@ class Plan:
 
 def build_plan(
     program: Program, outputs: Sequence[str], *, reuse: bool = True, chunk: Request | None = None, sink: bool = False,
-    precise: bool = False,
+    precise: str = "",
 ) -> Plan:  # fmt: skip
     """The plan that computes `outputs` (names of equations) from the declared variables.
 
     `reuse`: update in place and share memory. `chunk`: go through an index a few rows at a time. `sink`: a
-    step of a loop costs nothing by itself, so it computes what is elementwise (`plan.loops.sunk`). `precise`: functions
-    of one array whose terms cancel are one step each, which the target computes in float64, and what follows from
-    arguments without a matrix product is float64 where it would lose digits (`plan.precise`, `plan.wide`). Raises
+    step of a loop costs nothing by itself, so it computes what is elementwise (`plan.loops.sunk`). `precise`: what
+    would lose digits in float32 is float64 (`plan.precise`, `plan.wide`); "functions": those of one array are one step
+    each, "nodes": they are nodes as all others, "": nothing is. Raises
     UnknownNameError for an output without an equation and UnsupportedError for what has no code, or no such index.
     """
     return _build(program, outputs, reuse, True, chunk, sink, precise)
@@ -80,7 +80,7 @@ def build_plan(
 
 def _build(
     program: Program, outputs: Sequence[str], reuse: bool, own_sizes: bool, chunk: Request | None = None,
-    sink: bool = False, precise: bool = False,
+    sink: bool = False, precise: str = "",
 ) -> Plan:  # fmt: skip
     """`own_sizes`: False for one step of a loop, whose sizes the plan around it knows."""
     for name in outputs:
@@ -101,12 +101,15 @@ def _build(
             lowering.define(stage)
     results = _own_outputs(lowering, outputs)
     live = _live(results)
-    if precise and made_precise([n for n in lowering.graph.nodes if n in live], results.values(), lowering.builder):
+    ordered = [n for n in lowering.graph.nodes if n in live]
+    if precise == "functions" and made_precise(ordered, results.values(), lowering.builder):
         live = _live(results)
     steps = [node for node in lowering.graph.nodes if node in live and node.op not in ("input", "number")]
     chunks = None
     if precise and chunk is None and not any(node.op in LOOP_STEPS for node in steps):
-        steps, results = widened(steps, results, lowering.graph, lowering.builder)
+        found = cancelling(steps, results.values(), lowering.builder) if precise == "nodes" else ()
+        inner = [n for whole, _, cone in found for n in (*cone, whole)]
+        steps, results = widened(steps, results, lowering.graph, lowering.builder, inner)
         live.update(steps)
     if chunk is not None:
         if any(node.op == "loop" for node in steps):

@@ -28,11 +28,13 @@ from chainrule.plan.build import Plan
 from chainrule.plan.graph import ELEMENTWISE, Node, Operand
 from chainrule.plan.products import Product, matrix_product
 from chainrule.plan.slices import Slice
+from chainrule.plan.wide import WIDE, WIDENED
 
 __all__ = ["Axis", "Call", "Kernel", "Loop", "Region", "Statement", "Tree", "fuse", "iteration"]
 
 _POINTWISE = ELEMENTWISE | {"broadcast", "copy", "diagonal", "embed", "add_embed"}
 _WRITES = ("accumulate", "put")
+_CHEAP = 3  # operations in a row: so many are computed again where their result is needed
 _SMALL = 20_000  # multiply-adds: below this, a loop that the compiler knows the size of is faster than a BLAS call
 
 
@@ -220,7 +222,9 @@ class _Fusion:
     # -- what is a loop, what is a call, what is written out -----------------------------------------------------
 
     def _product(self, node: Node) -> Product | None:
-        """A matrix product that is worth a call."""
+        """A matrix product that is worth a call. What is wide never is: it reads each entry once."""
+        if node.dtype == WIDE:
+            return None
         product = matrix_product(node, self.slices)
         if product is None:
             return None
@@ -251,22 +255,37 @@ class _Fusion:
         return node.op in ("opaque", "loop") or self.products.get(node) is not None
 
     def _inlined(self, node: Node) -> bool:
-        """Written out where it is used: a mask, or what one elementwise step of the same extent uses."""
+        """Written out where it is used: a mask, an argument as float64, or what one elementwise step of the same extent
+        uses."""
         if node.op not in _POINTWISE or node in self.outputs:
             return False
         users = self.users.get(node, [])
         if any(self._is_call(user) or user.op == "rows" for user in users):  # rows are a view of what lies in memory
             return False
-        if node.dtype == "bool":
+        if node.dtype == "bool" or (node.is_map(WIDENED) and not node.rank):
             return True
-        if len(users) != 1 or node.name:
-            return False
-        (user,) = users
+        if self._is_cheap(node) or (node.is_map(WIDENED) and node.operands[0].node.op == "input"):
+            return all(self._has_extent_of(node, user) for user in users)
+        return len(users) == 1 and not node.name and self._has_extent_of(node, users[0])
+
+    def _has_extent_of(self, node: Node, user: Node) -> bool:
+        """True where `user` needs the node once for each of its entries, and no more often."""
         result, reduced, operands = iteration(user)
         dims = self._dims(user)
         extent = {label for label in (*result, *reduced) if self.size(dims[label]) != 1}
         seen = [o for o in operands if o.node is node]
         return len(seen) == 1 and extent <= set(seen[0].axes)
+
+    def _is_cheap(self, node: Node, operations: int = _CHEAP) -> bool:
+        """True for float64 that is a few products and sums of arguments and of arrays with fewer axes.
+
+        To read it from memory takes longer than to compute it again.
+        """
+        if node.dtype != WIDE or node.op not in ("add", "subtract", "multiply", "scale") or not operations:
+            return False
+        inner = [o.node for o in node.operands if len(o.axes) == node.rank and o.node.op != "number"]
+        inner = [n for n in inner if not (n.is_map(WIDENED) and n.operands[0].node.op == "input")]
+        return bool(node.rank) and all(self._is_cheap(n, operations - 1) for n in inner)
 
     # -- placing -------------------------------------------------------------------------------------------------
 

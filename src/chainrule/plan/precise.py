@@ -6,19 +6,20 @@ a function; where two of its terms may have opposite signs, or an exponential ha
 gelu_tanh), it becomes one step, `precise`, of that array. A number minus one function (1 − σ) is left alone: that is
 exact to a rounding, and cheap.
 
-Nothing is looked for by name. A target that asks for it (`build_plan(precise=True)`) spells the function's own nodes.
+Nothing is looked for by name. A target that asks for it (`build_plan(precise="functions")`) spells the function's own
+nodes; with "nodes" they are wide nodes, as in `plan.wide`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from chainrule.functions import FUNCTIONS
 from chainrule.plan.graph import ELEMENTWISE, Node
 from chainrule.plan.rules import Builder
 
-__all__ = ["PRECISE", "Composite", "amplifies", "made_precise", "nonnegative"]
+__all__ = ["PRECISE", "Composite", "amplifies", "cancelling", "made_precise", "nonnegative"]
 
 PRECISE = "precise"
 _EXPONENTIALS = ("exp", "sigmoid", "tanh")
@@ -35,6 +36,19 @@ class Composite:
 
 def made_precise(live: Sequence[Node], outputs: Iterable[Node], builder: Builder) -> int:
     """Turn each such function into one step, in place. `live`: the nodes of a plan, operands first. How many."""
+    count = 0
+    for node, source, cone in cancelling(live, outputs, builder):
+        count += 1
+        whole = Node(node.number, node.op, node.operands, node.attributes, node.dims, node.dtype)
+        node.op, node.operands = "map", (source.whole,)
+        node.attributes = (PRECISE, Composite(count, source, (*cone, whole)))
+    return count
+
+
+def cancelling(
+    live: Sequence[Node], outputs: Iterable[Node], builder: Builder
+) -> Iterator[tuple[Node, Node, tuple[Node, ...]]]:
+    """Such functions: the node of each, the array that it is a function of, and the nodes in between."""
     leaf: dict[Node, Node | None] = {}
     cancels: dict[Node, bool] = {}
     users: dict[Node, list[Node]] = {}
@@ -47,7 +61,6 @@ def made_precise(live: Sequence[Node], outputs: Iterable[Node], builder: Builder
             own = _may_cancel(node, inner, leaf[node], builder) or amplifies(node, inner, leaf[node])
             cancels[node] = own or any(cancels[n] for n in inner)
     kept = set(outputs)
-    count = 0
     for node in live:
         if not cancels[node] or node.dtype != "float":
             continue
@@ -56,13 +69,8 @@ def made_precise(live: Sequence[Node], outputs: Iterable[Node], builder: Builder
             continue
         source = leaf[node]
         assert source is not None
-        count += 1
-        whole = Node(node.number, node.op, node.operands, node.attributes, node.dims, node.dtype)
-        nodes = [n for n in _cone(node, source) if n is not node]
-        node.op, node.operands = "map", (source.whole,)
-        node.attributes = (PRECISE, Composite(count, source, (*nodes, whole)))
+        yield node, source, tuple(n for n in _cone(node, source) if n is not node)
         cancels[node], leaf[node] = False, node
-    return count
 
 
 def _leaf(node: Node, leaf: dict[Node, Node | None]) -> Node | None:

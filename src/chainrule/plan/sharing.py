@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from chainrule.dims import Dim
 from chainrule.plan.fusion import Axis, Call, Item, Kernel, Loop, Region, Statement
 from chainrule.plan.graph import Node
+from chainrule.plan.wide import WIDE
 
 __all__ = ["Arena", "share_memory"]
 
@@ -20,12 +21,13 @@ __all__ = ["Arena", "share_memory"]
 class Arena:
     """A block of the workspace: its sizes, and the values that live in it, one after the other.
 
-    copies: how many there are of it, one for each thread.
+    copies: how many there are of it, one for each thread.  wide: of float64 in a step of float32.
     """
 
     dims: tuple[Dim, ...]
     nodes: list[Node] = field(default_factory=list)
     copies: int = 1
+    wide: bool = False
 
 
 def share_memory(kernel: Kernel) -> dict[Node, Arena]:
@@ -112,8 +114,8 @@ class _Sharing:
             for node in made.get(index, ()):
                 if node in self.given or self._owner(node) is not node or not self.kernel.stored[node]:
                     continue
-                dims = tuple(node.dims[k] for k in self.kernel.stored[node])
-                block = self._in_place(node, living, result) or self._take(free, dims) or Arena(dims)
+                dims, wide = tuple(node.dims[k] for k in self.kernel.stored[node]), node.dtype == WIDE
+                block = self._in_place(node, living, result) or self._take(free, dims, wide) or Arena(dims, wide=wide)
                 block.nodes.append(node)
                 result[node] = block
                 living.append(node)
@@ -130,10 +132,11 @@ class _Sharing:
                 total *= size
         return total, tuple(sorted(symbols))
 
-    def _take(self, free: list[Arena], dims: tuple[Dim, ...]) -> Arena | None:
+    def _take(self, free: list[Arena], dims: tuple[Dim, ...], wide: bool) -> Arena | None:
         """The smallest free block that is certainly large enough."""
         number, symbols = self._extent(dims)
-        fitting = [b for b in free if self._extent(b.dims)[1] == symbols and self._extent(b.dims)[0] >= number]
+        same = [b for b in free if b.wide == wide and self._extent(b.dims)[1] == symbols]
+        fitting = [b for b in same if self._extent(b.dims)[0] >= number]
         if not fitting:
             return None
         block = min(fitting, key=lambda b: self._extent(b.dims)[0])
@@ -151,6 +154,7 @@ class _Sharing:
             readers = [r for r in self.readers.get(other, []) if self.born[r[0].node] == self.born[node]]
             if (
                 self.dies[other] == self.born[node]
+                and result[other].wide == (node.dtype == WIDE)
                 and self.region[self.born[other]] == self.region[self.born[node]]
                 and other.op not in ("empty", "zeros")
                 and result[other].nodes[-1] is other

@@ -11,12 +11,12 @@ it and from it on:
 
 A loss by logits, a normalisation of an input, are computed in float64 and rounded once; in a network whose logits come
 from a product nothing changes. Where a wide node meets others, a node in between converts: `map widened` or `map
-rounded`. Both are for targets that ask for it (`build_plan(precise=True)`), as `plan.precise` is.
+rounded`. Both are for targets that ask for it (`build_plan(precise=…)`), as `plan.precise` is.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from chainrule.functions.operations import OPERATIONS
 from chainrule.plan.graph import Graph, Node, Operand
@@ -36,10 +36,11 @@ _CHOICES = frozenset({"onehot", "max", "min", "ismax", "ismin"})
 
 
 def widened(
-    steps: Sequence[Node], results: dict[str, Node], graph: Graph, builder: Builder
+    steps: Sequence[Node], results: dict[str, Node], graph: Graph, builder: Builder, more: Iterable[Node] = ()
 ) -> tuple[list[Node], dict[str, Node]]:
-    """The steps (operands first) and outputs with wide nodes. Nodes change in place."""
+    """The steps (operands first) and outputs with wide nodes. Nodes change in place. `more`: others that are wide."""
     leaves, exact, wide = _sorted_out(steps, builder)
+    wide.update(more)
     if not wide:
         return list(steps), results
     for node in reversed(steps):  # what is on the way to a wide node
@@ -52,6 +53,7 @@ def widened(
         if node.dtype == "float":
             node.dtype = WIDE
     made: list[Node] = []
+    first: list[Node] = []  # of arguments that are used with more axes: loops are not interrupted by them
     given, names = dict(results), {node: name for name, node in results.items()}
     placed: set[Node] = set()
 
@@ -61,10 +63,12 @@ def widened(
         if other not in placed:
             other.equation = user.equation
             placed.add(other)
-            made.append(other)
+            (first if node.op == "input" and node.rank < user.rank else made).append(other)
         return Operand(other, operand.axes)
 
     for node in steps:
+        if node.dtype == WIDE and node.op == "divide":
+            _multiply(node, graph, made)
         operands = []
         for operand in node.operands:
             other = operand.node
@@ -79,7 +83,20 @@ def widened(
             output = converted(node.whole, ROUNDED, "float", node).node
             output.name, node.name, node.hint = node.name, "", node.hint or node.name
             given[names[node]] = output
-    return made, given
+    return [*first, *made], given
+
+
+def _multiply(node: Node, graph: Graph, made: list[Node]) -> None:
+    """A quotient by an array with fewer axes as a product with its reciprocal: exact enough in float64, and faster."""
+    left, right = node.operands
+    if len(right.axes) >= node.rank or right.node.op == "number" or right.node.dtype != WIDE:
+        return
+    inverse = graph.make("map", (right.node.whole,), right.node.dims, ("reciprocal",), WIDE, f"{right.node.hint}_inv")
+    inverse.dtype = WIDE  # it may be one that nothing needed
+    if inverse not in made:
+        inverse.equation = node.equation
+        made.append(inverse)
+    node.op, node.operands = "multiply", (left, Operand(inverse, right.axes))
 
 
 def _sorted_out(steps: Sequence[Node], builder: Builder) -> tuple[set[Node], set[Node], set[Node]]:

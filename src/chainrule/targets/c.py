@@ -320,6 +320,7 @@ def compile_c(
     blas: str = "auto",
     chunk: int | Mapping[str, int] | None = None,
     memory: str | int | None = None,
+    precise: bool = True,
     comments: Mapping[str, str] | None = None,
     name: str | None = None,
 ) -> CStep:
@@ -332,6 +333,7 @@ def compile_c(
     chunk, memory: go through a row-like index so many rows at a time, or as many as keep the workspace within
     `memory="64MB"` (`chainrule.plan.chunking`); `step.memory_report(N=2048, …)` says what that saves.
     embedded: all sizes given, static memory, no BLAS, nothing but math.h; `step.report` says what it takes.
+    precise: in float32, compute in float64 what would lose digits and has them (`plan.wide`); not where it is embedded.
     Raises UnsupportedError for what has no C code, and where there is no compiler.
     """
     if type(threads) is not int or threads < 1:
@@ -339,7 +341,7 @@ def compile_c(
     choose_blas(blas)  # one that is not there is refused even where none is needed
     source = c_source(
         program, outputs, loss=loss, gradients=gradients, dtype=dtype, sizes=sizes, embedded=embedded, chunk=chunk,
-        memory=memory, threads=threads, comments=comments, name=name,
+        memory=memory, threads=threads, precise=precise, comments=comments, name=name,
     )  # fmt: skip
     quick = _quick_call(source)
     kind = CStep if quick is None else type("CStep", (CStep,), {"__call__": quick, "__doc__": CStep.__doc__})
@@ -366,6 +368,7 @@ register(
             "blas": "auto, openblas or none.",
             "chunk": 'rows at a time of a row-like index: 512, or {"N": 512}',
             "memory": 'rows at a time so that the workspace stays within this: "64MB"',
+            "precise": "False: float32 throughout, also where digits are lost that float64 would keep.",
             "embedded": "all sizes known, static memory, no BLAS: for a device without an operating system.",
         },
         suffix=".c",

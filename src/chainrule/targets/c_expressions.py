@@ -13,6 +13,8 @@ from chainrule.dims import Dim
 from chainrule.errors import UnsupportedError
 from chainrule.plan import Coefficient
 from chainrule.plan.fusion import Tree
+from chainrule.plan.wide import ROUNDED, WIDE, WIDENED
+from chainrule.targets.c_helpers import WIDER, helper_names
 
 __all__ = ["ATOM", "CSpelling", "Text", "bracket", "has_function"]
 
@@ -75,12 +77,29 @@ class CSpelling:
     def __init__(
         self, dtype: str, read: Callable[[Tree], Text], size: Callable[[Dim], str], index: Callable[[int], str | None]
     ) -> None:
-        self.real = "float" if dtype == "float32" else "double"
-        self.suffix = "f" if dtype == "float32" else ""
+        self.single = dtype == "float32"
+        self.wide = False  # what is spelled is float64, in a step of float32
         self.read = read
         self.size = size
         self.index = index
         self.helpers: set[str] = set()
+
+    @property
+    def real(self) -> str:
+        """The type of what is spelled."""
+        return "float" if self.single and not self.wide else "double"
+
+    @property
+    def suffix(self) -> str:
+        """Of its literals and of math.h's functions."""
+        return "f" if self.single and not self.wide else ""
+
+    def helper(self, name: str) -> str:
+        """A helper function by its name for what is spelled; it will be written into the file."""
+        if self.wide and name in helper_names():
+            name += WIDER
+        self.helpers.add(name)
+        return name
 
     # -- numbers ------------------------------------------------------------------------------------------------
 
@@ -142,6 +161,12 @@ class CSpelling:
 
     def compute(self, tree: Tree) -> Text:
         """One step, of its operands. Reductions: what is added up."""
+        before, self.wide = self.wide, tree.node.dtype == WIDE
+        text = self._computed(tree)
+        self.wide = before
+        return text
+
+    def _computed(self, tree: Tree) -> Text:
         node, operands = tree.node, tree.operands
         if node.op == "zeros":
             return self.literal(0)
@@ -166,8 +191,9 @@ class CSpelling:
             x = self.text(operands[0])[0]
             if node.attributes[0] == "power":
                 return f"pow{self.suffix}({x}, {self.literal(node.attributes[1])[0]})", ATOM
-            self.helpers.add("smaller")
-            return f"smaller({x}, {'88' if self.suffix else '709'}.0{self.suffix})", ATOM
+            return f"{self.helper('smaller')}({x}, {'88' if self.suffix else '709'}.0{self.suffix})", ATOM
+        if node.op == "map" and node.attributes[0] in (WIDENED, ROUNDED):
+            return f"({self.real}){bracket(self.text(operands[0]), UNARY)}", UNARY
         if node.op in ("map", "apply"):
             return self._function(node.attributes[0], operands)
         if node.op in ("embed", "add_embed"):
@@ -196,8 +222,8 @@ class CSpelling:
                 f"the function {name} has no C code", hint='compile it with target "numpy", or write it with others'
             )
         template, strength = _FUNCTIONS[name]
-        head = template.split("(", 1)[0]
-        self.helpers.add(head)
+        head, mark, rest = template.partition("(")
+        template = self.helper(head) + mark + rest
         inner = ATOM if strength != ATOM or template.startswith("(") else 0
         letters = {
             "x" if k == 0 else f"x{k + 1}": bracket(self.text(operand), inner) for k, operand in enumerate(operands)

@@ -6,7 +6,11 @@ and literals. To add one: its text, and the names of those it uses, which must s
 
 from __future__ import annotations
 
-__all__ = ["helper_names", "helper_text"]
+import re
+
+__all__ = ["WIDER", "helper_names", "helper_text"]
+
+WIDER = "_wide"  # behind the name of a helper for float64 in a file of float32
 
 _EXPONENTIAL_FLOAT = """\
 /* e^x within 1 unit in the last place: 2^n e^r with |r| <= ln(2)/2; no branch, so that it runs in lanes. */
@@ -438,7 +442,18 @@ def helper_names() -> tuple[str, ...]:
 
 
 def helper_text(names: set[str], dtype: str) -> str:
-    """The text of the helpers `names` and of those they use, in order."""
+    """The text of the helpers `names` and of those they use, in order; those for float64 behind the others."""
+    wide = {name.removesuffix(WIDER) for name in names if name.endswith(WIDER)}
+    text = _helper_text(names, dtype)
+    if wide:
+        more = _helper_text(wide, "float64")
+        for name in helper_names():
+            more = re.sub(rf"\b{name}\b", name + WIDER, more)
+        text = "\n".join(part for part in (text, more) if part)
+    return text
+
+
+def _helper_text(names: set[str], dtype: str) -> str:
     wanted = {*names, "exponential"} if "hyperbolic_tangent" in names else set(names)
     for name in list(wanted):
         if name in _HELPERS:

@@ -13,7 +13,9 @@ from chainrule.plan.fusion import Axis, Call, Item, Kernel, Loop, Region, Statem
 from chainrule.plan.relations import STRUCTURAL
 from chainrule.plan.sharing import Arena, share_memory
 from chainrule.plan.teams import divide
+from chainrule.plan.wide import WIDE
 from chainrule.targets.c_expressions import ATOM, SUM, CSpelling, Text, bracket
+from chainrule.targets.c_helpers import WIDER
 from chainrule.targets.c_names import CNames
 from chainrule.targets.c_operations import Site, has_operation, operation_lines
 from chainrule.targets.c_recurrences import Part, loop_lines
@@ -262,11 +264,10 @@ class LoopWriter:
                 continue
             block, own = (self.names_taken.plain(f"{self.names[node]}_{what}") for what in ("parts", "own"))
             dims = tuple(node.dims[k] for k in self.kernel.stored[node])
-            self.blocks[block] = Arena(dims, copies=self.threads - 1)
+            self.blocks[block] = Arena(dims, copies=self.threads - 1, wide=node.dtype == WIDE)
             apart = f"PAD({' * '.join(self.size(d) for d in dims)})"
-            lines.append(
-                f"{self.real} *const {own} = team->me ? {block} + (team->me - 1) * {apart} : {self.pointer(node)};"
-            )
+            chosen = f"team->me ? {block} + (team->me - 1) * {apart} : {self.pointer(node)}"
+            lines.append(f"{self._type(node)} *const {own} = {chosen};")
             self._sums[node] = own
             arrays.append((node, block))
         starts = [line for s in partial for line in self._start(s)]
@@ -276,20 +277,18 @@ class LoopWriter:
         for statement in scalars:
             name = self._locals[statement.node]
             block = self.names_taken.plain(f"{name}_parts")
-            self.blocks[block] = Arena((16,), copies=self.threads)
+            self.blocks[block] = Arena((16,), copies=self.threads, wide=statement.node.dtype == WIDE)
             lines.append(f"{block}[16 * team->me] = {name};")
         if partial:
             lines.append("team->wait(team);")
         for node, block in arrays:
             del self._sums[node]
             extent = " * ".join(self.size(d) for d in self.blocks[block].dims)
-            helper = "larger_parts" if node.op == "max" else "add_parts"
-            self._needs(helper)
+            helper = self._helper("larger_parts" if node.op == "max" else "add_parts", node)
             lines.append(f"{helper}(team, {extent}, {self.pointer(node)}, {block}, PAD({extent}));")
         for statement in scalars:
             name = self._locals[statement.node]
-            helper = "largest_part" if statement.node.op == "max" else "sum_of_parts"
-            self._needs(helper)
+            helper = self._helper("largest_part" if statement.node.op == "max" else "sum_of_parts", statement.node)
             lines.append(f"{name} = {helper}(team, {name}_parts);")
             lines += [f"if (!team->me) {line}" for line in self._finish(statement)]
         return lines
@@ -329,11 +328,12 @@ class LoopWriter:
 
     def _start(self, statement: Statement) -> list[str]:
         node = statement.node
-        zero = "-INFINITY" if node.op == "max" else self.spelling.literal(0)[0]
+        zero = "0.0" if node.dtype == WIDE else self.spelling.literal(0)[0]
+        zero = "-INFINITY" if node.op == "max" else zero
         inner = self._inner(statement)
         if not inner:
             name = self._locals[node] = self._local(statement)
-            return [f"{self.real} {name} = {zero};"]
+            return [f"{self._type(node)} {name} = {zero};"]
         lines: list[str] = []
         for loop in inner:
             letter = self._letter(loop.axis)
@@ -357,7 +357,7 @@ class LoopWriter:
         if statement.reduced:
             target = self._locals.get(node) or self._place(node, statement.result, statement)
             if node.op == "max":
-                return [f"{target} = larger({target}, {value[0]});"] if self._needs("larger") else []
+                return [f"{target} = {self._helper('larger', node)}({target}, {value[0]});"]
             return [f"{target} += {bracket(value, SUM)};"]
         if node.op == "accumulate":
             target = self._place(node, statement.result, statement) if node.rank else self.names[node]
@@ -368,12 +368,22 @@ class LoopWriter:
         near = node.op != "put" and self._read_nearby(statement)
         if not stored:
             self._locals[node] = self._local(statement)
-            return [f"const {self.real} {self._locals[node]} = {value[0]};"]
+            return [f"const {self._type(node)} {self._locals[node]} = {value[0]};"]
         place = self._place(node, statement.result, statement)
         if not near:
             return [f"{place} = {value[0]};"]
         name = self._locals[node] = self._local(statement)
-        return [f"const {self.real} {name} = {value[0]};", f"{place} = {name};"]
+        return [f"const {self._type(node)} {name} = {value[0]};", f"{place} = {name};"]
+
+    def _type(self, node: Node) -> str:
+        """The type of a value."""
+        return "double" if node.dtype == WIDE else self.real
+
+    def _helper(self, name: str, node: Node) -> str:
+        """A helper function for values of the node's type."""
+        name += WIDER if node.dtype == WIDE else ""
+        self._needs(name)
+        return name
 
     def _needs(self, helper: str) -> bool:
         self.spelling.helpers.add(helper)

@@ -55,8 +55,8 @@ class Workspace:
 
     def padded(self, arena: Arena) -> str:
         """How many numbers a block takes, with all its copies."""
-        text = f"PAD({self.extent(arena.dims)})"
-        return text if arena.copies == 1 else f"{arena.copies} * {text}"
+        text, many = f"PAD({self.extent(arena.dims)})", arena.copies * (2 if arena.wide else 1)
+        return text if many == 1 else f"{many} * {text}"
 
     def _by_rows(self, dim: Dim) -> bool:
         return self.plan.chunks is not None and dim == self.plan.chunks.symbol
@@ -178,7 +178,8 @@ class Workspace:
         if self.plan.chunks is not None:
             sizes = {**sizes, self.plan.chunks.symbol: self.rows_at_once(sizes)}
         return self._width * sum(
-            arena.copies * self._numbers(arena.dims, sizes, whole_lines) for arena in self.blocks.values()
+            (2 if arena.wide else 1) * arena.copies * self._numbers(arena.dims, sizes, whole_lines)
+            for arena in self.blocks.values()
         )
 
     def rows_at_once(self, sizes: Mapping[str, int]) -> int:

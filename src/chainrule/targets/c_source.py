@@ -66,6 +66,7 @@ def c_source(
     chunk: int | Mapping[str, int] | None = None,
     memory: str | int | None = None,
     threads: int = 1,
+    precise: bool = True,
     comments: Mapping[str, str] | None = None,
     name: str | None = None,
     title: str = "",
@@ -74,7 +75,8 @@ def c_source(
     if dtype not in ("float32", "float64"):
         raise UnsupportedError(f"no C code for dtype {dtype!r}", hint="float32 or float64")
     everything = ([loss] if loss is not None and loss not in outputs else []) + list(outputs)
-    plan = build_plan(program, everything, reuse=False, chunk=read_request(chunk, memory), sink=True)
+    plan = build_plan(program, everything, reuse=False, chunk=read_request(chunk, memory), sink=True,
+                      precise="nodes" if precise and dtype == "float32" and not embedded else "")  # fmt: skip
     symbols = _symbols(plan)
     known = _known(plan, symbols, sizes or {}, embedded)
 
@@ -310,16 +312,18 @@ def _opening(p: _Parts) -> list[str]:
     lines += [f"(void){p.inputs[a]};" for a in p.plan.arguments if not occurs(p.inputs[a], used)]
     before = "workspace"
     for name, arena in p.writer.blocks.items():
+        real = "double" if arena.wide else p.writer.real
         if not p.embedded:
-            lines.append(f"{p.writer.real} *const {name} = {before};")
-            before = f"{name} + {p.workspace.padded(arena)}"
+            lines.append(f"{real} *const {name} = {f'(double *)({before})' if arena.wide else before};")
+            before = f"({p.writer.real} *){name} + {p.workspace.padded(arena)}" if arena.wide else \
+                f"{name} + {p.workspace.padded(arena)}"  # fmt: skip
         for node in arena.nodes:
             other = p.writer.names[node]
             if node in p.writer.own:
                 apart = f"PAD({p.workspace.extent(arena.dims)})"
-                lines.append(f"{p.writer.real} *const {other} = {name} + team->me * {apart}; /* this thread's own */")
+                lines.append(f"{real} *const {other} = {name} + team->me * {apart}; /* this thread's own */")
             elif other != name:
-                lines.append(f"{p.writer.real} *const {other} = {name}; /* in the same memory */")
+                lines.append(f"{real} *const {other} = {name}; /* in the same memory */")
     return list(dict.fromkeys(lines))
 
 

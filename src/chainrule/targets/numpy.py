@@ -55,6 +55,7 @@ def numpy_source(
     reuse_outputs: bool = False,
     chunk: int | Mapping[str, int] | None = None,
     memory: str | int | None = None,
+    precise: bool = True,
     comments: Mapping[str, str] | None = None,
     name: str | None = None,
 ) -> _Source:
@@ -62,9 +63,8 @@ def numpy_source(
     if dtype not in _DTYPES:
         raise UnsupportedError(f"no NumPy code for dtype {dtype!r}", hint=" or ".join(_DTYPES))
     everything = ([loss] if loss is not None and loss not in outputs else []) + list(outputs)
-    plan = build_plan(
-        program, everything, reuse=not plain, chunk=read_request(chunk, memory), precise=dtype == "float32"
-    )
+    mode = "functions" if precise and dtype == "float32" else ""
+    plan = build_plan(program, everything, reuse=not plain, chunk=read_request(chunk, memory), precise=mode)
     keys = keys_of(tuple(plan.outputs), gradients, loss)
     names = Names({"step", "predict", "sizes", "threading", "_allocate", "_memory", "_Memory"})
     if plan.chunks is not None:
@@ -332,6 +332,7 @@ def compile_numpy(
     reuse_outputs: bool = False,
     chunk: int | Mapping[str, int] | None = None,
     memory: str | int | None = None,
+    precise: bool = True,
     comments: Mapping[str, str] | None = None,
     name: str | None = None,
 ) -> Step:
@@ -344,12 +345,13 @@ def compile_numpy(
     chunk, memory: go through a row-like index a few rows at a time, so that no large array has all of them: 512 rows
     (`chunk={"N": 512}` says which index), or as many as keep the workspace within `memory="64MB"`. Results are the same
     but for rounding; the source says what is saved. Refused where no index allows it or nothing would be saved.
+    precise: in float32, compute in float64 what would lose digits and has them (`plan.precise`, `plan.wide`).
     comments: a comment for each equation.  name: of the function, default step or predict.
     Raises UnsupportedError for what has no NumPy code.
     """
     source = numpy_source(
         program, outputs, loss=loss, gradients=gradients, dtype=dtype, plain=plain, reuse_outputs=reuse_outputs,
-        chunk=chunk, memory=memory, comments=comments, name=name,
+        chunk=chunk, memory=memory, precise=precise, comments=comments, name=name,
     )  # fmt: skip
     return Step(source, loss, dtype)
 
@@ -369,6 +371,7 @@ register(
             "reuse_outputs": "results live in the workspace, and the next call overwrites them",
             "chunk": 'rows at a time of a row-like index: 512, or {"N": 512}',
             "memory": 'rows at a time so that the workspace stays within this: "64MB"',
+            "precise": "False: float32 throughout, also where digits are lost that float64 would keep",
         },
     )
 )
