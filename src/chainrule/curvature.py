@@ -88,6 +88,12 @@ class Derived:
         """The steps of every formula on the way, one after the other."""
         return tuple(step for one in self.told for step in one.steps)
 
+    def explained(self, explain: int = 1, form: str = "text") -> str:
+        """The formulas with their steps, as text, latex, markdown or html; explain as in `Derivation.text`."""
+        from chainrule.outputs.beyond import written_as
+
+        return written_as(self, explain, form)
+
     def check_steps(self, seed: int = 0) -> StepReport:
         """Each step by itself: both sides in float64 at a random point."""
         return check_told(self.told, seed)
@@ -115,6 +121,12 @@ class Derived:
         from chainrule.compilation import compile_value
 
         return compile_value(target, self.program, self.name, dtype, **options)
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
+        """How a notebook shows it."""
+        from chainrule.outputs.notebook import told_bundle
+
+        return told_bundle(self)
 
     def __str__(self) -> str:
         return f"{self.symbol} = {self.text}"

@@ -251,6 +251,12 @@ class Jacobian:
             reason = "it goes through a loop, so its steps are the equations: " + "; ".join(self.equations[:-1])
         return Told(left, right, self.shape, self.steps, where, reason)
 
+    def explained(self, explain: int = 1, form: str = "text") -> str:
+        """The formulas with their steps, as text, latex, markdown or html; explain as in `Derivation.text`."""
+        from chainrule.outputs.beyond import written_as
+
+        return written_as(self, explain, form)
+
     def check_steps(self, seed: int = 0) -> StepReport:
         """Each step by itself: both sides in float64 at a random point."""
         return check_told(self.told, seed)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import random
 import re
+import warnings
 import xml.etree.ElementTree as ET
 from dataclasses import replace
 from pathlib import Path
@@ -12,10 +15,12 @@ from click.testing import CliRunner
 
 import chainrule as cr
 from chainrule.cli import app
+from chainrule.errors import ChainruleWarning
 from chainrule.explanation.checking import check_steps
 from chainrule.explanation.steps import Formula
 from chainrule.explanation.told import check_told
 from chainrule.outputs.beyond import beyond_html, beyond_json, beyond_latex, beyond_markdown, beyond_text
+from random_programs import write_program
 
 ONE_LAYER = Path(__file__).parents[2] / "examples" / "one_layer.net"
 LOGISTIC = """
@@ -99,6 +104,43 @@ def test_every_step_of_a_product_holds(name: str, wrt: str) -> None:
         assert report.ok, report
         assert not report.skipped
         assert found.told[-1].steps[-1].after == found.text
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_random_programs_too(seed: int) -> None:
+    """None crashes, none has a wrong step: Hessians of vectors, products and directional derivatives of matrices."""
+    net = cr.parse(write_program(random.Random(seed).randrange))
+    names = [
+        v.name for v in net.program.variables.values() if v.kind in ("param", "input") and "integer" not in v.facts
+    ]
+    for name in names[:2]:
+        asks = [net.hessian_product, net.directional]
+        asks += [net.hessian] if len(net.program.variables[name].dims) < 2 else []
+        for ask in asks:
+            with contextlib.suppress(cr.ChainruleError), warnings.catch_warnings():  # J does not depend on it
+                warnings.simplefilter("ignore", ChainruleWarning)
+                found = ask(name)
+                assert found.check_steps().wrong is None
+                assert beyond_text(found, 2)
+
+
+def test_names_on_the_way_mean_one_thing() -> None:
+    """What a lemma named was taken for what the Hessian had named before."""
+    net = cr.parse(
+        "input x1 : K\nparam x2 : D\nparam W3 : D × D\nh1 = softmax(outer(x1.^3, W3 @ x2))\nJ = sum(logsumexp(h1))"
+    )
+    assert net.hessian("x2").check_steps().ok
+
+
+def test_one_call_writes_every_format() -> None:
+    found = cr.load(ONE_LAYER).jacobian("x", "θ")
+    assert found.explained() == beyond_text(found, 1)
+    assert found.explained(2, "latex") == beyond_latex(found, 2)
+    shown = cr.load(ONE_LAYER).hessian_product("W")._repr_mimebundle_()
+    assert "dŷ = ŷ ∘ (dθ − dθᵀ ŷ)" in shown["text/plain"]
+    assert shown["text/html"].count("comes about") == 10
+    with pytest.raises(cr.ChainruleError, match="no format"):
+        found.explained(1, "rtf")
 
 
 def test_a_jacobian_is_derived_as_on_paper() -> None:

@@ -38,7 +38,10 @@ class JacobianExplainer(Explainer):
         return self.steps(self._found.name, self._found.wrt)
 
     def _adjoint(self, anchor: str) -> Expr:
-        found = jacobian(self.forward, self._found.of, anchor)
+        part = self.forward.copy()
+        part._counter = self.work._counter  # what it names must not have another meaning here
+        found = jacobian(part, self._found.of, anchor)
+        self.work._counter = max(self.work._counter, found.program._counter)
         for name, equation in found.program.equations.items():
             if name not in self.work.equations and name != found.name:
                 self.work.define(found.program.variables[name], equation.value)

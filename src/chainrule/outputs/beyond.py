@@ -11,6 +11,7 @@ from html import escape
 from importlib import resources
 from typing import TYPE_CHECKING, Any, Protocol
 
+from chainrule.errors import ChainruleError
 from chainrule.explanation.told import Told
 from chainrule.notation.latex import to_latex
 from chainrule.notation.lines import width
@@ -31,7 +32,16 @@ if TYPE_CHECKING:
     from chainrule.explanation.checking import StepReport
     from chainrule.network import Network
 
-__all__ = ["Beyond", "beyond_html", "beyond_json", "beyond_latex", "beyond_lines", "beyond_markdown", "beyond_text"]
+__all__ = [
+    "Beyond",
+    "beyond_html",
+    "beyond_json",
+    "beyond_latex",
+    "beyond_lines",
+    "beyond_markdown",
+    "beyond_text",
+    "written_as",
+]
 
 
 class Beyond(Protocol):
@@ -174,6 +184,14 @@ def _article(one: Told, explain: int) -> str:
 <p class="sizes">{escape(said_size(one.shape))}</p></div>
 {reason}{steps}
 </article>"""
+
+
+def written_as(value: Beyond, explain: int = 1, form: str = "text") -> str:
+    """In one of the formats. Raises ChainruleError for another."""
+    forms = {"text": beyond_text, "latex": beyond_latex, "markdown": beyond_markdown, "html": beyond_html}
+    if form not in forms:
+        raise ChainruleError(f"there is no format {form!r}", f"one of: {', '.join(forms)}")
+    return forms[form](value, explain)
 
 
 def beyond_json(value: Beyond) -> dict[str, Any]:

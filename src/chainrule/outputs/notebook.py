@@ -6,7 +6,7 @@ show themselves.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from html import escape
 from typing import TYPE_CHECKING
 
@@ -16,17 +16,20 @@ from chainrule.notation.display import aligned, bundle, details, heading, math, 
 from chainrule.notation.latex import to_latex
 from chainrule.notation.mathml import inner_mathml, name_to_mathml
 from chainrule.notation.sentence import sentence_to_html
+from chainrule.notation.text import to_text
 from chainrule.outputs.html.names import Names
 from chainrule.outputs.html.tables import equation_parts
 from chainrule.outputs.story import forms
 from chainrule.outputs.text import derivation_text, formula_lines, plain, program_lines
 
 if TYPE_CHECKING:
+    from chainrule.curvature import Derived
     from chainrule.derivation import Derivation, Gradient
+    from chainrule.explanation.told import Told
     from chainrule.jacobians import Jacobian
     from chainrule.network import Network
 
-__all__ = ["derivation_bundle", "gradient_bundle", "jacobian_bundle", "network_bundle"]
+__all__ = ["derivation_bundle", "gradient_bundle", "jacobian_bundle", "network_bundle", "told_bundle"]
 
 EQUALS = "<mo>=</mo>"
 
@@ -119,7 +122,27 @@ def jacobian_bundle(jacobian: Jacobian) -> dict[str, str]:
     entry = jacobian.entry_nodes
     if jacobian.letters or entry[1] != jacobian.written.tree:
         rows.append([math(inner_mathml(entry[0])), math(EQUALS, inner_mathml(entry[1])), "", quiet("one entry")])
+    steps = _told_steps(jacobian.told)
     text = f"{jacobian}\n{format_shape(jacobian.shape)}" + (f", {known}" if known else "") + f"\n{jacobian.entry}"
     sides = entry if jacobian.letters else (left, jacobian.written.tree)
     latex = aligned([(to_latex(sides[0]), to_latex(sides[1]))])
-    return bundle(text, table(rows), latex)
+    return bundle(text, table(rows) + steps, latex)
+
+
+def _told_steps(told: Iterable[Told]) -> str:
+    """The steps of every formula on the way, folded away."""
+    out = ""
+    for one in told:
+        if one.steps:
+            name = math(inner_mathml(one.left))
+            out += details(f"How {name} comes about", table(step_rows(one.steps)))
+    return out
+
+
+def told_bundle(value: Derived) -> dict[str, str]:
+    """What is computed on the way, and the value; the steps folded away."""
+    rows = [[math(inner_mathml(t.left)), math(EQUALS, inner_mathml(t.right)), _size(t.shape)] for t in value.told]
+    said = f"<div>{sentence_to_html(value.said)}</div>"
+    latex = aligned((to_latex(t.left), to_latex(t.right)) for t in value.told)
+    text = "\n".join(f"{to_text(t.left)} = {to_text(t.right)}" for t in value.told)
+    return bundle(text, said + table(rows) + _told_steps(value.told), latex)
