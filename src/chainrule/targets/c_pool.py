@@ -46,6 +46,22 @@ static void (*work)(void *, const struct team *);
 static void *data;
 static size_t members;
 static size_t born[MOST];
+
+#ifdef __linux__
+static int callers; /* the processor on which the thread runs that has called */
+
+/* A thread that wakes where the caller runs waits for it, and the caller for the thread: to another processor. */
+static void make_room(void)
+{
+    cpu_set_t allowed, others;
+    if (sched_getcpu() != callers || sched_getaffinity(0, sizeof allowed, &allowed))
+        return;
+    others = allowed;
+    CPU_CLR(callers, &others);
+    if (CPU_COUNT(&others) && !sched_setaffinity(0, sizeof others, &others))
+        sched_setaffinity(0, sizeof allowed, &allowed); /* it is there now, and may go where it might before */
+}
+#endif
 /* where a team waits: how many have come, and how often all have */
 static struct { size_t come; char apart[64]; size_t rounds; } gate;
 
@@ -81,8 +97,12 @@ static void *live(void *number)
         }
         done++; /* jobs come one by one: the next one waits until every thread has done this one */
         const struct team mine = {me, members, meet};
-        if (me < members)
+        if (me < members) {
+#ifdef __linux__
+            make_room();
+#endif
             work(data, &mine);
+        }
         __atomic_sub_fetch(&unfinished, 1, __ATOMIC_ACQ_REL);
     }
     return NULL;
@@ -133,6 +153,9 @@ int pool_run(void (*what)(void *, const struct team *), void *with, size_t of)
     data = with;
     members = there < of ? there : of;
     const struct team mine = {0, members, meet};
+#ifdef __linux__
+    callers = sched_getcpu();
+#endif
     __atomic_store_n(&unfinished, threads, __ATOMIC_RELAXED);
     __atomic_add_fetch(&job, 1, __ATOMIC_SEQ_CST);
     if (__atomic_load_n(&asleep, __ATOMIC_SEQ_CST)) {

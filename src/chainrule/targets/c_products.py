@@ -93,9 +93,18 @@ tile(const int R, size_t k, const @real@ *A, size_t down, size_t along, const @r
         *(vector *)(to + (size_t)i * apart + HALF) = sum[i][1];
     }
     if (!whole)
-        for (size_t i = 0; i < rows; i++)
-            for (size_t j = 0; j < columns; j++)
+        for (size_t i = 0; i < rows; i++) {
+            size_t j = 0;
+            if (columns >= HALF) {
+                vector *const c = (vector *)(C + i * ldc), e = *(const vector *)(edge + i * COLUMNS);
+                if (keep)
+                    e += *c;
+                *c = e;
+                j = HALF;
+            }
+            for (; j < columns; j++)
                 C[i * ldc + j] = keep ? C[i * ldc + j] + edge[i * COLUMNS + j] : edge[i * COLUMNS + j];
+        }
 }
 
 /* Functions of their own: in a larger one the compiler runs out of registers. */
