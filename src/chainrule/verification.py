@@ -139,6 +139,8 @@ def sample(
         facts = set(variable.facts)
         if positive or facts & {"positive", "nonnegative"}:
             array = rng.uniform(0.2, 0.9, shape)
+        if "mask" in facts:
+            array = rng.integers(0, 2, shape).astype(np.float64)
         if "one-hot" in facts and shape:
             array = np.zeros(shape)  # an identity matrix of 50,257 classes would be 20 GB
             np.put_along_axis(array, rng.integers(0, shape[-1], shape[:-1])[..., None], 1.0, -1)

@@ -24,7 +24,7 @@ __all__ = ["KINDS", "Case", "Unusable", "draw", "read_cases"]
 KINDS = ("gradient", "jacobian", "hessian")
 # What `init` says of an argument -> what is declared of it. Only facts that change no derivative by convention.
 FACTS = {"onehot": "one-hot", "onehot_rows": "one-hot", "prob": "rows sum to 1", "pos": "positive",
-         "mask": "nonnegative", "sym": "symmetric", "spd": "symmetric"}  # fmt: skip
+         "mask": "mask", "sym": "symmetric", "spd": "symmetric"}  # fmt: skip
 
 
 @dataclass(frozen=True)

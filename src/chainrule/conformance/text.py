@@ -25,6 +25,7 @@ SPELLINGS = {"norm2": "norm", "normF": "norm", "softmax_rows": "softmax", "logso
 _KNOWN_AS = re.compile(rf"\b(?:{'|'.join(SPELLINGS)})\b(?=\()")
 _ROW = re.compile(r"\s*\(([^()]*\brow\b[^()]*)\)\s*$")
 _REMARK = re.compile(r",\s*(?:[A-Za-z]\w*(?:\s*,\s*|\s+and\s+))*[A-Za-z]\w* (?:symmetric|positive definite|square)\s*$")
+_ONES = re.compile(r"\bones\(\w+\)['ᵀ]?|(?<![\w.^])1['ᵀ]")
 _SUPERSCRIPTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻", "0123456789-")
 
 
@@ -59,7 +60,13 @@ def symbols(formula: str) -> int:
 
     >>> symbols("2*A'*(A*x-y)"), symbols("2 Aᵀ (A x − y)"), symbols("x²")
     (7, 7, 3)
+
+    A vector of ones is one symbol, whichever way it is spelled and turned.
+
+    >>> symbols("x*1'"), symbols("x ones(3)ᵀ"), symbols("1ᵀ y")
+    (2, 2, 2)
     """
+    formula = _ONES.sub("1", formula)
     text = re.sub("([⁰¹²³⁴⁵⁶⁷⁸⁹⁻]+)", lambda m: "^" + m.group(1).translate(_SUPERSCRIPTS), formula)
     text = unicodedata.normalize("NFC", text).replace("ᵀ", "'")
     return len(_SYMBOL.findall(text))
@@ -143,7 +150,12 @@ def _declaration(case: Case, name: str, row: bool = False) -> str:
 
 
 def _readable(case: Case) -> bool:
-    """True where `expected` is one formula in the case's own names: then its length is a measure."""
+    """True where `expected` is one formula in the case's own names: then its length is a measure.
+
+    Of an array of more than two axes matrix notation says nothing: there x' is only a way of speaking.
+    """
     known = {*case.shapes, "I", "tr", "det", "inv", "pinv", "diag", "norm2", "norm", "exp", "log", "sqrt", "sum",
-             "sin", "cos", "tanh", "sigmoid", "softmax", "relu", "sgn"}  # fmt: skip
-    return "..." not in case.expected and all(word in known for word in re.findall(r"[^\W\d]\w*", case.expected))
+             "sin", "cos", "tanh", "sigmoid", "softmax", "relu", "sgn", "ones", "abs", "norm1", "arctan"}  # fmt: skip
+    words = re.findall(r"[^\W\d]\w*", case.expected)
+    matrices = all(len(case.shapes.get(word, ())) < 3 for word in words)
+    return "..." not in case.expected and matrices and all(word in known for word in words)

@@ -25,7 +25,10 @@ from chainrule.language.parser import parse_program
 
 __all__ = ["Match", "Pattern", "pattern_of"]
 
-IMPLIED = {"one-hot": {"one-hot", "rows sum to 1", "nonnegative"}, "positive": {"positive", "nonnegative"}}
+IMPLIED = {
+    "one-hot": {"one-hot", "mask", "rows sum to 1", "nonnegative"}, "positive": {"positive", "nonnegative"},
+    "mask": {"mask", "nonnegative"},
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ STATEMENTS = {rule.name: rule.statement for rule in RULES} | {
     "complement": "σ(−x) = 1 − σ(x)",
 }
 
-SIGNS = ("positive", "nonnegative", "one-hot")
+SIGNS = ("positive", "nonnegative", "one-hot", "mask")
 
 
 def describe_application(
@@ -42,12 +42,10 @@ def describe_application(
             told = tuple(say(text(name), f" is {fact}") for name, fact in behind)
             return application.rule, told[0], told
         return application.rule, told[0] if told else say(text(subject), " has no negative entry"), told
-    if application.rule == "mask" and "one-hot" in getattr(program.variables.get(subject), "facts", ()):
-        return (
-            application.rule,
-            say(text(subject), " is one-hot: its entries are 0 and 1"),
-            (say(text(subject), " is one-hot"),),
-        )
+    facts = getattr(program.variables.get(subject), "facts", ())
+    if application.rule == "mask" and ("one-hot" in facts or "mask" in facts):
+        told = (say(text(subject), " is one-hot" if "one-hot" in facts else " is a mask"),)
+        return application.rule, say(*told, ": its entries are 0 and 1"), told
     if application.rule == "whole numbers":
         condition = say(text(subject), " is integer")
         return application.rule, say(condition, ": ", STATEMENTS["whole numbers"]), (condition,)

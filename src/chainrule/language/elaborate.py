@@ -44,7 +44,7 @@ SQUARE_FACTS = {
 }  # fmt: skip
 LETTER = -500  # the first marker among the free indices for a letter on the left side: no axis has it
 IMPLIED_FACTS = {"stochastic": ("rows sum to 1", "nonnegative")}  # a fact that is others together
-FACTS = SQUARE_FACTS | {"one-hot", "rows sum to 1", "positive", "nonnegative", "integer", *IMPLIED_FACTS}
+FACTS = SQUARE_FACTS | {"one-hot", "mask", "rows sum to 1", "positive", "nonnegative", "integer", *IMPLIED_FACTS}
 
 
 def spelled_out(facts: Iterable[str]) -> tuple[str, ...]:

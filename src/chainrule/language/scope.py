@@ -323,7 +323,7 @@ class Scope:
         head = inner[0][0][0][0][0] if inner is not None and len(inner[0][0]) == 1 and inner[1] == 1 else ""
         if head in FUNCTIONS and FUNCTIONS[head].idempotent:
             return value
-        if name in self.program.variables and "one-hot" in self.program.variables[name].facts:
+        if name in self.program.variables and {"one-hot", "mask"} & set(self.program.variables[name].facts):
             return value
         return None
 

@@ -18,7 +18,7 @@ from chainrule.notation.forms import Edge, Irreducible, Vec, applied, cheapest, 
 from chainrule.notation.names import Names
 from chainrule.notation.order import Order
 from chainrule.notation.reduction import Reduction
-from chainrule.notation.scalars import with_scalars
+from chainrule.notation.scalars import squared_norm, with_scalars
 from chainrule.notation.sequences import Projection, letter_of, one_step_of, time_index
 from chainrule.notation.tree import Node
 from chainrule.simplify.masks import extremum
@@ -103,7 +103,10 @@ class MatrixNotation(Names):
     def _fill(self, node: Node, indices: tuple[Index, Index]) -> Node:
         (_, m), (_, n) = indices
         if node.rows == 1 and node.cols == 1:
-            return scaled(node, tree.product([tree.ones(m, 1), tree.ones(1, n)]))
+            whole = tree.product([tree.ones(m, 1), tree.ones(1, n)])
+            if node.op == "num" and Fraction(str(node.data)).numerator == 1:
+                return tree.divide(whole, tree.num(Fraction(str(node.data)).denominator))
+            return scaled(node, whole)
         if node.cols == 1:
             return tree.product([node, tree.ones(1, n)])
         return tree.product([tree.ones(m, 1), node])
@@ -214,7 +217,7 @@ class MatrixNotation(Names):
                 work.edges.append(Edge(indices[0], indices[1], fwd, bwd))
             else:
                 raise Irreducible
-        work.scalars.extend((Node("norm", (node,)), Fraction(2)) for node in squares.values())
+        work.scalars.extend(squared_norm(node) for node in squares.values())
         left = [i for i in bound if i not in squares]
         places = self.program.places()
         held = {i: sorted(places.get(str(a[1]), 0) for a, _ in factors if i in a[2]) for i in left}

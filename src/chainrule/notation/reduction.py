@@ -107,6 +107,12 @@ class Reduction:
         dim, n = index[1], out[1]
         inner, turned = edge.leaving(out), edge.leaving(index)  # inner: rows are `out`
         mean = self._mean(dim)
+        if not mean and inner.op == "had" and len(inner.args) == 2 and all(a.rows != 1 != a.cols for a in inner.args):
+            products = [tree.product([a, tree.transpose(b)]) for a, b in (inner.args, inner.args[::-1])]
+            best = min(products, key=tree.cost)
+            if tree.cost(best) < tree.cost(inner) - 0.9 and best.rows == n == best.cols:  # diag(B A) of Aᵀ ∘ B
+                col = tree.call("diag", (best,), n, 1)
+                return Vec(col, tree.transpose(col))
         if mean or (inner.op not in ("sym", "at") and turned.op not in ("sym", "at")):
             what = "mean" if mean else "sum"
             if tree.cost(inner) <= tree.cost(turned):
@@ -136,6 +142,8 @@ class Reduction:
         """Σ over all entries of a matrix: its squared norm, its mean, or its sum."""
         node = min(edge.forward, edge.backward, key=tree.cost)
         if node.op == "pow" and Fraction(str(node.data)) == 2:
+            return Node("norm", (node.args[0],)), Fraction(2)
+        if node.op == "had" and len(node.args) == 2 and node.args[0] == node.args[1]:
             return Node("norm", (node.args[0],)), Fraction(2)
         if self._mean(edge.start[1], edge.end[1]):
             return tree.call("mean", (node,), 1, 1), Fraction(1)

@@ -8,7 +8,14 @@ from chainrule.algebra.expr import Rational
 from chainrule.notation import tree
 from chainrule.notation.tree import Node
 
-__all__ = ["with_scalars"]
+__all__ = ["squared_norm", "with_scalars"]
+
+
+def squared_norm(vector: Node) -> tuple[Node, Fraction]:
+    """Σ of a column's squares, with its exponent: xᵀ x of a name, ‖A x − b‖² of a formula, which is not written twice."""
+    if vector.op == "sym":
+        return tree.product([tree.transpose(vector), vector]), Fraction(1)
+    return Node("norm", (vector,)), Fraction(2)
 
 
 def with_scalars(node: Node, scalars: list[tuple[Node, Fraction]], coefficient: Rational) -> Node:
@@ -30,6 +37,10 @@ def with_scalars(node: Node, scalars: list[tuple[Node, Fraction]], coefficient: 
         elif e < 0:
             bottoms.append(tree.power(base, -e))
     trivial = node.op == "num" and node.data == 1
+    if node.op == "ediv" and node.args[0].op == "num" and node.args[0].data == 1:  # m (1 ./ x) is m ./ x
+        above = with_scalars(node.args[0], scalars, coefficient)
+        if above.op in ("num", "sym", "prod", "call", "norm"):
+            return tree.quotient(above, node.args[1])
     decimal = value.denominator > 12 and 10**6 % value.denominator == 0
     if value.denominator != 1 and not decimal and (value.numerator == 1 or bottoms):
         bottoms.insert(0, tree.num(value.denominator))

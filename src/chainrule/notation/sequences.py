@@ -145,7 +145,7 @@ class Projection:
         if not orientation:
             row = "row" if own.kind == "signal" else "column"
             orientation = ("scalar", row, "matrix")[len(dims)] if len(dims) < 3 else "tensor"
-        facts = tuple(f for f in own.facts if f in ("one-hot", "positive", "nonnegative"))
+        facts = tuple(f for f in own.facts if f in ("one-hot", "mask", "positive", "nonnegative"))
         self.program.declare(Variable(called, dims, orientation, own.kind, facts))
         inner = name
         while is_lag(self.source.equations.get(inner)):

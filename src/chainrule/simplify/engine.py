@@ -96,17 +96,19 @@ def _reduce(key: Monomial, knowledge: Knowledge) -> tuple[Expr, Rule | None, str
 
 
 def _signs(key: Monomial, knowledge: Knowledge) -> Outcome | None:
-    """sgn(h)² = sgn(h) and sgn(h)·h = h for h ≥ 0; step² = step; y² = y where y is one-hot."""
+    """sgn(h)² = sgn(h) and sgn(h)·h = h for h ≥ 0; step² = step; y² = y where y is one-hot or a mask, and y ∘ (y ∘ a)."""
     factors, bound = key
     powers = None
     subject = ""
     for (head, name, indices), exponent in factors:
         record = FUNCTIONS.get(head) if head else None
         if record is None:
-            if not head and type(exponent) is int and exponent > 1 and knowledge.zero_or_one(str(name)):
-                powers = powers or dict(factors)
-                powers[head, name, indices] = 1
-                subject = str(name)
+            if not head and type(exponent) is int and exponent > 0 and knowledge.zero_or_one(str(name)):
+                within = _holds_factor(knowledge, factors, ("", name, indices))
+                if exponent > 1 or within:
+                    powers = powers or dict(factors)
+                    powers[head, name, indices] = 0 if within else 1
+                    subject = str(name)
             continue
         nonnegative = record.idempotent_on_nonnegative and isinstance(name, str) and knowledge.nonnegative(name)
         if not (record.idempotent or nonnegative):
@@ -123,6 +125,21 @@ def _signs(key: Monomial, knowledge: Knowledge) -> Outcome | None:
     if powers is None:
         return None
     return monomial(1, powers.items(), bound), subject
+
+
+def _holds_factor(knowledge: Knowledge, factors: tuple[Factor, ...], atom: Atom) -> bool:
+    """True where another factor is a product that has this one among its own: M ∘ R is R for R = M ∘ (A − B)."""
+    for (head, name, indices), exponent in factors:
+        if head or exponent < 1 or (head, name, indices) == atom:
+            continue
+        value = knowledge.program.expression(str(name))
+        if value is None or len(value) != 1:
+            continue
+        ((inner, _),) = value
+        places = dict(zip(knowledge.program.variables[str(name)].indices, indices, strict=True))
+        if any(a[:2] == atom[:2] and e > 0 and tuple(map(places.get, a[2])) == atom[2] for a, e in inner):
+            return True
+    return False
 
 
 def _name_products(key: Monomial, knowledge: Knowledge) -> Outcome | None:

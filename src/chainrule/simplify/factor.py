@@ -21,6 +21,7 @@ from chainrule.algebra.expr import (
     free,
     fresh_bound,
     monomial,
+    multiply,
     number,
     rename,
     scale,
@@ -35,6 +36,7 @@ __all__ = ["factored"]
 
 RECENT = 6  # brackets that are looked back at
 LOOKED_UP, CLASSES = 0.5, 1.1  # by how much onehot(ids) E is longer than E[ids], and onehot(ids, V) than onehot(ids)
+MOST_TERMS = 12  # of a sum in which shared numbers are looked for
 
 
 def factored(
@@ -43,6 +45,9 @@ def factored(
     """An equal expression in which common factors stand before a bracket; brackets are defined in `program`."""
     if len(expression) < 2:
         return expression
+    diagonal = _by_delta(expression, indices, knowledge, program, orientation)
+    if diagonal is not None:
+        return diagonal
     common = _common(expression)
     whole = {k: Fraction(v) for k, v in expression.items()}
     content = _content(list(whole.values()))
@@ -60,6 +65,89 @@ def factored(
             bracket = _bracket(inside, indices, program, orientation)
             return monomial(number(content), [*common.items(), *_only(bracket)], ())
     return _by_group(expression, indices, knowledge, program, orientation)
+
+
+def _by_delta(
+    expression: Expr, indices: tuple[Index, ...], knowledge: Knowledge, program: Program, orientation: str
+) -> Expr | None:
+    """diag(a) + diag(b) is diag(a + b): what stands beside the same 1[i = j] is one vector."""
+    counts: dict[Factor, int] = {}
+    for factors, _ in expression:
+        if any(a[2] and a[0] not in INDICATORS and any(i[0] < 0 for i in a[2]) for a, _ in factors):
+            for factor in factors:
+                if factor[0][0] == "δ" and all(i[0] < 0 for i in factor[0][2]):
+                    counts[factor] = counts.get(factor, 0) + 1
+    delta = next((factor for factor, count in counts.items() if count > 1), None)
+    if delta is None:
+        return None
+    beside: Expr = {}
+    rest: Expr = {}
+    for (factors, bound), value in expression.items():
+        if delta in factors:
+            beside = add(beside, monomial(value, [f for f in factors if f != delta], bound))
+        else:
+            rest[factors, bound] = value
+    beside = factored(beside, indices, knowledge, program, "matrix")
+    if len(beside) > 1:
+        beside = _bracket(beside, indices, program, "matrix")
+    ((factors, bound), value) = next(iter(beside.items()))
+    made = monomial(value, [delta, *factors], bound)
+    return add(made, factored(rest, indices, knowledge, program, orientation)) if rest else made
+
+
+def _scalar_parts(key: Monomial) -> dict[Monomial, tuple[frozenset[int], float]]:
+    """The parts of a term that are numbers by themselves, such as aᵀ x: in canonical form, with their positions."""
+    factors, bound = key
+    found: dict[Monomial, tuple[frozenset[int], float]] = {}
+    left = {p for p, (a, _) in enumerate(factors) if any(i[0] >= 0 for i in a[2])}
+    while left:
+        part, indices = {min(left)}, set(factors[min(left)][0][2])
+        grown = True
+        while grown:
+            more = {p for p in left - part if indices & set(factors[p][0][2])}
+            grown = bool(more)
+            part |= more
+            indices.update(i for p in more for i in factors[p][0][2])
+        left -= part
+        if all(i[0] >= 0 for i in indices):
+            (name,) = monomial(1, [factors[p] for p in sorted(part)], [i for i in bound if i in indices])
+            found.setdefault(name, (frozenset(part), 0.0))
+    return found
+
+
+def _by_scalar(
+    expression: Expr, indices: tuple[Index, ...], knowledge: Knowledge, program: Program, orientation: str
+) -> Expr | None:
+    """(bᵀx) A x + (bᵀx) Aᵀ x is (bᵀx) (A x + Aᵀ x): a number that several terms share, all of them or the most."""
+    if len(expression) > MOST_TERMS:
+        return None
+    holders: dict[Monomial, list[Monomial]] = {}
+    places: dict[tuple[Monomial, Monomial], frozenset[int]] = {}
+    for key in expression:
+        for part, (positions, _) in _scalar_parts(key).items():
+            holders.setdefault(part, []).append(key)
+            places[part, key] = positions
+    best = max(
+        (part for part, keys in holders.items() if len(keys) > 1),
+        key=lambda part: ((len(holders[part]) - 1) * knowledge.cost({part: 1}), str(part)),
+        default=None,
+    )
+    if best is None:
+        return None
+    inside: Expr = {}
+    for key in holders[best]:
+        (factors, bound), taken = key, places[best, key]
+        used = {i for p in taken for i in factors[p][0][2]}
+        kept = [f for p, f in enumerate(factors) if p not in taken]
+        inside = add(inside, monomial(expression[key], kept, [i for i in bound if i not in used]))
+    rest = {key: value for key, value in expression.items() if key not in holders[best]}
+    if len(inside) < 2:
+        return None
+    inside = factored(inside, indices, knowledge, program, orientation)
+    if len(inside) > 1:
+        inside = _bracket(inside, indices, program, orientation)
+    made = multiply(inside, {best: 1})
+    return add(made, factored(rest, indices, knowledge, program, orientation)) if rest else made
 
 
 def _pays(common: dict[Atom, Rational], content: Fraction, expression: Expr) -> bool:
@@ -114,7 +202,9 @@ def _by_group(
         first = _bracket(factored(whole, indices, knowledge, program, orientation), indices, program, orientation)
         second = _bracket(inside, indices, program, orientation)
         return monomial(1, [*_only(first), *_only(second)], ())
-    done_ = _by_chunk(expression, indices, knowledge, program, orientation)
+    done_ = _by_scalar(expression, indices, knowledge, program, orientation)
+    if done_ is None:
+        done_ = _by_chunk(expression, indices, knowledge, program, orientation)
     if done_ is not None or len(expression) < 3:
         return done_ if done_ is not None else expression
     counts: dict[Atom, list[tuple[tuple[Factor, ...], tuple[Index, ...]]]] = {}
@@ -313,7 +403,7 @@ def _split(
     inner = {i for p in mine for i in first[0][p][0][2] if i[0] >= 0}
     remainders: list[tuple[list[Factor], list[Index]]] = []
     interfaces: list[frozenset[Index]] = []
-    bare = False
+    bare: list[int] = []
     for key, mapping, positions in [(first, {i: i for i in first[1]}, mine), *group]:
         names = dict(mapping)
         for index in key[1]:
@@ -325,13 +415,25 @@ def _split(
         ]  # fmt: skip
         if any(a[0] in INDICATORS for a, _ in rest):
             return None
-        bare = bare or not any(a[0] not in ("#", "n") for a, _ in rest)
+        if all(a[0] in ("#", "n") for a, _ in rest):
+            bare.append(len(remainders))
         used = {i for (_, _, ix), _ in rest for i in ix if i[0] >= 0}
         interfaces.append(frozenset(used & inner))
         remainders.append((rest, [i for i in names.values() if i in used]))
-    if len(set(interfaces)) != 1 or (bare and interfaces[0]):
-        return None  # a 1 in the bracket may stand for a free index (W δ ∘ (1 − h²)), never for a summed one
-    return set(interfaces[0]), remainders
+    others = {face for position, face in enumerate(interfaces) if position not in bare}
+    if len(others) != 1:
+        return None
+    (interface,) = others
+    if bare and interface:  # a 1 in the bracket may stand for a summed index, Aᵀ (1 − h²), beside what has all of them
+        held = [_held(rest) for position, (rest, _) in enumerate(remainders) if position not in bare]
+        if len(bare) > 1 or any(own != held[0] for own in held):
+            return None
+    return set(interface), remainders
+
+
+def _held(factors: list[Factor]) -> set[Index]:
+    """The indices, summed and free, that these factors have."""
+    return {i for (_, _, indices), _ in factors for i in indices}
 
 
 def _bracket(inside: Expr, indices: tuple[Index, ...], program: Program, orientation: str) -> Expr:

@@ -24,6 +24,7 @@ __all__ = ["LONGEST", "Application", "Knowledge", "Relation", "SumDefinition"]
 
 
 LONGEST = 8.0  # an unnamed sum weighs no more than this while rules compare terms
+DERIVATIVE = 1.8  # ∂J/∂x is one name that is read as two; exp(x) is shorter, diag(x ∘ exp(x)) is not
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +145,7 @@ class Knowledge:
     def name_weight(self, name: str) -> float:
         """The weight of a variable."""
         if not is_anonymous(name):
-            return 1.0
+            return DERIVATIVE if name.startswith("∂") else 1.0
         known = self.weights.get(name)
         if known is None:
             self.weights[name] = 4.0  # while it is being found
@@ -182,7 +183,7 @@ class Knowledge:
     def zero_or_one(self, name: str) -> bool:
         """True where every entry of `name` is declared to be 0 or 1."""
         variable = self.program.variables.get(name)
-        return variable is not None and "one-hot" in variable.facts
+        return variable is not None and bool(set(variable.facts) & {"one-hot", "mask"})
 
     def nonnegative(self, name: str) -> bool:
         """True where every entry of `name` is known to be ≥ 0 (False means: not known)."""
@@ -195,7 +196,7 @@ class Knowledge:
 
     def _find_nonnegative(self, name: str) -> bool:
         variable = self.program.variables.get(name)
-        if variable is not None and set(variable.facts) & {"one-hot", "positive", "nonnegative"}:
+        if variable is not None and set(variable.facts) & {"one-hot", "mask", "positive", "nonnegative"}:
             return True
         equation = self.program.equations.get(name)
         if equation is None or not isinstance(equation.value, dict):

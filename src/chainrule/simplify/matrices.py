@@ -34,7 +34,9 @@ def has_matrices(program: Program) -> bool:
     """True where any of these rules may apply: facts of matrices, or operations in whose derivatives inverses occur."""
     if any(MATRIX_FACTS & set(v.facts) for v in program.variables.values() if v.facts):
         return True
-    return any(getattr(e.value, "op", "") in INVERSE_OPERATIONS for e in program)
+    if any(getattr(e.value, "op", "") in INVERSE_OPERATIONS for e in program):
+        return True
+    return any(is_symmetric(program, e.name) for e in program if isinstance(e.value, dict))  # XᵀX
 
 
 def is_symmetric(program: Program, name: str, depth: int = 0) -> bool | None:

@@ -129,7 +129,7 @@ def _is_weight(program: Program, atom: Atom, depth: int = 0) -> bool:
     if head != "" or not isinstance(name, str) or depth > 4:
         return False
     known = program.variables.get(name)
-    if known is not None and set(known.facts) & {"one-hot", "nonnegative", "positive", "rows sum to 1"}:
+    if known is not None and set(known.facts) & {"one-hot", "mask", "nonnegative", "positive", "rows sum to 1"}:
         return True
     equation = program.equations.get(name)
     if equation is None:
