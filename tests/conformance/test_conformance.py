@@ -1,8 +1,10 @@
 """Published derivatives: every case through `trace`, in float64, at several points. All must be right.
 
-`cases.jsonl` holds published cases, `more.jsonl` others from the same sources, written to find what is not understood;
-their answers are checked against central differences in `test_the_published_answers_are_right`. `functions.jsonl` has
-functions without an answer, code as many hands write it, which are compared with differences of sixth order.
+`cases.jsonl` holds published cases, `more.jsonl` others from the same sources, written to find what is not understood,
+and `texts.jsonl` short formulas as they are typed at matrixcalculus.org or read in the Matrix Cookbook, with the answer
+that a person writes: the printed formula is no longer, save for those in LONGER. Their answers are checked against
+central differences in `test_the_published_answers_are_right`. `functions.jsonl` has functions without an answer, as
+many hands write code, which are compared with differences of sixth order.
 """
 
 import json
@@ -23,7 +25,12 @@ from chainrule.errors import LanguageError
 
 FOLDER = Path(__file__).parent
 FILE = FOLDER / "cases.jsonl"
-CASES = {case.id: case for name in ("cases.jsonl", "more.jsonl") for case in read_cases(FOLDER / name)}
+OWN = ("more.jsonl", "texts.jsonl")
+CASES = {case.id: case for name in ("cases.jsonl", *OWN) for case in read_cases(FOLDER / name)}
+LONGER = {
+    "mc_diag",  # x.^2, where x.*x has one symbol less
+    "tx108", "tx210", "tx223", "tx236", "tx248", "tx271",
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -31,6 +38,7 @@ def test_case(name):
     outcome = judge(CASES[name], points=3)
     assert outcome.status == "ok", outcome.reason
     assert outcome.text.status not in ("wrong", "refused"), outcome.text.reason
+    assert outcome.text.longer == (name in LONGER), outcome.text.formula
 
 
 def slopes(function, at, step):
@@ -46,7 +54,7 @@ def slopes(function, at, step):
     return np.moveaxis(whole, range(at.ndim), range(-at.ndim, 0))
 
 
-@pytest.mark.parametrize("name", [case.id for case in read_cases(FOLDER / "more.jsonl")])
+@pytest.mark.parametrize("name", [case.id for own in OWN for case in read_cases(FOLDER / own)])
 def test_the_published_answers_are_right(name):
     case = CASES[name]
     arrays = draw(case, np.random.default_rng(3))

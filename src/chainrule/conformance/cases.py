@@ -7,6 +7,7 @@ import keyword
 import linecache
 import math
 import os
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -73,8 +74,12 @@ class Case:
         return self.function(self.numpy_expected, "expected")
 
     def facts(self) -> dict[str, str]:
-        """What is declared of arguments; nothing of the one that is differentiated by."""
+        """What is declared of arguments; of the one that is differentiated by, what the text says: S symmetric."""
         known = {name: FACTS[how] for name, how in self.init.items() if how in FACTS and name != self.wrt}
+        if FACTS.get(self.init.get(self.wrt, "")) == "symmetric":
+            said = re.search(r",([^,;()]*?) symmetric\s*$", self.expr)
+            if said is not None and self.wrt in re.findall(r"\w+", said.group(1)):
+                known[self.wrt] = "symmetric"
         return known | {name: "integer" for name, how in self.init.items() if _is_integer(how) and name != self.wrt}
 
 

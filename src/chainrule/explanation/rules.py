@@ -43,7 +43,7 @@ def describe_application(
             return application.rule, told[0], told
         return application.rule, told[0] if told else say(text(subject), " has no negative entry"), told
     facts = getattr(program.variables.get(subject), "facts", ())
-    if application.rule == "mask" and ("one-hot" in facts or "mask" in facts):
+    if application.rule in ("mask", "idempotent") and ("one-hot" in facts or "mask" in facts):
         told = (say(text(subject), " is one-hot" if "one-hot" in facts else " is a mask"),)
         return application.rule, say(*told, ": its entries are 0 and 1"), told
     if application.rule == "whole numbers":

@@ -12,7 +12,7 @@ __all__ = ["squared_norm", "with_scalars"]
 
 
 def squared_norm(vector: Node) -> tuple[Node, Fraction]:
-    """Σ of a column's squares, with its exponent: xᵀ x of a name, ‖A x − b‖² of a formula, which is not written twice."""
+    """Σ of a column's squares, with its exponent: xᵀ x of a name, ‖A x − b‖² of a formula, not written twice."""
     if vector.op == "sym":
         return tree.product([tree.transpose(vector), vector]), Fraction(1)
     return Node("norm", (vector,)), Fraction(2)

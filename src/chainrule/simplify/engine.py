@@ -15,6 +15,7 @@ from chainrule.algebra.program import is_anonymous
 from chainrule.functions import FUNCTIONS
 from chainrule.simplify.affine import use_affine
 from chainrule.simplify.facts import simplify_facts, simplify_integers
+from chainrule.simplify.inverses import simplify_inverses
 from chainrule.simplify.knowledge import Application, Knowledge, Relation, SumDefinition
 from chainrule.simplify.masks import seen, simplify_masks
 from chainrule.simplify.matrices import simplify_matrices
@@ -24,7 +25,7 @@ from chainrule.simplify.relations import simplify_relations
 __all__ = ["RULES", "Rule", "match_sum", "simplify", "simplify_terms"]
 
 FACTUAL = frozenset(
-    {"matrix facts", "known sign", "mask", "constant sum", "whole numbers"}
+    {"matrix facts", "known sign", "idempotent", "mask", "constant sum", "whole numbers"}
 )  # rules that may use a declared fact
 # f -> (whether x must be > 0 rather than ≥ 0, what f(x) is then)
 SIGN_VALUES = {
@@ -96,7 +97,7 @@ def _reduce(key: Monomial, knowledge: Knowledge) -> tuple[Expr, Rule | None, str
 
 
 def _signs(key: Monomial, knowledge: Knowledge) -> Outcome | None:
-    """sgn(h)² = sgn(h) and sgn(h)·h = h for h ≥ 0; step² = step; y² = y where y is one-hot or a mask, and y ∘ (y ∘ a)."""
+    """sgn(h)² = sgn(h) and sgn(h)·h = h for h ≥ 0; step² = step; y² = y for a one-hot y or a mask."""
     factors, bound = key
     powers = None
     subject = ""
@@ -342,10 +343,11 @@ def multiply_raw(factors: list[Factor], bound: list[Index], expression: Expr) ->
 
 
 def _matrices(key: Monomial, knowledge: Knowledge) -> Outcome | None:
-    """X⁻¹ X = I, QᵀQ = I, Aᵀ = A; entries of triangular matrices."""
+    """X⁻¹ X = I, QᵀQ = I, Aᵀ = A; entries of triangular matrices; inverses that meet what they are made of."""
     if not knowledge.matrices:
         return None
-    return simplify_matrices(key, knowledge.program) or simplify_facts(key, knowledge.program)
+    done = simplify_matrices(key, knowledge.program) or simplify_facts(key, knowledge.program)
+    return done or simplify_inverses(key, knowledge.program)
 
 
 def _known_sign(key: Monomial, knowledge: Knowledge) -> Outcome | None:
