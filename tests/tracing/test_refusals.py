@@ -1,5 +1,6 @@
 """What a trace cannot record is refused, with the user's line; nothing is dropped or taken as constant."""
 
+import math
 import re
 
 import numpy as np
@@ -24,13 +25,15 @@ REFUSED = [
     (branch, "neither true nor false"), (lambda x: np.array([x[0], x[1]], dtype=int).sum(), "np.array"),
     (lambda x: float(x.sum()), "into a number"), (lambda x: int(x[0]), "whole number"),
     (lambda x: x.sum().item(), "item"), (lambda x: memoryview(x.__array__()), "np.asarray"),
-    (lambda x: np.sort(x).sum(), "np.sort"), (lambda x: x.argmax(), ".argmax"),
+    (lambda x: np.argsort(x).sum(), "np.argsort"), (lambda x: x.argmax(), ".argmax"),
     (lambda x: np.floor(x).sum(), "np.floor"), (lambda x: (x % 2).sum(), "% is"), (lambda x: x**2 % x, "% is"),
-    (lambda x: 2 * np.median(x), "np.median"),
+    (lambda x: 2 * np.partition(x, 2), "np.partition"),
     (lambda x: np.linalg.eigvalsh(np.outer(x, x)).sum(), "np.linalg.eigvalsh"),
     (lambda x: np.linalg.norm(np.outer(x, x), 2), "ord=2"), (lambda x: 2 * np.nansum(x), "np.nansum"),
-    (lambda x: np.std(x, where=x > 0), "where"), (lambda x: np.putmask(np.zeros(3), x > 0, 1.0), "np.putmask"),
-    (lambda x: np.add(x, 1, where=False).sum(), "where="),
+    (lambda x: np.std(x, where=x > 0), "where"), (lambda x: np.place(np.zeros(3), x > 0, [1.0]), "np.place"),
+    (lambda x: np.add(x, 1, where=False).sum(), "where="), (lambda x: np.putmask(MINE, x > 0, 1.0), "writes into"),
+    (lambda x: max(x, x + 1), "max of arrays"), (lambda x: max(x, key=abs), "with a key"),
+    (lambda x: math.exp(x) + x.sum(), "math.exp of an array"), (lambda x: np.quantile(x, [0, 1]).sum(), "one number"),
     (lambda x: x[x > 0][0], "a part of entries that depend on values"), (lambda x: np.sum((x > 0) + (x > 1)), "“or”"),
     (lambda x: np.sum(-(x > 0)), "truth"), (lambda x: np.sum(x, dtype=int), "dtype"),
     (lambda x: np.sum(x, dtype=np.float32), "dtype"), (lambda x: x.astype(int).sum(), "astype"),

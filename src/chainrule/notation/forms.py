@@ -110,7 +110,9 @@ def same(node: Node) -> Vec:
 
 
 def scaled(scalar: Node, node: Node) -> Node:
-    """scalar · node."""
+    """scalar · node; a number below a fraction line stays there."""
+    if scalar.op == "div" and scalar.args[1].op == "num":
+        return tree.divide(scaled(scalar.args[0], node), scalar.args[1])
     return tree.product([scalar, node])
 
 

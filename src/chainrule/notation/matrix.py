@@ -104,8 +104,6 @@ class MatrixNotation(Names):
         (_, m), (_, n) = indices
         if node.rows == 1 and node.cols == 1:
             whole = tree.product([tree.ones(m, 1), tree.ones(1, n)])
-            if node.op == "div" and node.args[1].op == "num":  # 1 1ᵀ/4
-                return tree.divide(scaled(node.args[0], whole), node.args[1])
             return scaled(node, whole)
         if node.cols == 1:
             return tree.product([node, tree.ones(1, n)])

@@ -110,7 +110,8 @@ class Reduction:
         if not mean and inner.op == "had" and len(inner.args) == 2 and all(a.rows != 1 != a.cols for a in inner.args):
             products = [tree.product([a, tree.transpose(b)]) for a, b in (inner.args, inner.args[::-1])]
             best = min(products, key=tree.cost)
-            if tree.cost(best) < tree.cost(inner) - 0.9 and best.rows == n == best.cols:  # diag(B A) of Aᵀ ∘ B
+            shortest = min(tree.cost(inner), tree.cost(turned))
+            if tree.cost(best) < shortest - 0.9 and best.rows == n == best.cols:  # diag(B A) of Aᵀ ∘ B
                 col = tree.call("diag", (best,), n, 1)
                 return Vec(col, tree.transpose(col))
         if mean or (inner.op not in ("sym", "at") and turned.op not in ("sym", "at")):

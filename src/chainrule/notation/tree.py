@@ -220,7 +220,7 @@ def comparison(node: Node, sign: str) -> Node:
                 right.append((-1 if value > 0 else 1, num(abs(value))))
     if all(a.rows == a.cols == 1 for _, a in left) and any(a.rows != 1 or a.cols != 1 for _, a in right):
         left, right = right, left  # an array stands before the number that it is compared with
-        sign = {">": "<", ">=": "<=", "<": ">", "<=": ">="}[sign]
+        sign = {">": "<", ">=": "<=", "<": ">", "<=": ">="}.get(sign, sign)
     nothing = [(1, num(0))]
     return Node("rel", (sum_of(left or nothing), sum_of(right or nothing)), sign, node.rows, node.cols)
 

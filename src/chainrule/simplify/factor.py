@@ -36,6 +36,7 @@ __all__ = ["factored"]
 
 RECENT = 6  # brackets that are looked back at
 LOOKED_UP, CLASSES = 0.5, 1.1  # by how much onehot(ids) E is longer than E[ids], and onehot(ids, V) than onehot(ids)
+LONGEST_DENOMINATOR = 10_000
 MOST_TERMS = 12  # of a sum in which shared numbers are looked for
 
 
@@ -161,6 +162,8 @@ def _content(values: list[Fraction]) -> Fraction:
         top = gcd(top, v.numerator)
         bottom = gcd(bottom, v.denominator)
     negative = all(v < 0 for v in values)
+    if bottom > LONGEST_DENOMINATOR and len(set(map(abs, values))) > 1:  # 0.6931 + 3.1416 x
+        return Fraction(-1 if negative else 1)
     return Fraction(top, bottom) * (-1 if negative else 1)
 
 

@@ -27,6 +27,7 @@ from chainrule.tracing.tracer import Tracer, as_rational
 from chainrule.tracing.valueless import Valueless
 
 __all__ = [
+    "ACCUMULATED",
     "Size",
     "Traced",
     "constant_traced",
@@ -40,7 +41,7 @@ __all__ = [
 ]
 
 REDUCED = {"add": np.sum, "multiply": np.prod, "maximum": np.max, "minimum": np.min}  # ufunc.reduce
-ACCUMULATED = {"add": np.cumsum, "multiply": np.cumprod}  # ufunc.accumulate
+ACCUMULATED: dict[str, Any] = {"add": np.cumsum, "multiply": np.cumprod}  # ufunc.accumulate
 WRITING = {"sort", "put", "partition", "resize", "setfield", "setflags", "view", "byteswap", "itemset", "data", "base"}
 
 

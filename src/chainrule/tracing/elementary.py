@@ -159,3 +159,16 @@ def logaddexp2(a: Traced, b: Traced) -> Traced:
 def radians(a: Traced) -> Traced:
     """a π / 180."""
     return make(a, multiply(a.expr, number_expr(math.pi / 180)), a.axes, row=a.row)
+
+
+@register("rad2deg", "degrees")
+def degrees(a: Traced) -> Traced:
+    """a 180 / π."""
+    return make(a, multiply(a.expr, number_expr(180 / math.pi)), a.axes, row=a.row)
+
+
+@register("copysign")
+def copysign(a: Traced, b: Traced) -> Traced:
+    """|a| with the sign of b; that of 0 is +."""
+    size = apply("abs", a)
+    return chosen(compare(b, wrap(b.tracer, 0), ">="), size, negative(size))

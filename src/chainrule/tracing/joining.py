@@ -333,14 +333,59 @@ def insert(arr: Any, obj: Any, values: Any, axis: Any = None) -> Traced:
 
 
 @register(np.diff)
-def diff(a: Any, n: int = 1, axis: int = -1) -> Traced:
+def diff(a: Any, n: int = 1, axis: int = -1, prepend: Any = None, append: Any = None) -> Traced:
     """Differences of neighbours."""
+    ends = [end for end in (prepend, append) if end is not None]
+    (a,) = arrays_of(a) if isinstance(a, Traced) else arrays_of(a, *ends)[:1]
     axis = axis % len(a.axes)
+    if ends:
+        thin = tuple(1 if k == axis else d for k, d in enumerate(a.axes))
+        parts = [wrap(a.tracer, end) for end in ends]
+        parts = [p if p.axes else broadcast_to(p, thin) for p in parts]
+        parts.insert(0 if prepend is None else 1, a)
+        a = FUNCTION_TABLE[np.concatenate](parts, axis)
     front = (slice(None),) * axis
     for _ in range(n):
         a = a[(*front, slice(1, None))] - a[(*front, slice(None, -1))]
     out: Traced = a
     return out
+
+
+@register(np.ediff1d)
+def ediff1d(ary: Any) -> Traced:
+    """Differences of neighbours, of all entries in a row."""
+    return diff(FUNCTION_TABLE[np.ravel](ary))
+
+
+@register(np.compress)
+def compress(condition: Any, a: Any, axis: Any = None) -> Traced:
+    """The entries along an axis for which a list of truth values holds."""
+    (x,) = arrays_of(a)
+    if isinstance(condition, Traced):
+        x.refuse("np.compress by a condition that depends on values", "a mask as a factor")
+    if axis is None:
+        x, axis = FUNCTION_TABLE[np.ravel](x), 0
+    places = np.flatnonzero(np.asarray(condition))
+    out: Traced = x[(*(slice(None),) * (axis % len(x.axes)), places)]
+    return out
+
+
+def _along(arr: Traced, indices: Any, axis: int, name: str) -> tuple[Any, ...]:
+    """The places that NumPy's functions along an axis mean, as a key."""
+    key: list[Any] = []
+    for k, d in enumerate(arr.axes):
+        along = [1] * len(arr.axes)
+        along[k] = -1
+        key.append(indices if k == axis else np.arange(known_size(arr, d, f"np.{name}")).reshape(along))
+    return tuple(key)
+
+
+@register(np.put_along_axis)
+def put_along_axis(arr: Any, indices: Any, values: Any, axis: Any) -> None:
+    """arr at the places along an axis that an array of numbers says becomes `values`."""
+    if not isinstance(arr, Traced):
+        raise arrays_of(values)[0].refusal("np.put_along_axis into an array of numbers", "np.zeros made inside")
+    arr[_along(arr, indices, axis % len(arr.axes), "put_along_axis")] = values
 
 
 @register(np.take_along_axis)
@@ -349,14 +394,9 @@ def take_along_axis(arr: Any, indices: Any, axis: Any = -1) -> Traced:
     (a,) = arrays_of(arr) if isinstance(arr, Traced) else arrays_of(arr, indices)[:1]
     axis = axis % len(a.axes)
     shape = indices.axes if isinstance(indices, Traced) else np.shape(indices)
-    key: list[Any] = []
-    for k, d in enumerate(a.axes):
-        along = [1] * len(a.axes)
-        along[k] = -1
-        key.append(indices if k == axis else np.arange(known_size(a, d, "np.take_along_axis")).reshape(along))
     if len(shape) != len(a.axes):
         a.refuse("np.take_along_axis with another number of axes")
-    return take(a, tuple(key))
+    return take(a, _along(a, indices, axis, "take_along_axis"))
 
 
 @register(np.broadcast_arrays)
@@ -367,6 +407,7 @@ def broadcast_arrays(*args: Any) -> tuple[Traced, ...]:
     return tuple(broadcast_to(a, axes) for a in arrays)
 
 
+SAME.add(np.put_along_axis)
 SAME.update((np.atleast_1d, np.atleast_2d, np.atleast_3d, np.split, np.array_split, np.hsplit, np.vsplit, np.dsplit,
              np.flip, np.fliplr, np.flipud, np.rot90, np.unstack, np.broadcast_arrays))  # fmt: skip
 METHODS.update(repeat=repeat, take=take_along)

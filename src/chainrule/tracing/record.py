@@ -29,6 +29,7 @@ from chainrule.tracing import (  # noqa: F401  (the tables)
     matrices,
     norms,
     operators,
+    orders,
     picked,
     shaping,
     sums,

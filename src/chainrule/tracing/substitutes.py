@@ -4,7 +4,8 @@ np.zeros makes an array without looking at any argument, so that a loop that fil
 function is traced, the names in its globals (and in those of the user's functions that it can see) that stand for NumPy
 get a module that gives arrays which record; NumPy itself is not changed. In other threads the same names do what they
 always did. Everything is put back when the trace ends, also after an error. `type` is replaced as well: of a traced
-array it is NumPy's array, so that code which asks goes the way that arrays go. To add one: a function here, decorated
+array it is NumPy's array, so that code which asks goes the way that arrays go; so are Python's max and min of numbers,
+and the functions of the module math. To add one: a function here, decorated
 with what it stands for. A name that is missed (numpy imported inside the function) is no danger: a write into its
 arrays is refused.
 """
@@ -24,6 +25,7 @@ from chainrule.algebra.expr import constant
 from chainrule.tracing.array import Size, Traced, folded, leaves, make, numbers_of, wrap
 from chainrule.tracing.extremes import largest
 from chainrule.tracing.memory import fresh
+from chainrule.tracing.pythons import BUILTINS, MATH
 from chainrule.tracing.sums import total
 from chainrule.tracing.tables import FUNCTION_TABLE
 from chainrule.tracing.tracer import Tracer
@@ -78,6 +80,8 @@ class _Module(ModuleType):
 
     def __getattr__(self, name: str) -> Any:
         value = getattr(vars(self)["_module"], name)
+        if value is np.r_ or value is np.c_:
+            return _Beside(value)
         return _substitute(value)
 
 
@@ -118,6 +122,31 @@ def _function(original: Callable[..., Any], ours: Callable[..., Any]) -> Callabl
     return substitute
 
 
+_BUILTINS: dict[str, Any] = {"type": _Type} | {name: _function(*pair) for name, pair in BUILTINS.items()}
+for _called, _ours in MATH.items():
+    _stands_for("math", _called)(_ours)
+
+
+class _Beside:
+    """np.r_ and np.c_: arrays side by side, in square brackets."""
+
+    def __init__(self, original: Any) -> None:
+        self.original = original
+
+    def __getitem__(self, key: Any) -> Any:
+        parts = key if isinstance(key, tuple) else (key,)
+        tracer: Tracer | None = getattr(_active, "tracer", None)
+        found = [v for v in leaves(list(parts)) if isinstance(v, Traced)]
+        if tracer is None or not found:
+            return self.original[key]
+        if any(isinstance(v, (str, slice)) for v in parts):
+            found[0].refuse("np.r_ or np.c_ with a range or a text among arrays", "np.concatenate, np.stack")
+        arrays = [wrap(tracer, v) for v in parts]
+        if self.original is np.c_:
+            return FUNCTION_TABLE[np.column_stack](arrays)
+        return FUNCTION_TABLE[np.concatenate]([a if a.axes else a[None] for a in arrays])
+
+
 @contextmanager
 def substituted(tracer: Tracer, function: Callable[..., Any]) -> Iterator[None]:
     """Inside, the functions of this table are replaced where the function's globals name them."""
@@ -125,14 +154,14 @@ def substituted(tracer: Tracer, function: Callable[..., Any]) -> Iterator[None]:
     taken: list[tuple[int, str]] = []
     with _lock:
         for space in _spaces(function):
-            for name, value in [*space.items(), *([] if "type" in space else [("type", _ABSENT)])]:
+            for name, value in [*space.items(), *((n, _ABSENT) for n in _BUILTINS if n not in space)]:
                 key = (id(space), name)
                 known = _changed.get(key)
                 if known is not None and known[2] is value:
                     _changed[key] = (*known[:3], known[3] + 1)
                     taken.append(key)
                     continue
-                made = _Type if value is _ABSENT else _substitute(value)
+                made = _BUILTINS[name] if value is _ABSENT else _substitute(value)
                 if made is not value:
                     _changed[key] = (space, value, made, 1)
                     space[name] = made

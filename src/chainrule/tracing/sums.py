@@ -165,4 +165,12 @@ def cov(m: Any, rowvar: bool = True, bias: bool = False, ddof: Any = None) -> Tr
     return over(contract([centred, centred], ["ik", "jk"], "ij"), count)
 
 
+@register(np.corrcoef)
+def corrcoef(x: Any, rowvar: bool = True) -> Traced:
+    """The correlation of the rows (or columns)."""
+    shared = cov(x, rowvar)
+    spread = sqrt(contract([shared], ["ii"], "i"))
+    return over(shared, contract([spread, spread], ["i", "j"], "ij"))
+
+
 METHODS.update(sum=total, mean=mean, var=var, std=std, cumsum=cumsum)

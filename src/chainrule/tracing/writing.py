@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.algebra.expr import constant
-from chainrule.tracing.array import Traced, make, numbers_of, wrap
+from chainrule.tracing.array import Traced, leaves, make, numbers_of, wrap
 from chainrule.tracing.choices import where
 from chainrule.tracing.indexing import Keys, is_traced_index, known_key
 from chainrule.tracing.memory import remember, scattered
@@ -233,14 +233,25 @@ DUNDERS = {"+": "__add__", "-": "__sub__", "*": "__mul__", "/": "__truediv__", "
            "&": "__and__", "|": "__or__", "^": "__xor__"}  # fmt: skip
 for _name, (_sign, _ours) in OPERATORS.items():
     setattr(Traced, f"__i{_name}__", _in_place(_ours, _sign))
-SAME.update((np.copyto, np.fill_diagonal))
+SAME.update((np.copyto, np.putmask, np.fill_diagonal))
 METHODS.update({"__setitem__": write, "assign": assign, "ufunc_at": ufunc_at, "fill": fill})
 
 
 @register(np.copyto)
-def copyto(dst: Any, src: Any) -> None:
-    """dst[...] = src."""
-    write(dst, Ellipsis, src)
+def copyto(dst: Any, src: Any, casting: str = "same_kind", where: Any = True) -> None:
+    """dst[...] = src, or only where a condition holds."""
+    if not isinstance(dst, Traced):
+        found = next(v for v in leaves([src, where]) if isinstance(v, Traced))
+        found.refuse("np.copyto writes into an array that was made outside", "a copy of it, made by the function")
+    write(dst, Ellipsis, src if where is True else FUNCTION_TABLE[np.where](where, src, dst))
+
+
+@register(np.putmask)
+def putmask(a: Any, mask: Any, values: Any) -> None:
+    """a[...] = values where a mask holds."""
+    if np.ndim(values) and np.shape(values) != np.shape(a):
+        a.refuse("np.putmask with values of another shape", "a[...] = np.where(mask, values, a)")
+    copyto(a, values, where=mask)
 
 
 @register(np.fill_diagonal)
