@@ -162,7 +162,7 @@ def _content(values: list[Fraction]) -> Fraction:
         top = gcd(top, v.numerator)
         bottom = gcd(bottom, v.denominator)
     negative = all(v < 0 for v in values)
-    if bottom > LONGEST_DENOMINATOR and len(set(map(abs, values))) > 1:  # 0.6931 + 3.1416 x
+    if top == 1 and bottom > LONGEST_DENOMINATOR:  # 0.6931 + 3.1416 x, not 0.0001 (6931 + 31416 x)
         return Fraction(-1 if negative else 1)
     return Fraction(top, bottom) * (-1 if negative else 1)
 
