@@ -81,6 +81,10 @@ LEFT_INSIDE = {
         "label i : T, integer\nparam E : V × D\nconst B : T × V\nJ = sum(B ∘ (E[i] Eᵀ))", "E",
         "onehot(i, V)ᵀ B E + Bᵀ E[i]",
     ),
+    "columns that labels choose have no such notation": (
+        "label i : T, integer\nparam E : D × V\nconst B : T × V\nJ = sum(B ∘ ((onehot(i, V) Eᵀ) E))", "E",
+        "E (Bᵀ onehot(i, V) + onehot(i, V)ᵀ B)",
+    ),
     "what only one term looks up": (
         "label i : T, integer\nparam x : D\nconst B : T\nconst c : V\nconst E : V × D\nJ = Bᵀ (E[i] x) + cᵀ E x", "x",
         "E[i]ᵀ B + Eᵀ c",

@@ -376,14 +376,15 @@ def _lookups_parted(key: Monomial, taken: frozenset[int], program: Program) -> f
         if operation is None or operation.op != "onehot" or is_anonymous(operation.args[0]):
             continue
         holders = [p for p, ((_, _, ix), _) in enumerate(factors) if indices[-1] in ix and p != position]
-        if len(holders) == 1 and holders[0] in taken and _is_bare(factors[holders[0]]):
+        if len(holders) == 1 and holders[0] in taken and _has_rows(factors[holders[0]], indices[-1]):
             cost += LOOKED_UP + (CLASSES if program.equations[str(name)].source is None else 0)
     return cost
 
 
-def _is_bare(factor: Factor) -> bool:
-    (head, name, _), exponent = factor
-    return not head and exponent == 1 and not is_anonymous(str(name))
+def _has_rows(factor: Factor, index: Index) -> bool:
+    """True for a name whose first axis this is: E[ids] are rows, and columns of E have no such notation."""
+    (head, name, places), exponent = factor
+    return not head and exponent == 1 and places[0] == index and not is_anonymous(str(name))
 
 
 def _agree(mapping: dict[Index, Index], source: Atom, target: Atom) -> dict[Index, Index] | None:
