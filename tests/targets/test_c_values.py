@@ -86,6 +86,11 @@ def test_rows_of_what_could_be_written_out(seed: int) -> None:
     compare(random_program(seed), "float64", 1e-10, seed, chunk=2)
 
 
+def test_a_product_in_chunks_reads_what_other_chunks_made_as_a_whole() -> None:
+    """It began at its own chunk's rows: numbers that were wrong, and memory that was not the array's."""
+    compare(random_program(1229), "float64", 1e-10, 1229, chunk=2)
+
+
 @pytest.mark.long
 @pytest.mark.parametrize("block", range(40))
 def test_many_random_programs(block: int) -> None:

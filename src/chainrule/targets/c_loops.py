@@ -102,18 +102,18 @@ class LoopWriter:
             return self._sums[node]
         return self.inputs[node.attributes[0]] if node.op == "input" else self.names[node]
 
-    def _lies(self, node: Node) -> Part:
-        """The array of which a value is a part, and where the part begins."""
+    def _lies(self, node: Node, written: bool = False) -> Part:
+        """The array of which a value is a part, and where the part begins; a `put` writes a part and is read whole."""
         if node in self.parts:
             return self.parts[node]
         own = node.operands[0].node if node.op == "rows" else node
-        begins = {node.attributes[0]: "start"} if node.op in ("rows", "put") else {}
+        begins = {node.attributes[0]: "start"} if node.op == "rows" or (written and node.op == "put") else {}
         return Part(self.pointer(own), own.dims, tuple(range(own.rank)), begins)
 
     def _place(self, node: Node, labels: tuple[int, ...], statement: Statement) -> str:
         """An entry of a stored array: X[n * D_x + d]."""
-        if node.op == "rows" or statement.node is node or node in self.parts:  # a `put` is read as a whole
-            part = self._lies(node)
+        if node.op == "rows" or statement.node is node or node in self.parts:
+            part = self._lies(node, statement.node is node)
         else:
             part = Part(self.pointer(node), node.dims, tuple(range(node.rank)), {})
         stored = self.kernel.stored
