@@ -21,7 +21,7 @@ from chainrule.functions.operations import OPERATIONS, defined_by
 from chainrule.plan.complements import BUILD, complemented, groups
 from chainrule.plan.contraction import Part, SizeGuess, product, reduce_labels
 from chainrule.plan.deltas import embed
-from chainrule.plan.factoring import Term, common_scalar, take_out
+from chainrule.plan.factoring import Term, common_scalar, outside, take_out
 from chainrule.plan.graph import Graph, Operand
 from chainrule.plan.guards import find_guarded
 from chainrule.plan.numbers import MINUS_ONE, ONE, Coefficient, coefficient_of
@@ -179,9 +179,9 @@ class Lowering:
         bound = {index for atom, _ in common for index in atom[2] if index[0] >= 0}
         inner_labels = labels
         if bound:
-            bound = terms[0][1]
+            bound = outside(common, terms)
             inner_labels = {**labels, **self._bound_labels(bound, labels)}
-            terms = [(factors, set(), coefficient) for factors, _, coefficient in terms]
+            terms = [(factors, sums - bound, coefficient) for factors, sums, coefficient in terms]
         inner = self._sum(terms, inner_labels)
         deltas = [factor for factor in common if factor[0][0] == "δ"]
         others = [factor for factor in common if factor[0][0] != "δ"]
