@@ -42,7 +42,9 @@ def label(text: str, size: float, known: frozenset[str], widest: float = float("
     pieces: list[tuple[str, float]] = []
     shift = 0.0
     total = 0.0
-    tokens = [(parts, size * sum(w for _, _, w in parts)) for parts in (_parts(t, known) for t in _TOKEN.findall(text))]
+    found = _TOKEN.findall(text)
+    written = (_parts(t, known, call=after.startswith("(")) for t, after in zip(found, [*found[1:], ""], strict=True))
+    tokens = [(parts, size * sum(w for _, _, w in parts)) for parts in written]
     whole = sum(width for _, width in tokens)
     for parts, width in tokens:
         if whole > widest and total + width > widest - size:
@@ -61,8 +63,8 @@ def _moved(body: str, by: float) -> str:
     )  # fmt: skip
 
 
-def _parts(token: str, known: frozenset[str]) -> list[tuple[str, float, float]]:
-    """(SVG, how far below the line, width) of each part of a token."""
+def _parts(token: str, known: frozenset[str], call: bool = False) -> list[tuple[str, float, float]]:
+    """(SVG, how far below the line, width) of each part of a token; call: a bracket follows, so f_1 but layer_norm."""
     if token == "ᵀ":
         return [('<tspan class="script">⊤</tspan>', -0.4, 0.55)]
     if not token[0].isalpha():
@@ -70,6 +72,8 @@ def _parts(token: str, known: frozenset[str]) -> list[tuple[str, float, float]]:
     canonical = canonical_name(token)
     stem, parts = name_parts(token)
     below = ",".join(parts)
+    if call and len(stem) > 1 and canonical not in known:
+        return [(f"<tspan>{escape(token)}</tspan>", 0.0, _width(token))]
     name = f' data-name="{escape(canonical)}"' if canonical in known else ""
     letters = sum(not unicodedata.combining(c) for c in unicodedata.normalize("NFD", stem))
     style = ' class="letter"' if letters == 1 else ""  # a longer word is upright
