@@ -20,13 +20,14 @@ from chainrule.explanation.chain import Explainer
 from chainrule.explanation.graph import Graph
 from chainrule.explanation.reasons import Target, layout_reason
 from chainrule.explanation.steps import Step
-from chainrule.notation import tree
+from chainrule.notation import phrases, tree
+from chainrule.notation.binding import ATOM
 from chainrule.notation.latex import name_to_latex, to_latex
 from chainrule.notation.matrix import Irreducible, MatrixNotation
 from chainrule.notation.sentence import joined, say
 from chainrule.notation.sequences import step_letter
 from chainrule.notation.text import to_text
-from chainrule.notation.tree import ATOM, Node, at
+from chainrule.notation.tree import Node, at
 from chainrule.notation.written import Written
 from chainrule.simplify.knowledge import Knowledge
 from chainrule.simplify.shortest import shortest
@@ -320,11 +321,11 @@ class Derivation:
         own = self.program.variables[gradient.of]
         graph = Graph(self.network.program, self.loss, gradient.of, set())
         users = [self._user_node(user) for user in graph.users(gradient.of)]
-        users = [n if n.op in APART else tree.bracketed(n) for n in users]
+        users = [n if n.op in APART else phrases.bracketed(n) for n in users]
         if gradient.name in self.backward.signals:
             many = ": one term for each, summed" if len(users) > 1 else ""
             start = self.describe_node(own.name)
-            start = start if start.op in APART else tree.bracketed(start)
+            start = start if start.op in APART else phrases.bracketed(start)
             return say(
                 start, " reaches ", tree.sym(self.loss), " through ", joined(" and ", users), many, self._run(gradient)
             )  # fmt: skip

@@ -24,7 +24,7 @@ from chainrule.dims import canonical_name, display_name
 from chainrule.errors import UnsupportedError
 from chainrule.explanation.chain import Explainer
 from chainrule.explanation.told import Told, Where
-from chainrule.notation import tree
+from chainrule.notation import phrases, tree
 from chainrule.notation.matrix import MatrixNotation
 from chainrule.notation.sentence import say
 from chainrule.notation.text import to_text
@@ -128,7 +128,7 @@ def gauss_newton(network: Network, wrt: str, of: str | None = None) -> Derived:
         yield from part.told
         yield from whole.told
         said = whole.left_node
-        turned = Node("T", (tree.bracketed(part.left_node),)) if count else part.left_node
+        turned = Node("T", (phrases.bracketed(part.left_node),)) if count else part.left_node
         over = "" if count == 1 == rank else ", summed over the entries of the output"
         product_said = say("it is ", Node("prod", (turned, said, part.left_node)), over)
         yield result.plainly(reason=product_said)

@@ -19,11 +19,12 @@ from chainrule.explanation.steps import Step
 from chainrule.explanation.told import Told, Where, check_told
 from chainrule.explanation.whole import JacobianExplainer
 from chainrule.notation import tree
+from chainrule.notation.binding import POSTFIX
 from chainrule.notation.index import index_node, index_text, letters_for
 from chainrule.notation.matrix import MatrixNotation
 from chainrule.notation.sentence import say
 from chainrule.notation.text import to_text
-from chainrule.notation.tree import POSTFIX, Node
+from chainrule.notation.tree import Node
 from chainrule.notation.written import Written
 from chainrule.telling import equations_of, gradients_told
 

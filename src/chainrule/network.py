@@ -21,7 +21,7 @@ from chainrule.errors import ArrayError, ChainruleWarning, DimensionError, Unkno
 from chainrule.language.elaborate import Elaborated
 from chainrule.language.printer import print_expression, print_program
 from chainrule.language.renaming import bound_letters, check, known_names, renamed
-from chainrule.notation import tree
+from chainrule.notation import phrases, tree
 from chainrule.notation.index import index_node, letters_for
 from chainrule.notation.inner import named_inner
 from chainrule.notation.latex import entry_to_latex, name_to_latex, to_latex
@@ -96,7 +96,7 @@ class NamedEquation:
     def whole(self) -> Node:
         """Both sides as a tree, which text writes as the user did."""
         left = tree.at(self.name, self.indices[1:-1].split(",") if self.indices else ())
-        return tree.worded(tree.equal(left, self.node or Node("raw", (), self.text)), str(self))
+        return phrases.worded(tree.equal(left, self.node or Node("raw", (), self.text)), str(self))
 
     def __str__(self) -> str:
         return f"{display_name(self.name)}{self.indices} = {self.text}"
@@ -179,7 +179,7 @@ class Network:
                 letters = [ref.name or "" for ref in source.indices or ()]
                 if source.recurrence is not None:
                     run = source.recurrence
-                    node = tree.stepwise(node, run.index, run.first, run.last)
+                    node = phrases.stepwise(node, run.index, run.first, run.last)
                     text += f" for {run.index} = {run.first}..{run.last}"
             else:
                 node, letters = self._written(equation, notation)

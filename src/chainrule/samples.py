@@ -40,7 +40,7 @@ from chainrule.dims import Dim, display_dim, display_name
 from chainrule.errors import UnsupportedError
 from chainrule.explanation.told import Told
 from chainrule.jacobians import Jacobian
-from chainrule.notation import tree
+from chainrule.notation import phrases, tree
 from chainrule.notation.sentence import say
 from chainrule.simplify.engine import simplify
 from chainrule.simplify.knowledge import Knowledge
@@ -214,7 +214,7 @@ def sample_norms(network: Network, wrt: str, batch: Dim = "N") -> Derived:
     """‖∂J_n/∂wrt‖² for every sample n of a batch, no gradient formed."""
     loss = network.scalar_loss()
     rows = _in_rows(network, wrt, batch)
-    symbol = tree.worded(tree.sym(loss), f"‖∂{display_name(loss)}/∂{display_name(wrt)}‖² per sample")
+    symbol = phrases.worded(tree.sym(loss), f"‖∂{display_name(loss)}/∂{display_name(wrt)}‖² per sample")
     said = say("the squared norm of each sample's gradient by ", tree.sym(wrt), ", no gradient formed")
     if rows is not None:
         knowledge = Knowledge(network.program)
@@ -256,7 +256,7 @@ def _squared(program: Program, value: Expr, own: Variable, front: int) -> Expr:
 def sample_gradients(network: Network, wrt: str, batch: Dim = "N") -> Derived:
     """∂J_n/∂wrt for every sample n of a batch, one behind the other."""
     loss = network.scalar_loss()
-    symbol = tree.worded(tree.sym(loss), f"∂{display_name(loss)}/∂{display_name(wrt)} per sample")
+    symbol = phrases.worded(tree.sym(loss), f"∂{display_name(loss)}/∂{display_name(wrt)} per sample")
     rows = _in_rows(network, wrt, batch)
     if rows is not None:
         found = Derived(network, rows.program, rows.name, symbol)

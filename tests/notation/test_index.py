@@ -12,8 +12,9 @@ from chainrule.notation import tree
 from chainrule.notation.index import index_node, letters_for
 from chainrule.notation.latex import entry_to_latex, to_latex
 from chainrule.notation.mathml import to_mathml
+from chainrule.notation.phrases import group
 from chainrule.notation.text import to_text
-from chainrule.notation.tree import Node, at, group, iverson, partial, sigma, sym
+from chainrule.notation.tree import Node, at, iverson, partial, sigma, sym
 
 WKL_WIJ = partial(at("W", "kl"), at("W", "ij"))
 JACOBIAN = partial(sym("θ"), sym("h"), "N_c", "D_h")

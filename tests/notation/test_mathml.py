@@ -10,7 +10,8 @@ import pytest
 import chainrule as cr
 from chainrule.derivation import Derivation
 from chainrule.notation import tree
-from chainrule.notation.mathml import name_to_mathml, to_mathml
+from chainrule.notation.mathml import to_mathml
+from chainrule.notation.mathml_names import name_to_mathml
 from networks import NAMES, derivation
 
 PROGRAMS = {

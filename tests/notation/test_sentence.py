@@ -6,14 +6,14 @@ import pytest
 
 import chainrule as cr
 from chainrule.explanation.stated import answer_node, equation_nodes, statement
-from chainrule.notation import tree
+from chainrule.notation import phrases, tree
 from chainrule.notation.latex import to_latex
 from chainrule.notation.prose import sentence_to_latex, sentence_to_math, wrapped
 from chainrule.notation.sentence import Sentence, joined, say, sentence_to_html
 from chainrule.notation.text import to_text
 from chainrule.notation.tree import Node, at, partial, sym
 
-DH = tree.run_over("k", "D_h")
+DH = phrases.run_over("k", "D_h")
 
 
 def test_a_sentence_is_its_text_and_knows_its_formulas() -> None:

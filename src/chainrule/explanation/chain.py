@@ -24,7 +24,7 @@ from chainrule.explanation.rules import describe_application
 from chainrule.explanation.stated import statement
 from chainrule.explanation.steps import Formula, State, Step, Term
 from chainrule.explanation.writing import Writer, row_steps
-from chainrule.notation import tree
+from chainrule.notation import phrases, tree
 from chainrule.notation.sentence import joined, say
 from chainrule.notation.text import to_text
 from chainrule.notation.tree import Node
@@ -132,7 +132,7 @@ class Explainer:
         """What is said of the sum; a loss that holds `of` itself has ∂J/∂x on both sides, as two things."""
         if len(paths) < 2:
             return ""
-        end = tree.group(self.writer.node(self.loss)) if self.writer.outer else "the loss"
+        end = phrases.group(self.writer.node(self.loss)) if self.writer.outer else "the loss"
         said = say("one term for each way to ", end, ", summed")
         if any(tuple(path) == (self.loss, of) for path in paths):
             loss = tree.sym(self.loss)

@@ -19,7 +19,7 @@ from chainrule.dims import Dim
 from chainrule.explanation.pattern import pattern_of
 from chainrule.explanation.rules import describe_application
 from chainrule.explanation.steps import Formula, ProofLine
-from chainrule.notation import tree
+from chainrule.notation import phrases, tree
 from chainrule.notation.index import index_node, letters_for
 from chainrule.notation.matrix import Irreducible, MatrixNotation
 from chainrule.notation.sentence import Sentence, joined, say
@@ -103,7 +103,7 @@ class Proof:
         right = self._index(equation.value, own, ())
         below = tree.at(self.wrt, self.inner)
         said = say(tree.sym(name), " by its equation")
-        lines = [ProofLine(left, Formula(tree.partial(tree.group(right.node), below)), said)]
+        lines = [ProofLine(left, Formula(tree.partial(phrases.group(right.node), below)), said)]
         symbols: list[tuple[Monomial, Rational]] = []
         deltas: list[tuple[Monomial, Rational]] = []
         total: Expr = {}

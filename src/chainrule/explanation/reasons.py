@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from chainrule.algebra.expr import Expr, Factor, Index, free
 from chainrule.algebra.program import Program, Variable, is_anonymous
-from chainrule.notation import tree
+from chainrule.notation import phrases, tree
 from chainrule.notation.index import in_order, index_node, letters_for, summed_letters
 from chainrule.notation.sentence import Sentence, joined, say
 from chainrule.notation.sequences import Projection, one_step_of, time_index
@@ -121,7 +121,7 @@ def _sum(
 ) -> list[Sentence]:
     """What a summed letter joins, or that it is left over from a repetition."""
     holders = [f[0] for f in in_order(program, factors) if index in f[0][2]]
-    total = say("the sum over ", tree.run_over(names.get(index, "k"), index[1]))
+    total = say("the sum over ", phrases.run_over(names.get(index, "k"), index[1]))
     if len(holders) == 1:
         return [say(total, " is there because ", sym(own.name), " is used for each of them")]
     parts = []

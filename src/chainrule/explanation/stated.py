@@ -12,7 +12,7 @@ from chainrule.explanation.pattern import pattern_of
 from chainrule.language import ast
 from chainrule.language.parser import parse_expression, parse_program
 from chainrule.language.scope import known_functions
-from chainrule.notation import tree
+from chainrule.notation import phrases, tree
 from chainrule.notation.from_tree import tree_to_node
 from chainrule.notation.sentence import Sentence, joined, say
 from chainrule.notation.tree import Node
@@ -30,7 +30,7 @@ def equation_nodes(identity: Identity) -> tuple[Node, ...]:
     out = []
     for equation, text in zip(equations, lines, strict=True):
         left = tree.at(equation.name, [ref.name or "" for ref in equation.indices or ()])
-        out.append(tree.worded(tree.equal(left, tree_to_node(equation.value, program)), text))
+        out.append(phrases.worded(tree.equal(left, tree_to_node(equation.value, program)), text))
     return tuple(out)
 
 
@@ -42,7 +42,7 @@ def answer_node(identity: Identity, layout: str) -> Node:
     known = known_functions() | set(pattern.program.functions)
     right = tree_to_node(parse_expression(text, "whiteboard", known, pattern.program.variables), pattern.program)
     left = tree.partial(tree.sym("J" if identity.upstream else pattern.of), tree.sym(identity.wrt))
-    return tree.equal(left, tree.worded(right, text))
+    return tree.equal(left, phrases.worded(right, text))
 
 
 def given_node(identity: Identity) -> Node:
@@ -53,7 +53,7 @@ def given_node(identity: Identity) -> Node:
 
 def statement(identity: Identity) -> Sentence:
     """z = W x gives ∂J/∂W = δᵀ xᵀ for δ = ∂J/∂z, in the identity's own letters."""
-    said = say(joined(", ", map(tree.foreign, equation_nodes(identity))), " gives ")
+    said = say(joined(", ", map(phrases.foreign, equation_nodes(identity))), " gives ")
     if not identity.upstream:
-        return say(said, tree.foreign(answer_node(identity, "numerator")))
-    return say(said, tree.foreign(answer_node(identity, "shape")), " for ", tree.foreign(given_node(identity)))
+        return say(said, phrases.foreign(answer_node(identity, "numerator")))
+    return say(said, phrases.foreign(answer_node(identity, "shape")), " for ", phrases.foreign(given_node(identity)))

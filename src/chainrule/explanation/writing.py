@@ -12,7 +12,7 @@ from chainrule.algebra.program import Operation, Program, Steps, Variable, is_an
 from chainrule.calculus.jacobian import output_indices
 from chainrule.dims import Dim
 from chainrule.explanation.steps import Formula, State, Term
-from chainrule.notation import tree
+from chainrule.notation import phrases, tree
 from chainrule.notation.index import index_node, letters_for
 from chainrule.notation.matrix import Irreducible, MatrixNotation
 from chainrule.notation.sequences import step_letter
@@ -168,7 +168,7 @@ class Writer:
         own = self.work.variables[name]
         if own.kind == "gradient" and name.startswith("∂"):
             top, bottom = name.removeprefix("∂").split("/∂", 1)
-            return tree.bracketed(tree.partial(tree.sym(top), tree.sym(bottom)))
+            return phrases.bracketed(tree.partial(tree.sym(top), tree.sym(bottom)))
         if not is_anonymous(name):
             shape = own.shape if len(own.shape) == 2 else (1, 1)
             return tree.sym(name, *shape)

@@ -11,7 +11,7 @@ from fractions import Fraction
 
 from chainrule.algebra.expr import Index
 from chainrule.dims import Dim
-from chainrule.notation import tree
+from chainrule.notation import binding, tree
 from chainrule.notation.tree import Node
 
 __all__ = [
@@ -134,8 +134,8 @@ def cheapest(col: Node, row: Node) -> Vec:
     """A column and a row; where the transpose of the other is cheaper, that."""
     turned_row, turned_col = tree.transpose(row), tree.transpose(col)
     return Vec(
-        turned_row if tree.cost(turned_row) < tree.cost(col) - 1e-9 else col,
-        turned_col if tree.cost(turned_col) < tree.cost(row) - 1e-9 else row,
+        turned_row if binding.cost(turned_row) < binding.cost(col) - 1e-9 else col,
+        turned_col if binding.cost(turned_col) < binding.cost(row) - 1e-9 else row,
     )
 
 
@@ -143,8 +143,8 @@ def matrix_forms(forward: Node, backward: Node) -> tuple[Node, Node]:
     """A matrix and its transpose, each as written or as the transpose of the other where that is clearly cheaper."""
     turned_b, turned_f = tree.transpose(backward), tree.transpose(forward)
     return (
-        turned_b if tree.cost(turned_b) < tree.cost(forward) - 0.6 else forward,
-        turned_f if tree.cost(turned_f) < tree.cost(backward) - 0.6 else backward,
+        turned_b if binding.cost(turned_b) < binding.cost(forward) - 0.6 else forward,
+        turned_f if binding.cost(turned_f) < binding.cost(backward) - 0.6 else backward,
     )
 
 

@@ -11,7 +11,7 @@ from chainrule.functions import FUNCTIONS
 from chainrule.language import ast
 from chainrule.language.bound import OVER_A_LETTER, summed_letter
 from chainrule.language.printer import print_expression
-from chainrule.notation import tree
+from chainrule.notation import parts, tree
 from chainrule.notation.tree import Node
 
 __all__ = ["respelled", "tree_to_node"]
@@ -63,7 +63,7 @@ def tree_to_node(node: ast.Expr, program: Program) -> Node:
         if isinstance(n, ast.Entry):
             return tree.entry(visit(n.operand), [print_index(r) for r in n.indices])
         if isinstance(n, ast.Blocks):
-            return tree.blocks([[visit(part) for part in row] for row in n.rows])
+            return parts.blocks([[visit(part) for part in row] for row in n.rows])
         if isinstance(n, ast.Range):
             return Node("raw", (), print_expression(n))
         left, right = visit(n.left), visit(n.right)

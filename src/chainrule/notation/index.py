@@ -12,7 +12,7 @@ from chainrule.algebra.program import Operation, Program, is_anonymous
 from chainrule.dims import Dim, display_name
 from chainrule.functions.operations import defined_by
 from chainrule.functions.sequences import COUNT, UNIT
-from chainrule.notation import tree
+from chainrule.notation import phrases, tree
 from chainrule.notation.forms import applied
 from chainrule.notation.matrix import Irreducible, MatrixNotation
 from chainrule.notation.offsets import Places, has_offsets, place_relations, relation_node
@@ -113,7 +113,7 @@ class _Product:
 
     def add(self, node: Node, compound: bool, exponent: Rational) -> None:
         """One more factor; text needs brackets around it where it is compound."""
-        node = tree.group(node) if compound else node
+        node = phrases.group(node) if compound else node
         if exponent == -1:
             self.below.append(node)
         else:
@@ -124,7 +124,7 @@ class _Product:
         parts = list(self.parts)
         if coefficient != 1 or not parts:
             shown = tree.num(coefficient)
-            parts.insert(0, tree.group(shown) if "/" in number_text(coefficient) and parts else shown)
+            parts.insert(0, phrases.group(shown) if "/" in number_text(coefficient) and parts else shown)
         body = _product(parts)
         return tree.divide(body, _product(self.below)) if self.below else body
 
@@ -253,7 +253,7 @@ def _variable(
         return _along(program, operation, indices, names, taken), False
     if isinstance(operation, Operation) and operation.op == "half triangle":  # 1 below the diagonal, 1/2 on it
         row, column = letters
-        half = tree.product([tree.group(tree.num(Fraction(1, 2))), tree.iverson(column, row)])
+        half = tree.product([phrases.group(tree.num(Fraction(1, 2))), tree.iverson(column, row)])
         return tree.sum_of([(1, tree.iverson(column, row, "≤")), (-1, half)]), True
     if isinstance(operation, Operation) and operation.op == UNIT:
         step, dim = operation.attributes

@@ -9,22 +9,20 @@ from fractions import Fraction
 
 from chainrule.dims import ACCENT_NAMES, GREEK_NAMES, canonical_name
 from chainrule.functions import FUNCTIONS
-from chainrule.notation.text import number_text
-from chainrule.notation.tree import (
+from chainrule.notation.binding import (
     ATOM,
     HADAMARD,
     NEGATION,
     POSTFIX,
     PRODUCT,
     SUM,
-    Node,
-    block_rows,
-    compared,
     flat_below,
     has_quotient,
-    names_in,
     strength,
 )
+from chainrule.notation.parts import block_rows
+from chainrule.notation.text import number_text
+from chainrule.notation.tree import Node, compared, names_in
 from chainrule.sizes import is_derived, written
 
 __all__ = ["entry_to_latex", "function_to_latex", "letter_to_latex", "name_to_latex", "to_latex"]

@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from chainrule.dims import canonical_name
-from chainrule.notation import tree
+from chainrule.notation import binding, tree
+from chainrule.notation.binding import ATOM, HADAMARD, POSTFIX, PRODUCT, SUM
 from chainrule.notation.latex import function_to_latex, sigma_to_latex, to_latex
 from chainrule.notation.text import FUNCTION_TEXT, to_text
-from chainrule.notation.tree import ATOM, HADAMARD, POSTFIX, PRODUCT, SUM, Node, names_in
+from chainrule.notation.tree import Node, names_in
 
 __all__ = ["broken", "width"]
 
@@ -79,7 +80,7 @@ def _letters(name: str) -> float:
 
 def strong(node: Node) -> int:
     """The strength of what text may have in brackets."""
-    return tree.strength(node.args[0] if node.op == "group" else node)
+    return binding.strength(node.args[0] if node.op == "group" else node)
 
 
 def broken(node: Node, limit: float) -> list[str]:
@@ -103,7 +104,7 @@ def _pieces(node: Node, limit: float, at_least: int) -> list[Piece]:
     writer = _BREAKERS.get(node.op)
     if width(node) <= limit or writer is None:
         return whole
-    if tree.strength(node) < at_least:
+    if binding.strength(node) < at_least:
         return _bracketed(writer(node, limit), r"\bigl(", r"\bigr)")
     return writer(node, limit)
 

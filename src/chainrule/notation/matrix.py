@@ -13,7 +13,7 @@ from fractions import Fraction
 from chainrule.algebra.expr import Expr, Index, Monomial, Rational, free
 from chainrule.algebra.program import Program, Steps
 from chainrule.dims import Dim
-from chainrule.notation import tree
+from chainrule.notation import binding, tree
 from chainrule.notation.forms import Edge, Irreducible, Vec, applied, cheapest, kind, meet_early, scaled
 from chainrule.notation.names import Names
 from chainrule.notation.order import Order
@@ -85,7 +85,7 @@ class MatrixNotation(Names):
         whole = self._matrix(expression, indices)
         if whole.op == "sum" and all(map(_all_turned, whole.args)):  # (X B + B X)ᵀ rather than Bᵀ Xᵀ + Xᵀ Bᵀ
             turned = tree.transpose(self._matrix(expression, indices[::-1]))
-            return turned if tree.cost(turned) < tree.cost(whole) - 0.6 else whole
+            return turned if binding.cost(turned) < binding.cost(whole) - 0.6 else whole
         return whole
 
     def _matrix(self, expression: Expr, indices: tuple[Index, Index]) -> Node:
@@ -205,8 +205,8 @@ class MatrixNotation(Names):
                 col, row = (tree.power(applied(head, v), e) for v in (vec.col, vec.row))
                 turned_col, turned_row = tree.transpose(col), tree.transpose(row)
                 vec = Vec(  # sgn(h)ᵀ rather than sgn(hᵀ), but sqrt(v + 1) of a row v
-                    col if tree.cost(col) < tree.cost(turned_row) - 1e-9 else turned_row,
-                    row if tree.cost(row) < tree.cost(turned_col) - 1e-9 else turned_col,
+                    col if binding.cost(col) < binding.cost(turned_row) - 1e-9 else turned_row,
+                    row if binding.cost(row) < binding.cost(turned_col) - 1e-9 else turned_col,
                 )
                 work.labels.setdefault(indices[0], []).append(vec)
             elif len(indices) == 2:

@@ -14,8 +14,9 @@ from collections.abc import Collection
 
 from chainrule.dims import GREEK_NAMES
 from chainrule.notation.latex import entry_to_latex, name_to_latex, to_latex
+from chainrule.notation.phrases import inlined
 from chainrule.notation.sentence import Sentence, say
-from chainrule.notation.tree import Node, inlined
+from chainrule.notation.tree import Node
 
 __all__ = ["escaped", "formula_to_latex", "sentence_parts", "sentence_to_latex", "sentence_to_math", "wrapped"]
 

@@ -14,7 +14,7 @@ from math import prod
 
 from chainrule.algebra.expr import Index
 from chainrule.dims import Dim
-from chainrule.notation import tree
+from chainrule.notation import binding, tree
 from chainrule.notation.forms import Edge, Irreducible, Vec, cheapest, matrix_forms, same
 from chainrule.notation.order import Order
 from chainrule.notation.tree import Node
@@ -109,14 +109,14 @@ class Reduction:
         mean = self._mean(dim)
         if not mean and inner.op == "had" and len(inner.args) == 2 and all(a.rows != 1 != a.cols for a in inner.args):
             products = [tree.product([a, tree.transpose(b)]) for a, b in (inner.args, inner.args[::-1])]
-            best = min(products, key=tree.cost)
-            shortest = min(tree.cost(inner), tree.cost(turned))
-            if tree.cost(best) < shortest - 0.9 and best.rows == n == best.cols:  # diag(B A) of Aᵀ ∘ B
+            best = min(products, key=binding.cost)
+            shortest = min(binding.cost(inner), binding.cost(turned))
+            if binding.cost(best) < shortest - 0.9 and best.rows == n == best.cols:  # diag(B A) of Aᵀ ∘ B
                 col = tree.call("diag", (best,), n, 1)
                 return Vec(col, tree.transpose(col))
         if mean or (inner.op not in ("sym", "at") and turned.op not in ("sym", "at")):
             what = "mean" if mean else "sum"
-            if tree.cost(inner) <= tree.cost(turned):
+            if binding.cost(inner) <= binding.cost(turned):
                 col = tree.call("row" + what, (inner,), n, 1)
                 return Vec(col, tree.transpose(col))
             row = tree.call("col" + what, (turned,), 1, n)
@@ -141,7 +141,7 @@ class Reduction:
 
     def _matrix_total(self, edge: Edge) -> tuple[Node, Fraction]:
         """Σ over all entries of a matrix: its squared norm, its mean, or its sum."""
-        node = min(edge.forward, edge.backward, key=tree.cost)
+        node = min(edge.forward, edge.backward, key=binding.cost)
         if node.op == "pow" and Fraction(str(node.data)) == 2:
             return Node("norm", (node.args[0],)), Fraction(2)
         if node.op == "had" and len(node.args) == 2 and node.args[0] == node.args[1]:
@@ -153,7 +153,7 @@ class Reduction:
             first, second = node.args
             options.append(tree.call("tr", (tree.product([first, tree.transpose(second)]),), 1, 1))
             options.append(tree.call("tr", (tree.product([tree.transpose(first), second]),), 1, 1))
-        return min(options, key=tree.cost), Fraction(1)
+        return min(options, key=binding.cost), Fraction(1)
 
     def _total(self, index: Index, mine: list[Vec]) -> Node:
         """Σ over an index that only vectors share: an inner product, or a sum."""
@@ -163,18 +163,18 @@ class Reduction:
             if vec.col.op == "call" and vec.col.data == "diag" and vec.col.args[0].cols != 1:
                 return tree.call("tr", vec.col.args, 1, 1)
             if self._mean(dim):
-                best = min(vec.col, vec.row, key=tree.cost)
+                best = min(vec.col, vec.row, key=binding.cost)
                 return tree.call("mean", (best,), 1, 1)
             left = tree.product([tree.ones(1, dim), vec.col])
             right = tree.call("sum", (vec.row,), 1, 1)
-            return left if tree.cost(left) <= tree.cost(right) + 0.5 else right
+            return left if binding.cost(left) <= binding.cost(right) + 0.5 else right
         ordered = sorted(mine, key=lambda v: self.order.rank(v.col))
         options = []
         for k in range(len(ordered)):
             rest = ordered[:k] + ordered[k + 1 :]
             options.append(tree.product([self.order.joined([v.row for v in rest]), ordered[k].col]))
             options.append(tree.product([ordered[k].row, self.order.joined([v.col for v in rest])]))
-        return min(options, key=tree.cost)
+        return min(options, key=binding.cost)
 
     def assemble(self, free_: tuple[Index, ...]) -> tuple[Vec, bool]:
         """What is left, over the free indices; whether all of them occur."""

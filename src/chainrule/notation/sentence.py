@@ -10,8 +10,9 @@ from collections.abc import Iterable, Iterator
 from html import escape
 
 from chainrule.notation.mathml import inner_mathml
+from chainrule.notation.phrases import inlined
 from chainrule.notation.text import to_text
-from chainrule.notation.tree import Node, inlined
+from chainrule.notation.tree import Node
 
 __all__ = ["Sentence", "joined", "pieces", "say", "sentence_to_html"]
 

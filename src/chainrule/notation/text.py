@@ -6,19 +6,9 @@ from collections.abc import Callable
 from fractions import Fraction
 
 from chainrule.dims import display_dim, display_name
-from chainrule.notation.tree import (
-    ATOM,
-    HADAMARD,
-    NEGATION,
-    POSTFIX,
-    PRODUCT,
-    SUM,
-    Node,
-    block_rows,
-    compared,
-    names_in,
-    strength,
-)
+from chainrule.notation.binding import ATOM, HADAMARD, NEGATION, POSTFIX, PRODUCT, SUM, strength
+from chainrule.notation.parts import block_rows
+from chainrule.notation.tree import Node, compared, names_in
 from chainrule.sizes import is_derived
 
 __all__ = ["to_text"]

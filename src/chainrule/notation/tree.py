@@ -1,6 +1,6 @@
 """Formulas as trees of matrix notation: what text, LaTeX and MathML are written from.
 
-Every node knows its rows and columns (1 where there is one). Binding strength decides brackets, here and nowhere else.
+Every node knows its rows and columns (1 where there is one). How strongly they bind is in `chainrule.notation.binding`.
 """
 
 from __future__ import annotations
@@ -11,31 +11,18 @@ from fractions import Fraction
 from math import prod
 
 from chainrule.dims import Dim
-from chainrule.sizes import plus
 
 __all__ = [
-    "ATOM",
-    "HADAMARD",
-    "POSTFIX",
-    "PRODUCT",
-    "SUM",
     "Node",
     "at",
-    "bracketed",
     "call",
     "compared",
     "comparison",
-    "cost",
     "diag",
     "divide",
     "equal",
     "eye",
-    "flat_below",
-    "foreign",
-    "group",
     "hadamard",
-    "has_quotient",
-    "inlined",
     "iverson",
     "name_of",
     "names_in",
@@ -47,17 +34,11 @@ __all__ = [
     "power",
     "product",
     "quotient",
-    "run_over",
     "sigma",
-    "stepwise",
-    "strength",
     "sum_of",
     "sym",
     "transpose",
-    "worded",
 ]  # fmt: skip
-
-SUM, HADAMARD, PRODUCT, NEGATION, POSTFIX, ATOM = 1, 2, 3, 4, 5, 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,25 +136,6 @@ def compared(node: Node) -> tuple[str, str, str]:
     return first, sign[0] if sign else "=", second
 
 
-def blocks(rows: list[list[Node]]) -> Node:
-    """[A, B; C, D]: arrays beside and beneath each other; `data` holds how many stand in each row."""
-    first = rows[0]
-    beneath = all(row[0].cols == first[0].cols for row in rows)
-    height: Dim = plus(*(row[0].rows for row in rows))
-    width: Dim = plus(*(part.cols for part in first)) if beneath else 1
-    return Node("blocks", tuple(part for row in rows for part in row), tuple(map(len, rows)), height, width)
-
-
-def block_rows(node: Node) -> list[tuple[Node, ...]]:
-    """The rows of such blocks."""
-    rows, start = [], 0
-    assert isinstance(node.data, tuple)
-    for count in node.data:
-        rows.append(node.args[start : start + int(count)])
-        start += int(count)
-    return rows
-
-
 def sigma(letter: str, body: Node, what: str = "sum", last: str = "") -> Node:
     """Σ over a letter (or the mean, max, min or prod); last: how far it runs, where nothing else says so."""
     return Node("sigma", (body,), (letter, what, last), body.rows, body.cols)
@@ -223,55 +185,6 @@ def comparison(node: Node, sign: str) -> Node:
         sign = {">": "<", ">=": "<=", "<": ">", "<=": ">="}.get(sign, sign)
     nothing = [(1, num(0))]
     return Node("rel", (sum_of(left or nothing), sum_of(right or nothing)), sign, node.rows, node.cols)
-
-
-def worded(node: Node, text: str) -> Node:
-    """A formula that text writes as somebody wrote it."""
-    return Node("worded", (node,), text, node.rows, node.cols)
-
-
-def run_over(letter: str, size: Dim) -> Node:
-    """letter = 1..size, what an index runs over."""
-    return Node("range", (), (letter, str(size)))
-
-
-def stepwise(body: Node, letter: str, first: Dim, last: Dim) -> Node:
-    """body, for letter = first..last."""
-    return Node("stepwise", (body,), (letter, str(first), str(last)), body.rows, body.cols)
-
-
-def foreign(node: Node) -> Node:
-    """A formula in letters of its own: an identity's W is not the program's W, though it looks alike."""
-    return Node("foreign", (node,), None, node.rows, node.cols)
-
-
-def inlined(node: Node) -> Node:
-    """A formula for the middle of a sentence: derivatives and quotients are written on one level, ∂z/∂x, a/n."""
-    if node.op in ("partial", "div"):
-        return replace(node, args=tuple(map(inlined, node.args)), data="/")
-    return replace(node, args=tuple(map(inlined, node.args))) if node.args else node
-
-
-def flat_below(node: Node) -> Node:
-    """What stands above or below a fraction line: its own fractions are written on one level."""
-    if node.op in ("partial", "div"):
-        return replace(node, args=tuple(map(flat_below, node.args)), data="/")
-    return replace(node, args=tuple(map(flat_below, node.args))) if node.args else node
-
-
-def has_quotient(node: Node) -> bool:
-    """True where an elementwise quotient is a factor of it: then it stands beside 1/n, not above n."""
-    return node.op == "ediv" or (node.op in ("prod", "had", "T", "sum") and any(map(has_quotient, node.args)))
-
-
-def bracketed(node: Node) -> Node:
-    """A formula in brackets, in a sentence."""
-    return Node("bracketed", (node,), None, node.rows, node.cols)
-
-
-def group(node: Node) -> Node:
-    """Brackets that only text has."""
-    return Node("group", (node,), None, node.rows, node.cols)
 
 
 def transpose(node: Node) -> Node:
@@ -471,53 +384,3 @@ def negated(node: Node) -> Node | None:
             if turned is not None:
                 return replace(node, args=(*node.args[:position], turned, *node.args[position + 1 :]))
     return None
-
-
-def strength(node: Node) -> int:
-    """How strongly the outermost operation of a node binds."""
-    if node.op in ("rel", "range", "stepwise"):
-        return SUM - 1
-    if node.op == "blocks":  # x [A, B] would be entries of x
-        return PRODUCT
-    if node.op in ("worded", "foreign"):
-        return strength(node.args[0])
-    if node.op == "sum":
-        return SUM
-    if node.op in ("had", "ediv"):
-        return HADAMARD
-    if node.op == "raised":
-        return POSTFIX
-    if node.op in ("prod", "div"):
-        return PRODUCT
-    if node.op in ("T", "pow", "^"):
-        if node.op == "pow" and node.args[0].rows == 1 == node.args[0].cols and Fraction(str(node.data)) < 0:
-            return PRODUCT
-        return POSTFIX
-    if node.op == "num" and Fraction(str(node.data)).denominator != 1:
-        return PRODUCT
-    return ATOM
-
-
-def cost(node: Node) -> float:
-    """How much reading a formula takes, in weighted symbols."""
-    own = {"sym": 1.0, "num": 0.8, "ones": 1.0, "eye": 1.0, "T": 1.0, "diag": 1.5, "call": 1.0, "fn": 0.8,
-           "pow": 0.8, "^": 0.8, "div": 0.4, "norm": 1.2, "sigma": 1.5, "lookup": 0.2, "iverson": 1.6,
-           "partial": 0.4}.get(node.op, 0.0)  # fmt: skip
-    if node.op == "entry":
-        own = 0.2 * len(names_in(node))
-    if node.op == "at":
-        own = 0.9 + 0.2 * len(names_in(node))
-    if node.op in ("ediv", "rel"):
-        own = 0.5
-    if node.op in ("sum", "had"):
-        own = 0.3 * (len(node.args) - 1) + 0.3 * (
-            node.op == "sum" and isinstance(node.data, tuple) and node.data[:1] == (-1,)
-        )
-    total = own + sum(cost(a) for a in node.args)
-    if node.op in ("T", "pow") and strength(node.args[0]) < POSTFIX:
-        total += 0.5
-    if node.op in ("prod", "div"):
-        total += sum(0.5 for a in node.args if strength(a) < PRODUCT)
-    if node.op == "had":
-        total += sum(0.5 for a in node.args if strength(a) < HADAMARD)
-    return total

@@ -14,7 +14,8 @@ from chainrule.dims import Dim, display_name, format_shape
 from chainrule.explanation.steps import step_rows
 from chainrule.notation.display import aligned, bundle, details, heading, math, quiet, table
 from chainrule.notation.latex import to_latex
-from chainrule.notation.mathml import inner_mathml, name_to_mathml
+from chainrule.notation.mathml import inner_mathml
+from chainrule.notation.mathml_names import name_to_mathml
 from chainrule.notation.sentence import sentence_to_html
 from chainrule.notation.text import to_text
 from chainrule.outputs.html.names import Names

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from html import escape
 
 from chainrule.dims import canonical_name
-from chainrule.notation.mathml import name_parts
+from chainrule.notation.mathml_names import name_parts
 
 __all__ = ["Label", "label"]
 

@@ -7,7 +7,6 @@ its place and code computes once. Compared are weighted symbols, not lengths of 
 from __future__ import annotations
 
 from fractions import Fraction
-from itertools import islice
 from math import gcd
 
 from chainrule.algebra.expr import (
@@ -18,24 +17,19 @@ from chainrule.algebra.expr import (
     Monomial,
     Rational,
     add,
-    free,
-    fresh_bound,
     monomial,
     multiply,
     number,
-    rename,
-    scale,
 )
-from chainrule.algebra.program import Program, Variable, is_anonymous
+from chainrule.algebra.program import Program, is_anonymous
 from chainrule.algebra.relations import CONSTANTS, INDICATORS
-from chainrule.functions.operations import defined_by
+from chainrule.simplify.brackets import bracket, only
 from chainrule.simplify.branches import find_branches
+from chainrule.simplify.chunks import lookups_parted, shared, split
 from chainrule.simplify.knowledge import Knowledge
 
 __all__ = ["factored"]
 
-RECENT = 6  # brackets that are looked back at
-LOOKED_UP, CLASSES = 0.5, 1.1  # by how much onehot(ids) E is longer than E[ids], and onehot(ids, V) than onehot(ids)
 LONGEST_DENOMINATOR = 10_000
 MOST_TERMS = 12  # of a sum in which shared numbers are looked for
 
@@ -63,8 +57,8 @@ def factored(
             if len(inside) < 2:
                 return expression
             inside = factored(inside, indices, knowledge, program, orientation)
-            bracket = _bracket(inside, indices, program, orientation)
-            return monomial(number(content), [*common.items(), *_only(bracket)], ())
+            made = bracket(inside, indices, program, orientation)
+            return monomial(number(content), [*common.items(), *only(made)], ())
     return _by_group(expression, indices, knowledge, program, orientation)
 
 
@@ -90,7 +84,7 @@ def _by_delta(
             rest[factors, bound] = value
     beside = factored(beside, indices, knowledge, program, "matrix")
     if len(beside) > 1:
-        beside = _bracket(beside, indices, program, "matrix")
+        beside = bracket(beside, indices, program, "matrix")
     ((factors, bound), value) = next(iter(beside.items()))
     made = monomial(value, [delta, *factors], bound)
     return add(made, factored(rest, indices, knowledge, program, orientation)) if rest else made
@@ -146,7 +140,7 @@ def _by_scalar(
         return None
     inside = factored(inside, indices, knowledge, program, orientation)
     if len(inside) > 1:
-        inside = _bracket(inside, indices, program, orientation)
+        inside = bracket(inside, indices, program, orientation)
     made = multiply(inside, {best: 1})
     return add(made, factored(rest, indices, knowledge, program, orientation)) if rest else made
 
@@ -202,9 +196,9 @@ def _by_group(
     binomial = _binomial(expression)
     if binomial is not None:
         whole, inside = binomial
-        first = _bracket(factored(whole, indices, knowledge, program, orientation), indices, program, orientation)
-        second = _bracket(inside, indices, program, orientation)
-        return monomial(1, [*_only(first), *_only(second)], ())
+        first = bracket(factored(whole, indices, knowledge, program, orientation), indices, program, orientation)
+        second = bracket(inside, indices, program, orientation)
+        return monomial(1, [*only(first), *only(second)], ())
     done_ = _by_scalar(expression, indices, knowledge, program, orientation)
     if done_ is None:
         done_ = _by_chunk(expression, indices, knowledge, program, orientation)
@@ -237,7 +231,7 @@ def _by_mask(
 
     def name(side: Expr) -> tuple[str, tuple[Index, ...]]:
         inner = factored(side, indices, knowledge, program, orientation)
-        ((((_, own, places), _),), _) = next(iter(_bracket(inner, indices, program, orientation)))
+        ((((_, own, places), _),), _) = next(iter(bracket(inner, indices, program, orientation)))
         return str(own), places
 
     found = find_branches(expression, program, name)
@@ -286,15 +280,15 @@ def _by_chunk(
     for k, first in enumerate(keys):
         found: dict[frozenset[int], list[tuple[Monomial, dict[Index, Index], frozenset[int]]]] = {}
         for other in keys[k + 1 :]:
-            for mine, theirs, mapping in _shared(first, other):
+            for mine, theirs, mapping in shared(first, other):
                 group = found.setdefault(mine, [])
                 if all(o != other for o, _, _ in group):
                     group.append((other, mapping, theirs))
         for mine, group in found.items():
             gain = len(group) * (sum(knowledge.factor_cost(*first[0][p]) for p in mine) - 0.4)
-            gain -= sum(_lookups_parted(*t, program) for t in ((first, mine), *((o, theirs) for o, _, theirs in group)))
+            gain -= sum(lookups_parted(*t, program) for t in ((first, mine), *((o, theirs) for o, _, theirs in group)))
             if gain > 0 and (best is None or gain > best[0]):
-                plan = _split(first, mine, group)
+                plan = split(first, mine, group)
                 if plan is not None:
                     best = (gain, mine, [(first, {}, mine), *group])
     if best is None:
@@ -302,7 +296,7 @@ def _by_chunk(
     _, _, members = best
     first, _, mine = members[0]
     chunk = [first[0][p] for p in sorted(mine)]
-    plan = _split(first, mine, members[1:])
+    plan = split(first, mine, members[1:])
     assert plan is not None
     interface, remainders = plan
     # Free indices that occur nowhere yet: `expression` may itself be what a bracket holds, with markers of its own.
@@ -322,8 +316,8 @@ def _by_chunk(
     if len(inside) == 1:  # −3 (A + B): the number stands before everything
         ((key, outside),) = inside.items()
         inside = {key: 1}
-    bracket = _bracket(inside, indices, program, orientation)
-    ((((head, name, ix), _),), _) = next(iter(bracket))
+    made = bracket(inside, indices, program, orientation)
+    ((((head, name, ix), _),), _) = next(iter(made))
     back = {marker: index for index, marker in markers.items()}
     whole = [*chunk, ((head, name, tuple(back.get(i, i) for i in ix)), 1)]
     summed = {i for (_, _, ix), _ in whole for i in ix if i[0] >= 0}
@@ -335,151 +329,3 @@ def _by_chunk(
     if len(whole_sum) > 1 and any(is_anonymous(str(atom[1])) for atom in _common(whole_sum)):
         return factored(whole_sum, indices, knowledge, program, orientation)  # a ∘ (1 − h²) + b ∘ (1 − h²)
     return whole_sum
-
-
-def _shared(first: Monomial, other: Monomial) -> list[tuple[frozenset[int], frozenset[int], dict[Index, Index]]]:
-    """Sets of factors (positions in both) that agree under a renaming of the second term's summed indices."""
-    out = []
-    for p, (atom, e) in enumerate(first[0]):
-        if atom[0] in CONSTANTS or not any(i[0] >= 0 for i in atom[2]):
-            continue
-        for q, (partner, f) in enumerate(other[0]):
-            mapping = _agree({}, partner, atom) if e == f else None
-            if mapping is None:
-                continue
-            mine, theirs = {p}, {q}
-            grown = True
-            while grown:
-                grown = False
-                for p2, (a2, e2) in enumerate(first[0]):
-                    if p2 in mine or a2[0] in CONSTANTS:
-                        continue
-                    for q2, (b2, f2) in enumerate(other[0]):
-                        wider = _agree(mapping, b2, a2) if q2 not in theirs and e2 == f2 else None
-                        if wider is not None:
-                            mine.add(p2)
-                            theirs.add(q2)
-                            mapping, grown = wider, True
-                            break
-            out.append((frozenset(mine), frozenset(theirs), mapping))
-    return out
-
-
-def _lookups_parted(key: Monomial, taken: frozenset[int], program: Program) -> float:
-    """How much longer it gets where a name is taken away from the onehot(ids, V) before it: they are written E[ids]."""
-    factors, bound = key
-    cost = 0.0
-    for position, ((head, name, indices), exponent) in enumerate(factors):
-        if position in taken or head or exponent != 1 or not indices or indices[-1] not in bound:
-            continue
-        operation = defined_by(program, str(name))
-        if operation is None or operation.op != "onehot" or is_anonymous(operation.args[0]):
-            continue
-        holders = [p for p, ((_, _, ix), _) in enumerate(factors) if indices[-1] in ix and p != position]
-        if len(holders) == 1 and holders[0] in taken and _has_rows(factors[holders[0]], indices[-1]):
-            cost += LOOKED_UP + (CLASSES if program.equations[str(name)].source is None else 0)
-    return cost
-
-
-def _has_rows(factor: Factor, index: Index) -> bool:
-    """True for a name whose first axis this is: E[ids] are rows, and columns of E have no such notation."""
-    (head, name, places), exponent = factor
-    return not head and exponent == 1 and places[0] == index and not is_anonymous(str(name))
-
-
-def _agree(mapping: dict[Index, Index], source: Atom, target: Atom) -> dict[Index, Index] | None:
-    if source[:2] != target[:2]:
-        return None
-    new = dict(mapping)
-    for s, t in zip(source[2], target[2], strict=True):
-        if s[0] < 0 or t[0] < 0:
-            if s != t:
-                return None
-        elif new.setdefault(s, t) != t:
-            return None
-    return new if len(set(new.values())) == len(new) else None
-
-
-def _split(
-    first: Monomial, mine: frozenset[int], group: list[tuple[Monomial, dict[Index, Index], frozenset[int]]]
-) -> tuple[set[Index], list[tuple[list[Factor], list[Index]]]] | None:
-    """The indices that chunk and remainders share, and the remainders in the first term's names; None if none fits."""
-    inner = {i for p in mine for i in first[0][p][0][2] if i[0] >= 0}
-    remainders: list[tuple[list[Factor], list[Index]]] = []
-    interfaces: list[frozenset[Index]] = []
-    bare: list[int] = []
-    for key, mapping, positions in [(first, {i: i for i in first[1]}, mine), *group]:
-        names = dict(mapping)
-        for index in key[1]:
-            if index not in names:
-                names[index] = fresh_bound(index[1])
-        rest = [
-            ((h, n, tuple(names.get(i, i) for i in ix)), e)
-            for p, ((h, n, ix), e) in enumerate(key[0]) if p not in positions
-        ]  # fmt: skip
-        if any(a[0] in INDICATORS for a, _ in rest):
-            return None
-        if all(a[0] in ("#", "n") for a, _ in rest):
-            bare.append(len(remainders))
-        used = {i for (_, _, ix), _ in rest for i in ix if i[0] >= 0}
-        interfaces.append(frozenset(used & inner))
-        remainders.append((rest, [i for i in names.values() if i in used]))
-    others = {face for position, face in enumerate(interfaces) if position not in bare}
-    if len(others) != 1:
-        return None
-    (interface,) = others
-    if bare and interface:  # a 1 in the bracket may stand for a summed index, Aᵀ (1 − h²), beside what has all of them
-        held = [_held(rest) for position, (rest, _) in enumerate(remainders) if position not in bare]
-        if len(bare) > 1 or any(own != held[0] for own in held):
-            return None
-    return set(interface), remainders
-
-
-def _held(factors: list[Factor]) -> set[Index]:
-    """The indices, summed and free, that these factors have."""
-    return {i for (_, _, indices), _ in factors for i in indices}
-
-
-def _bracket(inside: Expr, indices: tuple[Index, ...], program: Program, orientation: str) -> Expr:
-    """A local name for a sum, over those of the free indices that occur in it."""
-    inside = _flat(inside, program)
-    occurring = tuple(
-        i for i in sorted({i for (fs, _) in inside for (_, _, ix), _ in fs for i in ix if i[0] < 0}, reverse=True)
-    )
-    own = free([i[1] for i in occurring])
-    here = rename(inside, dict(zip(occurring, own, strict=True)))
-    for equation in islice(reversed(program.equations.values()), RECENT):  # the same bracket once
-        same = is_anonymous(equation.name) and equation.value == here
-        if same and program.variables[equation.name].indices == own:
-            return {((((("", equation.name, occurring)), 1),), ()): 1}
-    name = program.fresh_name()
-    kind = ("scalar", "column", "matrix")[len(own)] if len(own) < 3 else "tensor"
-    if len(own) == 1 and (orientation == "row" or (orientation == "matrix" and occurring[0][0] == -2)):
-        kind = "row"
-    program.define(Variable(name, tuple(i[1] for i in own), kind), here)
-    return {((((("", name, occurring)), 1),), ()): 1}
-
-
-def _flat(inside: Expr, program: Program) -> Expr:
-    """The sum without a bracket that holds a number: a + 1 − y for a + (1 − y), p − 1 for −(1 − p)."""
-    out: Expr = {}
-    for (factors, bound), coefficient in inside.items():
-        value = _bracketed(factors[0], program) if len(factors) == 1 and abs(coefficient) == 1 and not bound else None
-        out = add(out, {(factors, bound): coefficient} if value is None else scale(value, coefficient))
-    return out if len(out) > 1 else inside
-
-
-def _bracketed(factor: Factor, program: Program) -> Expr | None:
-    """The sum of a number and other terms that an unnamed factor stands for, and that is not read as a call."""
-    (head, name, places), exponent = factor
-    equation = program.equations.get(str(name)) if exponent == 1 and not head and is_anonymous(str(name)) else None
-    if equation is None or hasattr(equation.source, "args") or not isinstance(equation.value, dict):
-        return None
-    if ((), ()) not in equation.value or len(set(places)) != len(places):
-        return None
-    return rename(equation.value, dict(zip(program.variables[equation.name].indices, places, strict=True)))
-
-
-def _only(expression: Expr) -> tuple[Factor, ...]:
-    ((factors, _),) = expression
-    return factors

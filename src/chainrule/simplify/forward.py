@@ -17,8 +17,8 @@ from chainrule.algebra.expr import Expr, Factor, Index, Monomial, add, atom_vari
 from chainrule.algebra.loops import has_loops
 from chainrule.algebra.program import Program, is_anonymous
 from chainrule.algebra.relations import CONSTANTS
-from chainrule.simplify.engine import match_sum
 from chainrule.simplify.knowledge import SumDefinition
+from chainrule.simplify.naming import match_sum
 
 __all__ = ["shorter_to_differentiate"]
 

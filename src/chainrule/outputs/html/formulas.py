@@ -7,7 +7,8 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from chainrule.dims import ascii_name, display_dim
-from chainrule.notation.mathml import inner_mathml, name_to_mathml
+from chainrule.notation.mathml import inner_mathml
+from chainrule.notation.mathml_names import name_to_mathml
 from chainrule.notation.sentence import sentence_to_html
 from chainrule.notation.sizes import size_text
 from chainrule.outputs.html.names import Names, unmarked

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 from chainrule.algebra.program import is_anonymous
 from chainrule.dims import Dim, canonical_name, display_name, format_shape
-from chainrule.notation.mathml import inner_mathml, name_parts, name_to_mathml, partial_to_mathml
-from chainrule.notation.tree import ATOM
+from chainrule.notation.binding import ATOM
+from chainrule.notation.mathml import inner_mathml
+from chainrule.notation.mathml_names import name_parts, name_to_mathml, partial_to_mathml
 from chainrule.sizes import symbols_of
 
 if TYPE_CHECKING:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from html import escape
 from typing import TYPE_CHECKING
 
-from chainrule.notation.mathml import inner_mathml, name_to_mathml, text_to_mathml
+from chainrule.notation.mathml import inner_mathml
+from chainrule.notation.mathml_names import name_to_mathml, text_to_mathml
 from chainrule.notation.tree import Node
 from chainrule.outputs.html.names import KINDS, Names
 
