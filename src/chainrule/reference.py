@@ -6,7 +6,6 @@ other. Source of truth for what an expression in index notation means.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -21,6 +20,7 @@ from chainrule.dims import Dim
 from chainrule.functions import FUNCTIONS
 from chainrule.functions.operations import OPERATIONS
 from chainrule.functions.sequences import initial_rows
+from chainrule.functions.values import apply_function
 from chainrule.sizes import value_of
 
 __all__ = ["evaluate_equation", "evaluate_expression", "evaluate_program", "evaluates_many_points"]
@@ -150,7 +150,7 @@ def evaluate_equation(
         record = OPERATIONS[equation.value.op]
         arrays = [known[name] for name in equation.value.args]
         return np.asarray(record.evaluate(equation.value, arrays, program, sizes), dtype=np.float64)
-    return evaluate_expression(equation.value, variable.indices, known, sizes, program.functions)
+    return evaluate_expression(equation.value, variable.indices, known, sizes, program.functions, program)
 
 
 def evaluate_expression(
@@ -159,8 +159,9 @@ def evaluate_expression(
     known: Mapping[str, Array],
     sizes: Mapping[str, int],
     functions: Mapping[str, Any] | None = None,
+    program: Program | None = None,
 ) -> Array:
-    """The array of an expression over its free `indices`, in their order."""
+    """The array of an expression over its free `indices`, in their order. `program`: what its names stand for."""
     terms = _prepared(expression, indices)
     total: Any = 0.0
     for scalar, scales, atoms, subscripts in terms:
@@ -183,6 +184,8 @@ def evaluate_expression(
                 if exponent != 1:
                     array = array**exponent
             operands.append(array)
+        if len(operands) > 1 and subscripts is not None and not all(np.isfinite(array).all() for array in operands):
+            operands = _masked(atoms, operands, subscripts, program)
         greedy = len(operands) > 4 or (len(operands) > 1 and any(atom[0] == "rel" for atom, _ in atoms))
         if greedy and subscripts is not None and any(atom[0] == "rel" for atom, _ in atoms):
             operands, subscripts = _looked_up(atoms, operands, subscripts, sizes)
@@ -243,6 +246,38 @@ def _prepare(
     same = len(inputs) == 1 and inputs[0] == output
     many = [f"...{letters}" for letters in inputs]  # the dots: arrays may carry an axis of many points in front
     return scalar, scales, atoms, None if same else ",".join(many) + "->..." + output
+
+
+def _masked(
+    atoms: list[tuple[Atom, int | float]], operands: list[Array], subscripts: str, program: Program | None
+) -> list[Array]:
+    """What is no number becomes 0 where a mask beside it is 0: (x > 0) log(x), as a choice is computed everywhere."""
+    letters = [part.removeprefix("...") for part in subscripts.split("->")[0].split(",")]
+    masks = [k for k, (atom, e) in enumerate(atoms) if e > 0 and _has_mask(atom, program, 0)]
+    out = list(operands)
+    for k, array in enumerate(operands):
+        if np.isfinite(array).all():
+            continue
+        for m in masks:
+            if m != k and set(letters[m]) <= set(letters[k]):
+                both = f"...{letters[m]},...{letters[k]}->...{letters[k]}"
+                holds = np.einsum(both, (operands[m] != 0).astype(float), np.ones(array.shape))
+                out[k] = np.where(holds != 0, out[k], 0.0)
+    return out
+
+
+def _has_mask(atom: Atom, program: Program | None, depth: int) -> bool:
+    """True for a comparison, and for a name in whose every term one is a factor (the adjoint of a branch)."""
+    head, name, _ = atom
+    if head in FUNCTIONS:
+        return FUNCTIONS[head].idempotent
+    value = program.expression(name) if program is not None and not head and isinstance(name, str) else None
+    if not value or depth > 8:
+        return False
+    rest = dict(value)
+    if rest.pop(((), ()), 0) == 1:  # 1 − m
+        return list(rest.values()) == [-1] and all(_has_mask(a, program, depth + 1) for a, _ in next(iter(rest))[0])
+    return all(any(e > 0 and _has_mask(a, program, depth + 1) for a, e in factors) for factors, _ in value)
 
 
 def _size(dim: Dim, sizes: Mapping[str, int]) -> int:
@@ -333,53 +368,3 @@ def _atom_array(atom: Atom, known: Mapping[str, Array], functions: Mapping[str, 
         return apply_function(head, arrays, functions)
     array = known[name]  # type: ignore[index]
     return array if head == "" else apply_function(head, [array], functions)
-
-
-def apply_function(head: str, arrays: list[Array], functions: Mapping[str, Any]) -> Array:
-    """An elementwise function by name, known or (with its primes) unknown; relu' is the derivative of relu."""
-    if head in FUNCTIONS:
-        return np.asarray(_value(head)(*arrays))
-    if head.endswith("'") and head[:-1] in FUNCTIONS:
-        return _derivative(head[:-1], arrays[0])
-    return unknown_value(head, arrays[0])
-
-
-def _derivative(head: str, x: Array) -> Array:
-    """f′(x), as the record of f says it."""
-    letters = {"x": x, "y": apply_function(head, [x], {})}
-    total = np.zeros_like(x)
-    for coefficient, factors in FUNCTIONS[head].partial():
-        product = np.full_like(x, float(coefficient))
-        for function, letter, exponent in factors:
-            value = letters[letter] if not function else apply_function(function, [letters[letter]], {})
-            product = product * (value ** int(exponent) if exponent == int(exponent) else value ** float(exponent))
-        total = total + product
-    return np.asarray(total)
-
-
-# What the records call by name, from the standard library, number by number: not the code that steps are made of.
-_SPACE = {
-    "np": np,
-    "_erf": lambda x, complement=False: np.vectorize(math.erfc if complement else math.erf, otypes=[float])(x),
-    "_exp_minus_square": lambda x, scale=1: np.exp(-scale * x * x),
-    "_normal_cdf": lambda x: 0.5 * np.vectorize(math.erfc, otypes=[float])(-x / math.sqrt(2)),
-}
-_values: dict[str, Any] = {}
-
-
-def _value(head: str) -> Any:
-    if head not in _values:
-        record = FUNCTIONS[head]
-        letters = ["x", "x2", "x3"][: record.arity]
-        body = record.numpy.format(**{letter: letter for letter in letters})
-        _values[head] = eval(f"lambda {', '.join(letters)}: {body}", _SPACE)
-    return _values[head]
-
-
-def unknown_value(head: str, x: Array) -> Array:
-    """A smooth stand-in for an unknown elementwise function f, f′, f″ …: sin(a x + b), a and b from the name."""
-    name = head.rstrip("'")
-    order = len(head) - len(name)
-    seed = sum((k + 1) * ord(c) for k, c in enumerate(name))
-    a, b = 0.7 + (seed % 7) / 10, (seed % 11) / 5
-    return np.asarray(a**order * np.sin(a * x + b + order * np.pi / 2))

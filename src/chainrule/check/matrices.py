@@ -16,8 +16,8 @@ from chainrule.algebra.program import Program
 from chainrule.check.derivatives import definition_of, derivative_of
 from chainrule.dims import canonical_name
 from chainrule.functions import FUNCTIONS
+from chainrule.functions.values import apply_function
 from chainrule.language import ast
-from chainrule.reference import apply_function
 
 __all__ = ["Matrices", "Unreadable", "as_matrix"]
 

@@ -34,10 +34,11 @@ from chainrule.check.points import Points, evaluate, value_of
 from chainrule.check.targets import Form, Target
 from chainrule.dims import Dim, display_name
 from chainrule.errors import ChainruleError, UnknownNameError
+from chainrule.functions.values import apply_function
 from chainrule.language import ast
 from chainrule.language.elaborate import elaborate_expression, elaborate_step
 from chainrule.language.values import Value
-from chainrule.reference import apply_function, evaluate_expression
+from chainrule.reference import evaluate_expression
 from chainrule.simplify.engine import simplify
 from chainrule.simplify.knowledge import Knowledge
 

@@ -242,6 +242,7 @@ def multiply_pair(builder: Builder, left: Part, right: Part, keep: set[int]) -> 
         if first.node.op == "scale" and first.node.attributes[0] == MINUS_ONE and not first.node.name:
             made = multiply_pair(builder, Part(first.node.operands[0].node, first.labels), second, keep)
             return Part(builder.negative(made.node.whole).node, made.labels)
+    left, right = _masked(builder, left, right), _masked(builder, right, left)
     left = Part(builder.real(left.node.whole).node, left.labels)
     right = Part(builder.real(right.node.whole).node, right.labels)
     solved = _solve(builder, left, right, keep) or _solve(builder, right, left, keep)
@@ -249,6 +250,14 @@ def multiply_pair(builder: Builder, left: Part, right: Part, keep: set[int]) -> 
         return solved
     operands, dims, labels = _contract_operands(left, right, keep)
     return Part(builder.graph.make("contract", operands, dims, (len(dims),)), labels)
+
+
+def _masked(builder: Builder, part: Part, other: Part) -> Part:
+    """A factor of a sum, set to 0 where a mask in the other factor is 0 and this one may be no number."""
+    for guard in builder.masks.guards(Operand(*other), Operand(*part)):
+        if set(guard.axes) <= set(part.labels):
+            part = Part(*builder.masks.chosen(guard, Operand(*part)))
+    return part
 
 
 def _solve(builder: Builder, inverse: Part, other: Part, keep: set[int]) -> Part | None:

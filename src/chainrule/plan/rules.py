@@ -20,6 +20,7 @@ from chainrule.dims import Dim
 from chainrule.errors import UnsupportedError
 from chainrule.functions import FUNCTIONS
 from chainrule.plan.graph import MAPS, Graph, Node, Operand
+from chainrule.plan.masked import Masks, is_mask
 from chainrule.plan.numbers import MINUS_ONE, ONE, Coefficient
 
 __all__ = ["Builder", "hint"]
@@ -32,6 +33,7 @@ class Builder:
 
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
+        self.masks = Masks(graph)
 
     # -- scalars ------------------------------------------------------------------------------------------------
 
@@ -197,7 +199,19 @@ class Builder:
         return (left, right) if key_left <= key_right else (right, left)
 
     def multiply(self, left: Operand, right: Operand) -> Operand:
-        """The elementwise product, broadcast over the axes of both."""
+        """The elementwise product, broadcast over the axes of both; what a mask sets to 0 is 0 (`plan.masked`)."""
+        for zero, other in ((left, right), (right, left)):
+            guards = self.masks.guards(zero, other)
+            if not guards:
+                continue
+            whole = (zero.node.dtype == "bool" or is_mask(zero.node)) and set(zero.axes) <= set(other.axes)
+            made = other if whole else self._multiply(left, right)
+            for guard in guards:
+                made = self.masks.chosen(guard, made)
+            return made
+        return self._multiply(left, right)
+
+    def _multiply(self, left: Operand, right: Operand) -> Operand:
         if left.node.dtype == "bool" and right.node.dtype == "bool":
             if left == right:
                 return left

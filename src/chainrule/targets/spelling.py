@@ -62,9 +62,9 @@ class ArraySpelling:
             above.append((repr(float(abs(value))), ATOM))
         else:
             if abs(value.numerator) != 1:
-                above.append((str(abs(value.numerator)), ATOM))
+                above.append((_whole(abs(value.numerator)), ATOM))
             if value.denominator != 1:
-                below.append((str(value.denominator), ATOM))
+                below.append((_whole(value.denominator), ATOM))
         powers = [(self.size(d), e) for d, e in c.sizes]
         powers += [(str(n) if n.denominator == 1 else f"({n})", e) for n, e in c.roots]
         for base, exponent in powers:
@@ -153,11 +153,16 @@ class ArraySpelling:
         return f'"{inside}->{"".join(LETTERS[a] for a in sorted(set(operand_axes)))}"'
 
 
+def _whole(number: int) -> str:
+    """A whole number; as a float where frameworks have no integer for it."""
+    return str(number) if number < 2**31 else repr(float(number))
+
+
 def exact_number(value: Fraction | int) -> str:
     """A rational as the code writes it: 2, 0.5, (1 / 3)."""
     value = Fraction(value)
     if value.denominator == 1:
-        return str(value.numerator)
+        return _whole(value.numerator) if value > 0 else str(value.numerator)
     if value.denominator & (value.denominator - 1) == 0:
         return repr(float(value))
     return f"({value.numerator} / {value.denominator})"

@@ -10,12 +10,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from fractions import Fraction
 from typing import Any, NoReturn
 
 import numpy as np
 
-from chainrule.algebra.expr import Expr, Index, constant, power, size
+from chainrule.algebra.expr import Expr, Index, constant
 from chainrule.dims import Dim
 from chainrule.errors import ChainruleError
 from chainrule.tracing.frames import local_arrays, main_frame, name_of
@@ -23,19 +22,17 @@ from chainrule.tracing.infinity import HUGE
 from chainrule.tracing.memory import Memory, fresh
 from chainrule.tracing.naming import baptise
 from chainrule.tracing.tables import FUNCTION_TABLE, METHODS, SAME, UFUNC_TABLE
-from chainrule.tracing.tracer import Tracer, as_rational
+from chainrule.tracing.tracer import Tracer, number_expr
 from chainrule.tracing.valueless import Valueless
 
 __all__ = [
     "ACCUMULATED",
-    "Size",
     "Traced",
     "constant_traced",
     "folded",
     "known_size",
     "leaves",
     "make",
-    "number_expr",
     "numbers_of",
     "wrap",
 ]
@@ -224,8 +221,8 @@ class Traced(Valueless):
 
     @property
     def shape(self) -> tuple[Any, ...]:
-        """Whole numbers, and named sizes as `Size`."""
-        return tuple(d if isinstance(d, int) else Size(self.tracer, d) for d in self.axes)
+        """Whole numbers, and named sizes as `named.Size`."""
+        return tuple(d if isinstance(d, int) else METHODS["named size"](self.tracer, d) for d in self.axes)
 
     @property
     def ndim(self) -> int:
@@ -300,49 +297,6 @@ class Traced(Valueless):
         return f"<traced array ({', '.join(map(str, self.axes))})>"
 
 
-class Size(Traced):
-    """A named size as a number. It can stand in formulas and shapes, not in range() or a comparison with a number."""
-
-    def __init__(self, tracer: Tracer, dim: str) -> None:
-        super().__init__(tracer, size(dim), ())
-        self.is_size = True
-        self.dim = dim
-
-    @property  # type: ignore[misc]
-    def __class__(self) -> Any:
-        return Size
-
-    def __hash__(self) -> int:  # type: ignore[override]
-        return hash(self.dim)
-
-    def __eq__(self, other: object) -> bool:
-        if isinstance(other, Size) and other.dim == self.dim:
-            return True
-        return self.__bool__()
-
-    def __ne__(self, other: object) -> bool:
-        return not self == other
-
-    def __bool__(self) -> bool:
-        raise self.refusal(f"the size {self.dim} has no value here, so nothing can hang on it", self._hint)
-
-    def __index__(self) -> int:
-        raise self.refusal(f"the size {self.dim} has no value here, so nothing can count to it", self._hint)
-
-    def __int__(self) -> int:
-        return self.__index__()
-
-    def __float__(self) -> float:
-        return float(self.__index__())
-
-    @property
-    def _hint(self) -> str:
-        return f"a number in place of {self.dim}"
-
-    def __repr__(self) -> str:
-        return self.dim
-
-
 def _called(array: Traced, name: str, ours: Callable[..., Any], args: Any, options: dict[str, Any], same: bool) -> Any:
     """Call what stands in for a function of NumPy; options that it does not know are refused."""
     target = options.pop("out", None)
@@ -364,7 +318,7 @@ def _called(array: Traced, name: str, ours: Callable[..., Any], args: Any, optio
 def numbers_of(value: Any) -> Any:
     """The same arguments with numbers in place of traced arrays, where all of these are known; None: not so."""
     found = [v for v in leaves(value) if isinstance(v, Traced)]
-    if any(isinstance(v, Size) or v.data is None for v in found):
+    if any(v.is_size or v.data is None for v in found):
         return None
     return _replaced(value)
 
@@ -456,14 +410,3 @@ def constant_traced(tracer: Tracer, array: Any, name: str | None) -> Traced:
     indices = tuple((-1 - k, d) for k, d in enumerate(axes) if d != 1)
     expr = tracer.constant_array(array.reshape([d for d in axes if d != 1]), name, indices)
     return Traced(tracer, expr, axes, array.dtype.kind == "b")
-
-
-def number_expr(number: float) -> Expr:
-    """A float as an expression: 0.1 is 1/10, and the float nearest to √3 is √3."""
-    value = as_rational(number)
-    if number > 0 and isinstance(value, Fraction) and len(repr(number)) > 14 and value.denominator > 1000:
-        for denominator in range(1, 13):
-            near = round(number * number * denominator)
-            if near and math.sqrt(near / denominator) == number:
-                return power(constant(Fraction(near, denominator)), Fraction(1, 2))
-    return constant(value)

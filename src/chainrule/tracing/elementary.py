@@ -8,8 +8,9 @@ from fractions import Fraction
 import numpy as np
 
 from chainrule.algebra.expr import multiply
-from chainrule.tracing.array import Traced, make, number_expr, wrap
+from chainrule.tracing.array import Traced, make, wrap
 from chainrule.tracing.tables import register
+from chainrule.tracing.tracer import number_expr
 from chainrule.tracing.ufuncs import (
     apply,
     chosen,

@@ -16,11 +16,12 @@ from chainrule.algebra.expr import rename, single, variables
 from chainrule.dims import Dim
 from chainrule.language.scope import Call, bare_name, is_bare
 from chainrule.language.values import Value, orientation_of
-from chainrule.tracing.array import Size, Traced, known_size, make
+from chainrule.tracing.array import Traced, known_size, make
 from chainrule.tracing.axes import moved, selected
 from chainrule.tracing.frames import place
 from chainrule.tracing.linear import LETTERS, contract
 from chainrule.tracing.memory import view_of
+from chainrule.tracing.named import Size
 from chainrule.tracing.selectors import selector
 from chainrule.tracing.tables import METHODS
 from chainrule.tracing.tracer import squeezed

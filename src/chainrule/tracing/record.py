@@ -30,6 +30,7 @@ from chainrule.tracing import (  # noqa: F401  (the tables)
     norms,
     operators,
     orders,
+    parts,
     picked,
     shaping,
     sums,

@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 
 from chainrule.dims import Dim
-from chainrule.tracing.array import Size, Traced, known_size, make
+from chainrule.tracing.array import Traced, known_size, make
 from chainrule.tracing.axes import moved, viewing
 from chainrule.tracing.linear import LETTERS, contract, diagonal_of
+from chainrule.tracing.named import Size
 from chainrule.tracing.selectors import reshaper
 from chainrule.tracing.tables import METHODS, SAME, register
 

@@ -22,9 +22,10 @@ from typing import Any
 import numpy as np
 
 from chainrule.algebra.expr import constant
-from chainrule.tracing.array import Size, Traced, folded, leaves, make, numbers_of, wrap
+from chainrule.tracing.array import Traced, folded, leaves, make, numbers_of, wrap
 from chainrule.tracing.extremes import largest
 from chainrule.tracing.memory import fresh
+from chainrule.tracing.named import Size
 from chainrule.tracing.pythons import BUILTINS, MATH
 from chainrule.tracing.sums import total
 from chainrule.tracing.tables import FUNCTION_TABLE

@@ -11,6 +11,7 @@ algebra. Where one is left at the end, the function is recorded once more, with 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from fractions import Fraction
 from types import FrameType
@@ -46,7 +47,7 @@ from chainrule.tracing.frames import place
 from chainrule.tracing.infinity import HUGE, finite_array
 from chainrule.tracing.recognition import exp_apart, log_apart, logistic
 
-__all__ = ["Tracer", "as_rational", "squeezed"]
+__all__ = ["Tracer", "as_rational", "number_expr", "squeezed"]
 
 EXPANDED = 3  # (Σ …)³ is multiplied out, a higher power gives the sum a name; as in the language
 
@@ -351,3 +352,14 @@ def as_rational(value: float) -> Rational:
         return int(value)
     simple = Fraction(value).limit_denominator(1000)
     return simple if float(simple) == value else Fraction(repr(value))
+
+
+def number_expr(number: float) -> Expr:
+    """A float as an expression: 0.1 is 1/10, and the float nearest to √3 is √3."""
+    value = as_rational(number)
+    if number > 0 and isinstance(value, Fraction) and len(repr(number)) > 14 and value.denominator > 1000:
+        for denominator in range(1, 13):
+            near = round(number * number * denominator)
+            if near and math.sqrt(near / denominator) == number:
+                return power(constant(Fraction(near, denominator)), Fraction(1, 2))
+    return constant(value)
