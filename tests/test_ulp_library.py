@@ -28,6 +28,7 @@ PRODUCTS = {
     "skip_gram": (108, 1536, 44), "negative_sampling": (1, 1763, 25), "mixture_of_experts": (18, 3593, 16),
     "residual_block": (0, 562, 0),
 }  # fmt: skip
+LONG = pytest.mark.long
 QUICK = ("attention", "gru_cell", "kron_product", "lora", "lstm_memory", "lstm_output", "matrix_cube", "rnn_cell",
          "skip_gram", "swiglu")  # fmt: skip
 
@@ -54,6 +55,29 @@ def test_products_are_as_exact_as_torchs() -> None:
 def test_what_is_listed_as_a_product_is_one() -> None:
     assert set(PRODUCTS) <= set(TORCH)
     assert set(QUICK) <= set(PRODUCTS)
+
+
+MANY = [n for n in TORCH if n in PRODUCTS and n not in QUICK]  # mpmath takes seconds for each
+
+
+@pytest.mark.parametrize(
+    ("name", "points"), [*((n, 1) for n in TORCH if n not in MANY), *(pytest.param(n, 2, marks=LONG) for n in MANY)]
+)
+def test_in_float64_throughout_no_number_is_missed(name: str, points: int) -> None:
+    """The whole library, products too: `precise="all"` has no exceptions."""
+    for scale in SCALES:
+        for what, count in measured(name, scale, range(points), precise="all").items():
+            assert not count.missed, (what, scale, count.where)
+
+
+@pytest.mark.parametrize(
+    ("target", "name"),
+    [("c", "gru_cell"), ("c", "skip_gram"), *((t, n) for t in ("torch", "jax") for n in ("gru_cell", "lora", "mish"))],
+)
+def test_in_float64_throughout_no_target_misses_one(target: str, name: str) -> None:
+    for scale in SCALES:
+        for what, count in measured(name, scale, range(2), target=target, precise="all").items():
+            assert not count.missed, (what, scale, count.where)
 
 
 # Slopes of one array, losses and norms of several, sums along each axis, labels. Each is compiled: few, and chosen.

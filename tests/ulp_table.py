@@ -1,11 +1,12 @@
 """How exact generated code is, function by function, where torch is exact.
 
-    python tests/ulp_table.py [POINTS] [NAME …] [c | torch | jax] [float64] [detail]
+    python tests/ulp_table.py [POINTS] [NAME …] [c | torch | jax] [float64] [all | on | off] [detail]
 
 Every function of the library, its value and each gradient, in float32 at inputs of ±1, ±10, ±100 and ±10,000; the truth
 is mpmath's. A number of the result counts where torch's is within 4 units in the last place; it is a miss where ours is
 further off. Printed for each scale: misses, how many numbers counted, and at how many numbers torch is beyond 4 units
 and ours is not (negative); the largest miss in units. Small arrays, for mpmath takes a microsecond for a product.
+all, on, off: precise="all", True, False; otherwise what the target does by itself.
 """
 
 from __future__ import annotations
@@ -102,16 +103,16 @@ def results(step, values, gradients, value):  # type: ignore[no-untyped-def]
 
 
 def measured(
-    name: str, scale: float, seeds: Iterable[int], dtype: type = np.float32, target: str = "numpy"
+    name: str, scale: float, seeds: Iterable[int], dtype: type = np.float32, target: str = "numpy", **options: object
 ) -> dict[str, Count]:
     """The value and the gradients of one function at some points."""
     found, sizes = SHOWN[name], sizes_for(name)
     derivation = found.derivation
     gradients = derivation.backward.gradients
     if target == "numpy":
-        step = compile_numpy(derivation.program, [found.value, *gradients.values()], dtype=dtype.__name__)
+        step = compile_numpy(derivation.program, [found.value, *gradients.values()], dtype=dtype.__name__, **options)
     else:
-        step = derivation.compile(target, dtype=dtype.__name__)
+        step = derivation.compile(target, dtype=dtype.__name__, **options)
     counts = {"value": Count(), **{n: Count() for n in gradients}}
     for seed in seeds:
         values = sampled(name, scale, seed, dtype)
@@ -145,13 +146,14 @@ def measured(
 
 
 def table(
-    names: Iterable[str], points: int, dtype: type = np.float32, detail: bool = False, target: str = "numpy"
-) -> int:
+    names: Iterable[str], points: int, dtype: type = np.float32, detail: bool = False, target: str = "numpy",
+    **options: object,
+) -> int:  # fmt: skip
     misses = total = 0
     for name in names:
         row: dict[str, list[str]] = {}
         for scale in SCALES:
-            found = measured(name, scale, range(points), dtype, target)
+            found = measured(name, scale, range(points), dtype, target, **options)
             for what, count in found.items():
                 misses, total = misses + count.missed, total + count.counted
                 told = f"{count.missed:4}/{count.counted:<5}{-count.theirs:5}"
@@ -172,7 +174,9 @@ def main(arguments: list[str]) -> int:
     names = [a for a in arguments[1:] if a in SHOWN] or list(SHOWN)
     warnings.simplefilter("ignore")
     target = next((a for a in arguments if a in ("c", "torch", "jax")), "numpy")
-    table(names, points, np.float64 if double else np.float32, detail, target)
+    modes = {"all": "all", "on": True, "off": False}
+    options = {"precise": modes[a]} if (a := next((a for a in arguments if a in modes), "")) else {}
+    table(names, points, np.float64 if double else np.float32, detail, target, **options)
     return 0
 
 

@@ -12,19 +12,32 @@ it and from it on:
 A loss by logits, a normalisation of an input, are computed in float64 and rounded once; in a network whose logits come
 from a product nothing changes. Where a wide node meets others, a node in between converts: `map widened` or `map
 rounded`. Both are for targets that ask for it (`build_plan(precise=…)`), as `plan.precise` is.
+
+A user asks for more or less of it: `precise=True` is this, False is float32 throughout, "all" is float64 throughout,
+products too, for arguments and results in float32. That needs no nodes of its own: a target writes its float64 code,
+converts what comes in and rounds what goes out.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Literal
 
+from chainrule.errors import UnsupportedError
 from chainrule.functions.operations import OPERATIONS
 from chainrule.plan.graph import Graph, Node, Operand
 from chainrule.plan.precise import PRECISE, amplifies, nonnegative
 from chainrule.plan.relations import STRUCTURAL
 from chainrule.plan.rules import Builder
 
-__all__ = ["ROUNDED", "WIDE", "WIDENED", "widened"]
+__all__ = ["EVERYTHING", "PRECISE_OPTION", "ROUNDED", "WIDE", "WIDENED", "Precise", "precision", "widened"]
+
+Precise = bool | Literal["all"]
+EVERYTHING = "all"
+PRECISE_OPTION = (
+    "False: float32 throughout, also where digits are lost that float64 would keep; "
+    '"all": float64 throughout, products too, for arrays of float32'
+)
 
 WIDE, WIDENED, ROUNDED = "wide", "widened", "rounded"
 _ENTRYWISE = frozenset({
@@ -33,6 +46,13 @@ _ENTRYWISE = frozenset({
 })  # fmt: skip
 _PICKS = frozenset({"max", "diagonal", "broadcast", "copy", "embed"})  # their values are those of their operand
 _CHOICES = frozenset({"onehot", "max", "min", "ismax", "ismin"})
+
+
+def precision(precise: Precise, dtype: str) -> Precise:
+    """What is wide in a step of that dtype. Raises UnsupportedError for what is none of True, False and "all"."""
+    if precise not in (True, False, EVERYTHING) or not isinstance(precise, bool | str):
+        raise UnsupportedError(f"precise={precise!r} is not known", 'True, False, or "all" for float64 throughout')
+    return precise if dtype == "float32" else False
 
 
 def widened(

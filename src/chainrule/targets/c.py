@@ -17,6 +17,7 @@ from chainrule.algebra.program import Program
 from chainrule.dims import canonical_name, format_shape
 from chainrule.errors import ArrayError, ChainruleError, UnsupportedError
 from chainrule.plan.relations import STRUCTURAL
+from chainrule.plan.wide import PRECISE_OPTION, Precise
 from chainrule.sizes import is_derived, settle, value_of
 from chainrule.targets.arrays import ArrayChecker
 from chainrule.targets.c_blas import Blas, choose_blas
@@ -97,7 +98,7 @@ class CStep:
         if self._library is None:
             blas = self._linked
             if self.threads == 1 or self._made.work:  # each thread has its own products, or there is one
-                blas = blas.for_step(self.dtype)
+                blas = blas.for_step(self._made.inner)
             flags = (*blas.flags, f"-DBLAS_THREADS={blas.threads}") if blas.threads else blas.flags
             library = build(self.source + glue_text(self._made, self.threads), flags, blas.links)
             library.chainrule_workspace.restype = ctypes.c_int64
@@ -231,7 +232,7 @@ class CStep:
         values = dict(zip(self._keys, targets, strict=True))
         self._checker.check_facts(used)
         numbers = (ctypes.c_size_t * max(1, len(self._made.sizes)))(*(sizes[d] for d in self._made.sizes))
-        workspace = np.empty(library.chainrule_workspace(numbers) + 16, self._type)
+        workspace = np.empty(library.chainrule_workspace(numbers) + 16, self._made.inner)
         start = workspace.ctypes.data
         start += -start % 64
         pointers = (ctypes.c_void_p * (len(used) + len(targets)))(*(a.ctypes.data for a in (*used, *targets)))
@@ -320,7 +321,7 @@ def compile_c(
     blas: str = "auto",
     chunk: int | Mapping[str, int] | None = None,
     memory: str | int | None = None,
-    precise: bool = True,
+    precise: Precise = True,
     comments: Mapping[str, str] | None = None,
     name: str | None = None,
 ) -> CStep:
@@ -334,6 +335,7 @@ def compile_c(
     `memory="64MB"` (`chainrule.plan.chunking`); `step.memory_report(N=2048, …)` says what that saves.
     embedded: all sizes given, static memory, no BLAS, nothing but math.h; `step.report` says what it takes.
     precise: in float32, compute in float64 what would lose digits and has them (`plan.wide`); not where it is embedded.
+        "all": everything, products too, there as well: the workspace then has arguments and results as float64.
     Raises UnsupportedError for what has no C code, and where there is no compiler.
     """
     if type(threads) is not int or threads < 1:
@@ -368,7 +370,7 @@ register(
             "blas": "auto, openblas or none.",
             "chunk": 'rows at a time of a row-like index: 512, or {"N": 512}',
             "memory": 'rows at a time so that the workspace stays within this: "64MB"',
-            "precise": "False: float32 throughout, also where digits are lost that float64 would keep.",
+            "precise": PRECISE_OPTION + ".",
             "embedded": "all sizes known, static memory, no BLAS: for a device without an operating system.",
         },
         suffix=".c",

@@ -58,7 +58,7 @@ static const int sums_to_one[INPUTS + 1] = {@stochastic@};
 void BLAS_THREADS(int);
 #endif
 
-@team@static double run(const size_t *s, void *const *a, @real@ *w)
+@team@static double run(const size_t *s, void *const *a, @inner@ *w)
 {
 #ifdef BLAS_THREADS
     BLAS_THREADS(@threads@); /* other steps may have set another number */
@@ -93,7 +93,7 @@ static void *workspace_take(size_t wanted)
             idle[k].memory = NULL;
             return memory;
         }
-    const size_t bytes = wanted * sizeof(@real@), line = bytes < HUGE_PAGE ? 64 : HUGE_PAGE;
+    const size_t bytes = wanted * sizeof(@inner@), line = bytes < HUGE_PAGE ? 64 : HUGE_PAGE;
     void *base = malloc(bytes + 64 + line);
     if (!base)
         return NULL;
@@ -236,7 +236,7 @@ PyObject *chainrule_call(PyObject *self, PyObject *const *given, ptrdiff_t count
         void *memory = wanted > (size_t)-1 / 2 ? NULL : workspace_take(wanted);
         if (memory) {
             void *thread = total > 65536 ? PyEval_SaveThread() : NULL;
-            loss = run(sizes, arrays, (@real@ *)memory);
+            loss = run(sizes, arrays, (@inner@ *)memory);
             if (thread)
                 PyEval_RestoreThread(thread);
             workspace_give(memory, wanted);
@@ -260,7 +260,7 @@ PyObject *chainrule_bound(PyObject *self, PyObject *none)
         return NULL;
     }
     void *thread = b->quick ? NULL : PyEval_SaveThread();
-    const double loss = run(b->sizes, b->arrays, (@real@ *)b->workspace);
+    const double loss = run(b->sizes, b->arrays, (@inner@ *)b->workspace);
     if (thread)
         PyEval_RestoreThread(thread);
     PyObject *results = PyTuple_GetItem(self, 1);
@@ -274,14 +274,14 @@ int64_t chainrule_workspace(const size_t *sizes) { return (int64_t)numbers(sizes
 
 # Several threads: those of `chainrule.targets.c_pool`, which all steps of a process share; alone where they are busy.
 _TEAM = r"""
-typedef struct { const size_t *s; void *const *a; @real@ *w; double loss; } Together;
+typedef struct { const size_t *s; void *const *a; @inner@ *w; double loss; } Together;
 
 static void together(void *data, const struct team *team)
 {
     Together *t = (Together *)data;
     const size_t *s = t->s;
     void *const *a = t->a;
-    @real@ *w = t->w;
+    @inner@ *w = t->w;
     double loss = 0.0;
     (void)s;
     (void)a;
@@ -296,7 +296,7 @@ static void nobody(const struct team *team) { (void)team; }
 SEEN int (*chainrule_pool)(void (*work)(void *, const struct team *), void *data, size_t of);
 int (*chainrule_pool)(void (*work)(void *, const struct team *), void *data, size_t of);
 
-static double run_by_team(const size_t *s, void *const *a, @real@ *w)
+static double run_by_team(const size_t *s, void *const *a, @inner@ *w)
 {
     Together t = {s, a, w, 0.0};
     const double work = @work@;
@@ -377,7 +377,8 @@ def glue_text(source: CSource, threads: int = 1) -> str:
         "most": str(max([1, *map(len, shapes)])),
         "axes": ", ".join("{" + (", ".join(map(axis, s)) or "0") + "}" for s in shapes) or "{0}",
         "stochastic": ", ".join(map(str, rows)) or "0",
-        "real": real, "threads": str(threads), "format": "f" if real == "float" else "d",
+        "real": real, "inner": "float" if source.inner == "float32" else "double",
+        "threads": str(threads), "format": "f" if real == "float" else "d",
         "run": f"return (double){call}" if source.loss is not None else f"{call}\n    return 0.0;",
         "workspace": f"{sized}{', '.join(f's[{k}]' for k in range(len(source.sizes)))})" if has_workspace else "0",
         "answer": answer, "bound": bound,

@@ -6,7 +6,6 @@ cache line. What a chunk has by rows grows with it, the rest is fixed: the rows 
 
 from __future__ import annotations
 
-import re
 import textwrap
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -18,8 +17,9 @@ from chainrule.plan import Plan
 from chainrule.plan.memory import blocks_text, bytes_text
 from chainrule.plan.sharing import Arena
 from chainrule.sizes import value_of
+from chainrule.targets.text import occurs
 
-__all__ = ["TOO_SMALL", "Workspace", "occurs", "wrapped"]
+__all__ = ["TOO_SMALL", "Workspace", "wrapped"]
 
 TOO_SMALL = "the memory is not enough for one row at a time"
 _LINE = 16  # numbers: a block is a multiple of it
@@ -215,11 +215,6 @@ class Workspace:
             f"{took} with {chunks.dim} gone through {self.rows_at_once(sizes)} rows at a time, "
             f"{bytes_text(whole)} with all at once"
         )
-
-
-def occurs(name: str, text: str) -> bool:
-    """True where an identifier is used."""
-    return re.search(rf"\b{re.escape(name)}\b", text) is not None
 
 
 def wrapped(text: str, rest: str, first: str = "") -> list[str]:

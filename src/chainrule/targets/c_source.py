@@ -16,13 +16,15 @@ from chainrule.dims import Dim, format_shape
 from chainrule.errors import UnknownNameError, UnsupportedError
 from chainrule.plan import Node, Plan, build_plan, read_request
 from chainrule.plan.fusion import fuse
-from chainrule.plan.sharing import share_memory
+from chainrule.plan.sharing import Arena, share_memory
 from chainrule.plan.teams import volume
+from chainrule.plan.wide import EVERYTHING, Precise, precision
 from chainrule.sizes import spoken, symbols_of, value_of
 from chainrule.targets.c_helpers import helper_text
 from chainrule.targets.c_loops import LoopWriter
-from chainrule.targets.c_memory import Workspace, occurs, wrapped
+from chainrule.targets.c_memory import Workspace, wrapped
 from chainrule.targets.c_names import CNames
+from chainrule.targets.text import occurs
 
 __all__ = ["CSource", "c_source", "derived_size"]
 
@@ -37,6 +39,7 @@ class CSource:
     arrays or scalars behind a pointer; the loss is what the function returns.  keys: what each is called.
     report: bytes of workspace, parameters and the like (embedded).  workspace: how large it is for which sizes.
     work: what several threads do together, as products of sizes; () where one does it.
+    inner: the dtype in which it computes, and of the workspace.
     """
 
     text: str
@@ -52,6 +55,7 @@ class CSource:
     report: dict[str, int]
     workspace: Workspace
     work: tuple[tuple[Dim, ...], ...]
+    inner: str
 
 
 def c_source(
@@ -66,7 +70,7 @@ def c_source(
     chunk: int | Mapping[str, int] | None = None,
     memory: str | int | None = None,
     threads: int = 1,
-    precise: bool = True,
+    precise: Precise = True,
     comments: Mapping[str, str] | None = None,
     name: str | None = None,
     title: str = "",
@@ -75,8 +79,10 @@ def c_source(
     if dtype not in ("float32", "float64"):
         raise UnsupportedError(f"no C code for dtype {dtype!r}", hint="float32 or float64")
     everything = ([loss] if loss is not None and loss not in outputs else []) + list(outputs)
+    wanted = precision(precise, dtype)
+    inner = "float64" if wanted == EVERYTHING else dtype
     plan = build_plan(program, everything, reuse=False, chunk=read_request(chunk, memory), sink=True,
-                      precise="nodes" if precise and dtype == "float32" and not embedded else "")  # fmt: skip
+                      precise="nodes" if wanted and inner == "float32" and not embedded else "")  # fmt: skip
     symbols = _symbols(plan)
     known = _known(plan, symbols, sizes or {}, embedded)
 
@@ -94,17 +100,24 @@ def c_source(
     inputs = {argument: names.take(argument) for argument in plan.arguments}
     kernel = fuse(plan, value)
     results = tuple(n for n in plan.outputs if n != loss)
-    writer = LoopWriter(kernel, names, inputs, size_names, dtype, comments or {}, threads=1 if embedded else threads)
+    writer = LoopWriter(kernel, names, inputs, size_names, inner, comments or {}, threads=1 if embedded else threads)
     body = writer.body()
-    pointers = {n: names.take(f"{writer.names[plan.outputs[n]]}_out") if not plan.outputs[n].rank
-                else writer.names[plan.outputs[n]] for n in results}  # fmt: skip
+    pointers = {n: names.take(f"{writer.names[plan.outputs[n]]}_out")
+                if not plan.outputs[n].rank or inner != dtype else writer.names[plan.outputs[n]]
+                for n in results}  # fmt: skip
+    given = {a: names.take(f"{local}_in") if inner != dtype else local for a, local in inputs.items()}
+    without = _without(program, everything, plan, value)
+    if inner != dtype:
+        without += _copies(
+            plan, writer, {a: local for a, local in inputs.items() if occurs(local, "\n".join(body))}, results
+        )
     dynamic = tuple(d for d in symbols if d not in known)
     computed = tuple(d for d in plan.derived if d not in known)
     stripped = {n: n.split("/∂", 1)[1] if loss is not None and n.startswith("∂") and "/∂" in n else n for n in results}
-    given = {output: key for key, output in (gradients or {}).items()}
-    keys = {n: given.get(n, stripped[n]) for n in results}
+    called = {output: key for key, output in (gradients or {}).items()}
+    keys = {n: called.get(n, stripped[n]) for n in results}
     workspace = Workspace(
-        plan, writer.blocks, _without(program, everything, plan, value), function, writer.real, size_names, writer.size,
+        plan, writer.blocks, without, function, writer.real, size_names, writer.size,
         dynamic, tuple(_computed(plan, computed, size_names, writer.size)), known, embedded,
         {block: _note(writer, block, arena.nodes) for block, arena in writer.blocks.items()},
     )  # fmt: skip
@@ -112,7 +125,9 @@ def c_source(
         plan,
         writer,
         function,
+        dtype,
         inputs,
+        given,
         size_names,
         known,
         dynamic,
@@ -126,9 +141,24 @@ def c_source(
         workspace,
     )
     text = _assemble(parts)
-    report = _report(plan, writer, known, text, workspace.bytes(known, whole_lines=False)) if embedded else {}
+    report = _report(plan, dtype, known, text, workspace.bytes(known, whole_lines=False)) if embedded else {}
     work = tuple(volume(kernel)) if writer.division is not None else ()
-    return CSource(text, function, plan, dtype, dynamic, known, computed, loss, results, keys, report, workspace, work)
+    return CSource(text, function, plan, dtype, dynamic, known, computed, loss, results, keys, report, workspace, work,
+                   inner)  # fmt: skip
+
+
+def _copies(
+    plan: Plan, writer: LoopWriter, inputs: Mapping[str, str], results: Sequence[str]
+) -> tuple[tuple[Dim, ...], ...]:
+    """Blocks for arguments and results in float64, of a step for arrays of float32. Their sizes."""
+    before = len(writer.blocks)
+    for argument, local in inputs.items():
+        writer.blocks[local] = Arena(plan.program.variables[argument].dims)
+    for name in results:
+        node = plan.outputs[name]
+        if node.rank:
+            writer.blocks[writer.names[node]] = Arena(node.dims, [node])
+    return tuple(arena.dims for arena in list(writer.blocks.values())[before:])
 
 
 def _without(
@@ -194,7 +224,9 @@ class _Parts:
     plan: Plan
     writer: LoopWriter
     function: str
-    inputs: dict[str, str]
+    dtype: str
+    inputs: dict[str, str]  # what the code calls the arguments
+    given: dict[str, str]  # and the parameters that they come from
     size_names: dict[str, str]
     known: dict[str, int]
     dynamic: tuple[str, ...]
@@ -206,6 +238,16 @@ class _Parts:
     embedded: bool
     title: str
     workspace: Workspace
+
+    @property
+    def real(self) -> str:
+        """The type of arguments and results."""
+        return "float" if self.dtype == "float32" else "double"
+
+    @property
+    def copied(self) -> bool:
+        """True where arguments and results are copied to another type, and from it."""
+        return self.real != self.writer.real
 
 
 def _assemble(p: _Parts) -> str:
@@ -259,13 +301,15 @@ def _header(p: _Parts) -> list[str]:
     """What the file is, and the program from which it was made."""
     variables = p.plan.program.variables
     what = f"The loss {p.loss} and its gradients" if p.loss is not None else "Values"
-    shapes = [f"{p.inputs[a]}: {_shape(variables[a])}" for a in p.plan.arguments]
+    shapes = [f"{p.given[a]}: {_shape(variables[a])}" for a in p.plan.arguments]
     outs = [f"{p.pointers[n]}: {_shape(variables[n])}" for n in p.results]
     lines = [f"/* {p.title or what + ', made by chainrule.'}", " *"]
     lines += wrapped("Takes " + ", ".join(shapes) + ".", " * ", " * ")
     end = f"; returns {p.loss}." if p.loss is not None else "."
     lines += wrapped("Gives " + ", ".join(outs) + end, " * ", " * ")
     lines.append(" * Arrays are in row-major order, and results overlap with nothing else.")
+    if p.copied:
+        lines.append(f" * Computed in {p.writer.real}: arguments are copied, results rounded.")
     lines += wrapped(p.workspace.saving(), " * ", " * ")
     if p.embedded:
         lines.append(" * Static memory only; not for two threads at once.")
@@ -287,12 +331,12 @@ def _note(writer: LoopWriter, name: str, nodes: list[Node]) -> str:
 
 
 def _signature(p: _Parts) -> list[str]:
-    real = p.writer.real
+    real = p.real
     parameters = [f"size_t {p.size_names[d]}" for d in p.dynamic]
-    parameters += [f"const {real} *restrict {p.inputs[a]}" for a in p.plan.arguments]
+    parameters += [f"const {real} *restrict {p.given[a]}" for a in p.plan.arguments]
     parameters += [f"{real} *restrict {p.pointers[n]}" for n in p.results]
     if p.writer.blocks and not p.embedded:
-        parameters.append(f"{real} *workspace")
+        parameters.append(f"{p.writer.real} *workspace")
     if p.writer.division is not None:
         parameters.append("const struct team *team")
     returned = real if p.loss is not None else "void"
@@ -309,7 +353,7 @@ def _opening(p: _Parts) -> list[str]:
         name = p.size_names[dim]
         if not occurs(name, used) and not any(dim in a.dims for a in p.writer.blocks.values()):
             lines.append(f"(void){name};")
-    lines += [f"(void){p.inputs[a]};" for a in p.plan.arguments if not occurs(p.inputs[a], used)]
+    lines += [f"(void){p.given[a]};" for a in p.plan.arguments if not occurs(p.inputs[a], used)]
     before = "workspace"
     for name, arena in p.writer.blocks.items():
         real = "double" if arena.wide else p.writer.real
@@ -324,23 +368,43 @@ def _opening(p: _Parts) -> list[str]:
                 lines.append(f"{real} *const {other} = {name} + team->me * {apart}; /* this thread's own */")
             elif other != name:
                 lines.append(f"{real} *const {other} = {name}; /* in the same memory */")
-    return list(dict.fromkeys(lines))
+    lines = list(dict.fromkeys(lines))
+    if p.copied:
+        for a in (a for a in p.plan.arguments if occurs(p.inputs[a], used)):
+            lines += _each(p, a, f"{p.inputs[a]}[i] = {p.given[a]}[i];")
+        if p.writer.division is not None:
+            lines.append("team->wait(team);")
+    return lines
+
+
+def _each(p: _Parts, name: str, statement: str) -> list[str]:
+    """A loop over all numbers of an array, i; each thread does its part."""
+    extent = p.workspace.extent(p.plan.program.variables[name].dims)
+    if p.writer.division is None:
+        return [f"for (size_t i = 0; i < {extent}; i++)", f"    {statement}"]
+    first, last = (f"share({extent}, team->me{plus}, team->of)" for plus in ("", " + 1"))
+    return [f"for (size_t i = {first}, n = {last}; i < n; i++)", f"    {statement}"]
 
 
 def _closing(p: _Parts) -> list[str]:
     lines = []
+    cast = f"({p.real})" if p.copied else ""
+    if p.copied and p.writer.division is not None:
+        lines.append("team->wait(team);")
     for name in p.results:
         node = p.plan.outputs[name]
         if not node.rank:
-            line = f"*{p.pointers[name]} = {p.writer.names[node]};"
+            line = f"*{p.pointers[name]} = {cast}{p.writer.names[node]};"
             lines.append(line if p.writer.division is None else f"if (!team->me) {line}")
+        elif p.copied:
+            lines += _each(p, name, f"{p.pointers[name]}[i] = {cast}{p.writer.names[node]}[i];")
     if p.loss is not None:
-        lines.append(f"return {p.writer.names[p.plan.outputs[p.loss]]};")
+        lines.append(f"return {cast}{p.writer.names[p.plan.outputs[p.loss]]};")
     return lines
 
 
-def _report(plan: Plan, writer: LoopWriter, known: Mapping[str, int], text: str, took: int) -> dict[str, int]:
-    width = 4 if writer.real == "float" else 8
+def _report(plan: Plan, dtype: str, known: Mapping[str, int], text: str, took: int) -> dict[str, int]:
+    width = 4 if dtype == "float32" else 8
 
     def count(dims: tuple[Dim, ...]) -> int:
         return prod(known[d] if isinstance(d, str) else d for d in dims)

@@ -20,13 +20,16 @@ from chainrule.algebra.program import Program
 from chainrule.dims import format_shape
 from chainrule.errors import ArrayError, UnsupportedError
 from chainrule.plan import build_plan
+from chainrule.plan.wide import PRECISE_OPTION, Precise, precision
 from chainrule.targets.jax_spelling import JaxSpelling
 from chainrule.targets.names import Names
 from chainrule.targets.passes import headings, split
 from chainrule.targets.pure import PureWriter, spells
 from chainrule.targets.registry import Target, register
+from chainrule.targets.spelling import ATOM, PRODUCT
 from chainrule.targets.tensors import Door
 from chainrule.targets.text import LazyNames, argument_lines, join, keys_of, reference_array, run, size_lines, wrapped
+from chainrule.targets.widening import Widening, mode_of
 
 __all__ = ["JaxStep", "compile_jax"]
 
@@ -82,21 +85,25 @@ def _head(body: Sequence[str], helpers: Sequence[str]) -> list[str]:
 
 
 def _step_text(
-    program: Program, loss: str, gradients: Mapping[str, str], comments: Mapping[str, str], dtype: str
-) -> _Text:
-    passes = split(program, loss, gradients)
+    program: Program, loss: str, gradients: Mapping[str, str], comments: Mapping[str, str], dtype: str,
+    precise: Precise,
+) -> _Text:  # fmt: skip
+    passes = split(program, loss, gradients, mode_of(precise))
     plan = passes.plan
     names = Names({*_RESERVED, *JaxSpelling.helpers})
     arguments = {name: names.take(name) for name in passes.arguments}
     seed = names.take(passes.seed)
     writer = PureWriter(plan, names, arguments | {passes.seed: seed}, JaxSpelling, dtype, LazyNames(names))
     spelling, titles = writer.spelling, headings(plan)
+    widening = Widening(precise, spelling, names)
     spelling.like = reference_array(program, arguments)
     forward = writer.body(passes.forward, titles, comments)
+    forward = [*widening.opening(list(arguments.values()), forward), *forward]
     result = writer.value(plan.outputs[loss])[0]
     forward_sizes = size_lines(plan, spelling.sizes_used, arguments, spelling.size)
     spelling.sizes_used, spelling.like = set(), seed
     backward = writer.body(passes.backward, titles, comments)
+    backward = [*widening.opening([seed, *(arguments[name] for name in passes.inputs)], backward), *backward]
     backward_sizes = size_lines(plan, spelling.sizes_used, arguments, spelling.size)
 
     kept = [*(arguments[name] for name in passes.inputs), *(writer.names[node] for node in passes.saved)]
@@ -113,6 +120,7 @@ def _step_text(
         value = writer.value(plan.outputs[gradients[name]])[0] if name in gradients else "None"
         if name in gradients:
             value = f"{seed} * {value}" if passes.scale_results else value
+            value = widening.result(value, PRODUCT if passes.scale_results else ATOM)
             value = f"_once({value})" if passes.tied else value
         returned.append(value)
     lines = _head(body, helpers)
@@ -125,7 +133,7 @@ def _step_text(
     lines.append(f'    """The loss {loss}, and what the backward pass uses of it."""')
     lines += [f"    {line}" for line in (*forward_sizes, *forward)]
     lines.append(f"    residuals = {', '.join(kept) + (',' if len(kept) == 1 else '') if kept else '()'}")
-    lines += [f"    return {result}, residuals", "", "", f"def _backward(residuals, {seed}):"]
+    lines += [f"    return {widening.result(result)}, residuals", "", "", f"def _backward(residuals, {seed}):"]
     lines.append(f'    """The signals and gradients that were derived; {seed} arrives at {loss} from behind it."""')
     if kept:
         lines += join("", kept, f"{',' if len(kept) == 1 else ''} = residuals", "    ", "(", ")")
@@ -151,16 +159,18 @@ def _docstring(program: Program, arguments: Mapping[str, str], loss: str, fixed:
 
 def _predict_text(
     program: Program, outputs: Sequence[str], name: str, comments: Mapping[str, str], keys: Mapping[str, str],
-    dtype: str,
+    dtype: str, precise: Precise,
 ) -> _Text:  # fmt: skip
-    plan = build_plan(program, outputs, reuse=False)
+    plan = build_plan(program, outputs, reuse=False, precise=mode_of(precise))
     names = Names({*_RESERVED, name, *JaxSpelling.helpers})
     arguments = {argument: names.take(argument) for argument in plan.arguments}
     writer = PureWriter(plan, names, arguments, JaxSpelling, dtype, LazyNames(names))
     spelling = writer.spelling
     spelling.like = reference_array(program, arguments)
+    widening = Widening(precise, spelling, names)
     body = writer.body(plan.steps, headings(plan), comments)
-    entries = [f'"{keys[output]}": {writer.value(node)[0]}' for output, node in plan.outputs.items()]
+    body = [*widening.opening(list(arguments.values()), body), *body]
+    entries = [f'"{keys[output]}": {widening.result(writer.value(node)[0])}' for output, node in plan.outputs.items()]
     lines = _head(body, spelling.helpers_of(body))
     lines += ["", "", *join(f"def {name}(", list(arguments.values()), "):", "")]
     lines += ["    " + line for line in wrapped(f'"""The values of {", ".join(outputs)}.')]
@@ -181,8 +191,9 @@ class JaxStep:
     """
 
     def __init__(
-        self, text: _Text, program: Program, loss: str | None, gradients: Mapping[str, str], dtype: str, jit: bool
-    ) -> None:
+        self, text: _Text, program: Program, loss: str | None, gradients: Mapping[str, str], dtype: str, jit: bool,
+        wide: bool,
+    ) -> None:  # fmt: skip
         import jax
 
         self.source = text.source
@@ -191,6 +202,7 @@ class JaxStep:
         self._program = program
         self._jax = jax
         self._loss = loss
+        self._wide = wide or dtype == "float64"  # it computes in float64
         self.function = run(text.source, text.function)[text.function]
         positions = tuple(k for k, name in enumerate(self.names) if name in gradients)
         self.gradients = tuple(self.names[k] for k in positions)
@@ -220,11 +232,16 @@ class JaxStep:
         """Run it. Raises ArrayError for a name, shape or dtype that does not fit."""
         jax = self._jax
         own = [name for name, array in arrays.items() if isinstance(array, jax.Array)]
-        double = self.dtype == "float64" and not jax.config.jax_enable_x64
-        if own and double and any(arrays[name].dtype == "float32" for name in own):
+        double = self._wide and not jax.config.jax_enable_x64
+        if own and double and self.dtype == "float64" and any(arrays[name].dtype == "float32" for name in own):
             raise ArrayError(
                 f"{own[0]} is an array of JAX in float32, and the step was compiled for float64",
                 hint='jax.config.update("jax_enable_x64", True) before it is made, or compile with dtype="float32"',
+            )
+        if own and double and self.dtype != "float64":
+            raise ArrayError(
+                f"{own[0]} is an array of JAX, and the step computes in float64, which is not enabled",
+                hint='jax.config.update("jax_enable_x64", True), give NumPy arrays, or compile with precise=False',
             )
         with jax.enable_x64(True) if double and not own else nullcontext():
             given = self._door.enter(arrays)
@@ -250,20 +267,25 @@ def compile_jax(
     comments: Mapping[str, str] | None = None,
     name: str | None = None,
     jit: bool = True,
+    precise: Precise = False,
 ) -> JaxStep:
     """Compile the equations `outputs`, and what they need, to JAX; see `chainrule.targets.registry`.
 
     dtype: of NumPy arrays that are given.  jit: whether `step(…)` is compiled by `jax.jit` at its first call.
+    precise: True computes in float64 what would lose digits and has them (`plan.wide`), "all" everything; arrays of JAX
+    are refused where `jax_enable_x64` is not set.
     Raises UnsupportedError for what has no JAX code.
     """
     if dtype not in _DTYPES:
         raise UnsupportedError(f"no JAX code for dtype {dtype!r}", hint=" or ".join(_DTYPES))
+    precise = precision(precise, dtype)
     keys = keys_of(outputs, gradients, loss)
     if loss is None:
-        text = _predict_text(program, outputs, name or "predict", comments or {}, keys, dtype)
-        return JaxStep(text, program, None, {}, dtype, jit)
+        text = _predict_text(program, outputs, name or "predict", comments or {}, keys, dtype, precise)
+        return JaxStep(text, program, None, {}, dtype, jit, bool(precise))
     found = {key: output for output, key in keys.items()}
-    return JaxStep(_step_text(program, loss, found, comments or {}, dtype), program, loss, found, dtype, jit)
+    text = _step_text(program, loss, found, comments or {}, dtype, precise)
+    return JaxStep(text, program, loss, found, dtype, jit, bool(precise))
 
 
 register(
@@ -272,7 +294,7 @@ register(
         "JAX, a function with custom_vjp",
         compile_jax,
         lambda kind, name: spells(JaxSpelling, kind, name),
-        options={"jit": "False: the step is not compiled by jax.jit"},
+        options={"jit": "False: the step is not compiled by jax.jit", "precise": PRECISE_OPTION},
         packages=("jax",),
         extra="jax",
     )

@@ -21,6 +21,13 @@ __all__ = ["JaxSpelling"]
 _LARGEST = "int(math.log(jnp.finfo({like}.dtype).max))"  # what has a finite exponential
 
 _HELPERS = {
+    "_wide": '''\
+def _wide(x):
+    """x in float64, which must be there: JAX would take float32 in its place."""
+    if not jax.config.jax_enable_x64:
+        raise TypeError('float64 is needed: jax.config.update("jax_enable_x64", True)')
+    return jnp.asarray(x, jnp.float64)
+''',
     **JAX,
     "_lag": '''\
 def _lag(x, offset, axis, first=None):
@@ -130,6 +137,18 @@ class JaxSpelling(PureSpelling):
         "cumprod_others": "_cumprod_others({args}, {axis})",
     }
     helpers = _HELPERS
+
+    def widened(self, text: Text) -> Text:
+        """An array in float64."""
+        return f"_wide({text[0]})", ATOM
+
+    def rounded(self, text: Text, dtype: str) -> Text:
+        """An array in the dtype of that text."""
+        return f"{bracket(text, ATOM)}.astype({dtype})", ATOM
+
+    def wide(self, like: str) -> str:
+        """An empty array in float64."""
+        return "_wide(jnp.empty(0))"
 
     def _shape(self, dims: tuple[Dim, ...]) -> str:
         return f"({', '.join(map(self.size, dims))}{',' if len(dims) == 1 else ''})"

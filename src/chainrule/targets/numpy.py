@@ -22,6 +22,7 @@ from chainrule.functions.operations import OPERATIONS
 from chainrule.plan import Block, Node, Plan, build_plan, read_request
 from chainrule.plan.memory import memory_report
 from chainrule.plan.relations import STRUCTURAL
+from chainrule.plan.wide import EVERYTHING, PRECISE_OPTION, Precise, precision
 from chainrule.targets.arrays import ArrayChecker, Checked
 from chainrule.targets.names import Names
 from chainrule.targets.numpy_buffers import BufferWriter
@@ -42,6 +43,7 @@ class _Source:
     text: str
     function: str
     plan: Plan
+    inner: str  # the dtype in which it computes
 
 
 def numpy_source(
@@ -55,7 +57,7 @@ def numpy_source(
     reuse_outputs: bool = False,
     chunk: int | Mapping[str, int] | None = None,
     memory: str | int | None = None,
-    precise: bool = True,
+    precise: Precise = True,
     comments: Mapping[str, str] | None = None,
     name: str | None = None,
 ) -> _Source:
@@ -63,7 +65,9 @@ def numpy_source(
     if dtype not in _DTYPES:
         raise UnsupportedError(f"no NumPy code for dtype {dtype!r}", hint=" or ".join(_DTYPES))
     everything = ([loss] if loss is not None and loss not in outputs else []) + list(outputs)
-    mode = "functions" if precise and dtype == "float32" else ""
+    wanted = precision(precise, dtype)
+    inner = "float64" if wanted == EVERYTHING else dtype
+    mode = "functions" if wanted and inner == "float32" else ""
     plan = build_plan(program, everything, reuse=not plain, chunk=read_request(chunk, memory), precise=mode)
     keys = keys_of(tuple(plan.outputs), gradients, loss)
     names = Names({"step", "predict", "sizes", "threading", "_allocate", "_memory", "_Memory"})
@@ -76,15 +80,15 @@ def numpy_source(
     writer: PlainWriter | BufferWriter
     sizes = LazyNames(names)
     if plain:
-        writer = PlainWriter(plan, names, inputs, f"np.{dtype}", sizes)
+        writer = PlainWriter(plan, names, inputs, f"np.{inner}", sizes)
     else:
-        writer = BufferWriter(plan, names, inputs, f"np.{dtype}", sizes, reuse_outputs)
+        writer = BufferWriter(plan, names, inputs, f"np.{inner}", sizes, reuse_outputs)
     writer.comments = comments or {}
     body = _body(plan, writer, writer.comments)
-    results = _returned(plan, writer, loss, keys)
+    results = _returned(plan, writer, loss, keys, dtype if inner != dtype else "")
     function = name or ("step" if loss is not None else "predict")
-    text = _assemble(plan, writer, function, arguments, body, results, loss, dtype, reuse_outputs, keys)
-    return _Source(text, function, plan)
+    text = _assemble(plan, writer, function, arguments, body, results, loss, dtype, inner, reuse_outputs, keys)
+    return _Source(text, function, plan, inner)
 
 
 def _inputs(plan: Plan) -> list[Node]:
@@ -127,13 +131,21 @@ def _body(plan: Plan, writer: PlainWriter | BufferWriter, comments: Mapping[str,
     return lines
 
 
-def _returned(plan: Plan, writer: PlainWriter | BufferWriter, loss: str | None, keys: Mapping[str, str]) -> str:
+def _returned(
+    plan: Plan, writer: PlainWriter | BufferWriter, loss: str | None, keys: Mapping[str, str], rounded: str
+) -> str:
+    """What is returned; `rounded`: the dtype that it gets, where it is computed in another one."""
+
+    def value(node: Node) -> str:
+        text = writer.value(node)[0]
+        if not rounded:
+            return text
+        return f"np.asarray({text}, np.{rounded})" if node.rank else f"np.{rounded}({text})"
+
     entries = [
-        f"{keys[name]!r}: {writer.value(node)[0]}".replace("'", '"')
-        for name, node in plan.outputs.items()
-        if name != loss
+        f"{keys[name]!r}: {value(node)}".replace("'", '"') for name, node in plan.outputs.items() if name != loss
     ]
-    first = "" if loss is None else f"float({writer.value(plan.outputs[loss])[0]}), "
+    first = "" if loss is None else f"float({value(plan.outputs[loss])}), "
     line = first + "{" + ", ".join(entries) + "}"
     if len(line) <= 100:
         return line
@@ -142,7 +154,7 @@ def _returned(plan: Plan, writer: PlainWriter | BufferWriter, loss: str | None, 
 
 def _assemble(
     plan: Plan, writer: PlainWriter | BufferWriter, function: str, arguments: dict[str, str], body: list[str],
-    results: str, loss: str | None, dtype: str, reuse_outputs: bool, keys: dict[str, str],
+    results: str, loss: str | None, dtype: str, inner: str, reuse_outputs: bool, keys: dict[str, str],
 ) -> str:  # fmt: skip
     workspace = writer.workspace if isinstance(writer, BufferWriter) else {}
     spelling = writer.spelling
@@ -177,7 +189,11 @@ def _assemble(
     for text in helpers_of(plan):
         lines += ["", "", *text.rstrip("\n").split("\n")]
     lines += ["", "", f"def {function}({', '.join(arguments.values())}):"]
-    lines += ["    " + line if line else "" for line in _docstring(plan, arguments, loss, dtype, reuse_outputs, keys)]
+    lines += [
+        "    " + line if line else "" for line in _docstring(plan, arguments, loss, dtype, inner, reuse_outputs, keys)
+    ]
+    if inner != dtype:
+        lines += [f"    {local} = np.asarray({local}, np.{inner})" for local in arguments.values()]
     lines += ["    " + line for line in size_lines(plan, spelling.sizes_used, arguments, spelling.size)]
     lines += ["    " + line for line in rows]
     if workspace:
@@ -209,12 +225,14 @@ def _unpacked(names: list[str], value: str) -> list[str]:
 
 
 def _docstring(
-    plan: Plan, arguments: dict[str, str], loss: str | None, dtype: str, reuse_outputs: bool, keys: dict[str, str]
-) -> list[str]:
+    plan: Plan, arguments: dict[str, str], loss: str | None, dtype: str, inner: str, reuse_outputs: bool,
+    keys: dict[str, str],
+) -> list[str]:  # fmt: skip
     variables = plan.program.variables
     results = [name for name in plan.outputs if name != loss]
     what = f"The loss {loss} and its gradients" if loss is not None else "The values of " + ", ".join(results)
-    lines = [*wrapped(f'"""{what}; arrays of {dtype}.'), ""]
+    computed = f", computed in {inner}" if inner != dtype else ""
+    lines = [*wrapped(f'"""{what}; arrays of {dtype}{computed}.'), ""]
     for argument, local in arguments.items():
         lines.append(f"{local}: {shape(variables[argument].dims)}")
     returned = ", ".join(f"{keys[name]} {shape(variables[name].dims)}".replace(" ", "\u00a0") for name in results)
@@ -241,6 +259,7 @@ class Step:
     def __init__(self, source: _Source, loss: str | None, dtype: str) -> None:
         self.source = source.text
         self.plan = source.plan
+        self._inner = source.inner
         self.names = source.plan.arguments
         self.dtype = dtype
         program = source.plan.program
@@ -305,7 +324,7 @@ class Step:
         """What the workspace takes, beside arguments and results, for sizes such as N=2048; and what chunks save."""
         given = {canonical_name(d): n for d, n in sizes.items()}
         known = {d: given[canonical_name(d)] for d in self.plan.sizes if canonical_name(d) in given}
-        return memory_report(self.plan, known, np.dtype(self.dtype).itemsize)
+        return memory_report(self.plan, known, np.dtype(self._inner).itemsize)
 
     def __repr__(self) -> str:
         shapes = self.plan.program.variables
@@ -332,7 +351,7 @@ def compile_numpy(
     reuse_outputs: bool = False,
     chunk: int | Mapping[str, int] | None = None,
     memory: str | int | None = None,
-    precise: bool = True,
+    precise: Precise = True,
     comments: Mapping[str, str] | None = None,
     name: str | None = None,
 ) -> Step:
@@ -345,7 +364,8 @@ def compile_numpy(
     chunk, memory: go through a row-like index a few rows at a time, so that no large array has all of them: 512 rows
     (`chunk={"N": 512}` says which index), or as many as keep the workspace within `memory="64MB"`. Results are the same
     but for rounding; the source says what is saved. Refused where no index allows it or nothing would be saved.
-    precise: in float32, compute in float64 what would lose digits and has them (`plan.precise`, `plan.wide`).
+    precise: in float32, compute in float64 what would lose digits and has them (`plan.precise`, `plan.wide`); "all":
+    everything, products too.
     comments: a comment for each equation.  name: of the function, default step or predict.
     Raises UnsupportedError for what has no NumPy code.
     """
@@ -371,7 +391,7 @@ register(
             "reuse_outputs": "results live in the workspace, and the next call overwrites them",
             "chunk": 'rows at a time of a row-like index: 512, or {"N": 512}',
             "memory": 'rows at a time so that the workspace stays within this: "64MB"',
-            "precise": "False: float32 throughout, also where digits are lost that float64 would keep",
+            "precise": PRECISE_OPTION,
         },
     )
 )

@@ -17,6 +17,7 @@ from chainrule.algebra.loops import is_lag
 from chainrule.algebra.program import Equation, Program, Variable, is_anonymous
 from chainrule.plan import LoopPlan, Node, Plan, build_plan
 from chainrule.plan.relations import sizes_of
+from chainrule.plan.wide import WIDENED
 
 __all__ = ["Passes", "headings", "seeded", "split"]
 
@@ -147,11 +148,14 @@ class Passes:
         return {node: tuple(comments.get(n, n) for n in named if n) for node, named in users.items()}
 
 
-def split(program: Program, loss: str, gradients: Mapping[str, str]) -> Passes:
-    """The passes of a program. `gradients`: variable → its gradient. Raises UnsupportedError for what has no code."""
+def split(program: Program, loss: str, gradients: Mapping[str, str], precise: str = "") -> Passes:
+    """The passes of a program. `gradients`: variable → its gradient; `precise`: as for `build_plan`.
+
+    Raises UnsupportedError for what has no code.
+    """
     wanted = tuple(gradients.values())
     program, seed, within = seeded(program, loss, wanted)
-    plan = build_plan(program, (loss, *wanted), reuse=False)
+    plan = build_plan(program, (loss, *wanted), reuse=False, precise=precise)
     needed: set[Node] = set()
     stack = [plan.outputs[loss]]
     while stack:
@@ -164,9 +168,11 @@ def split(program: Program, loss: str, gradients: Mapping[str, str]) -> Passes:
             needed.add(node)
     forward = tuple(node for node in plan.steps if node in needed)
     backward = tuple(node for node in plan.steps if node not in needed)
+    again = {operand.node for node in backward for operand in node.operands if _is_converted(operand.node)}
+    backward = tuple(node for node in plan.steps if node not in needed or node in again)
     used = {operand.node: None for node in backward for operand in node.operands}
     used |= {plan.outputs[name]: None for name in wanted if plan.outputs[name] in needed}
-    saved = tuple(node for node in forward if node in used)
+    saved = tuple(node for node in forward if node in used and node not in again)
     sizes = {d for node in backward for d in node.dims if isinstance(d, str)}
     for node in (*backward, *used):
         for attribute in node.attributes:
@@ -186,6 +192,11 @@ def split(program: Program, loss: str, gradients: Mapping[str, str]) -> Passes:
         plan, loss, wanted, seed, not within, arguments, forward, backward, saved,
         tuple(name for name in arguments if name in read), _exclusive(plan, backward, wanted), tied,
     )  # fmt: skip
+
+
+def _is_converted(node: Node) -> bool:
+    """True for an argument in float64: each pass converts it, rather than keep it twice."""
+    return node.is_map(WIDENED) and node.operands[0].node.op == "input"
 
 
 def _exclusive(plan: Plan, backward: Sequence[Node], gradients: Sequence[str]) -> dict[Node, str]:

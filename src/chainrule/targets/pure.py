@@ -18,6 +18,7 @@ from chainrule.dims import Dim
 from chainrule.errors import UnsupportedError
 from chainrule.plan import Node, Operand, Plan, contraction_form
 from chainrule.plan.graph import LOOP_STEPS
+from chainrule.plan.wide import ROUNDED, WIDE, WIDENED
 from chainrule.targets.names import Names, name_nodes
 from chainrule.targets.pure_relations import STRUCTURAL, relation_text
 from chainrule.targets.spelling import (
@@ -60,6 +61,7 @@ class PureSpelling(ArraySpelling):
     sizes of the result, {least} the smallest label.  helpers: functions that these call, as text, each after those that
     it calls.  module: what einsum belongs to.
     `like` is the name of an array with the step's dtype and device, or "" where there is none: then `dtype` counts.
+    `wide_like` is that of one in float64, for what is wide (`plan.wide`).
     """
 
     module: ClassVar[str]
@@ -70,17 +72,33 @@ class PureSpelling(ArraySpelling):
 
     def __init__(self, value: Callable[[Node], Text], dtype: str, sizes: dict[str, str]) -> None:
         super().__init__(value, dtype, sizes)
-        self.like = ""
+        self.like = self.wide_like = ""
 
     def expression(self, node: Node) -> Text:
         """The value of a node as one expression. Raises UnsupportedError for what the language has no words for."""
         method = getattr(self, f"_{node.op}", None)
         if method is None:
             raise UnsupportedError(f"a step {node.op} has no code here", 'compile("numpy")')
+        own = self.like
+        if node.dtype == WIDE:
+            self.like = self.wide_like
         text: Text = method(node)
+        self.like = own
         return text
 
     # -- what languages say differently -------------------------------------------------------------------------
+
+    def widened(self, text: Text) -> Text:
+        """An array in float64."""
+        raise NotImplementedError
+
+    def rounded(self, text: Text, dtype: str) -> Text:
+        """An array in the dtype of that text."""
+        raise NotImplementedError
+
+    def wide(self, like: str) -> str:
+        """An empty array in float64 beside `like`, which says what is wide where it lies."""
+        raise NotImplementedError
 
     def full(self, dims: tuple[Dim, ...], value: Text) -> Text:
         """An array of one number, of the sizes `dims`."""
@@ -140,6 +158,10 @@ class PureSpelling(ArraySpelling):
     def _map(self, node: Node) -> Text:
         x = self.array(node.operands[0].node)
         function = node.attributes[0]
+        if function == WIDENED:
+            return self.widened(x)
+        if function == ROUNDED:
+            return self.rounded(x, f"{self.like}.dtype")
         if function == "power":
             return f"{bracket(x, ATOM)} ** {exact_number(node.attributes[1])}", POWER
         return self._template(function, [x])
@@ -348,6 +370,7 @@ class PureWriter:
         spelling = self.spelling
         inner = PureWriter(plan, self.local_names, inputs, type(spelling), spelling.dtype, spelling.size_names)
         inner.spelling.sizes_used, inner.spelling.like = spelling.sizes_used, spelling.like
+        inner.spelling.wide_like = spelling.wide_like
         return inner
 
     def statements(self, node: Node) -> list[str]:

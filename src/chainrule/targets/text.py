@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import linecache
+import re
 import textwrap
 from collections.abc import Callable, Collection, Mapping, Sequence
 from itertools import count
@@ -14,7 +15,18 @@ from chainrule.plan import Plan
 from chainrule.sizes import spoken
 from chainrule.targets.names import Names
 
-__all__ = ["LazyNames", "argument_lines", "join", "keys_of", "reference_array", "run", "shape", "size_lines", "wrapped"]
+__all__ = [
+    "LazyNames",
+    "argument_lines",
+    "join",
+    "keys_of",
+    "occurs",
+    "reference_array",
+    "run",
+    "shape",
+    "size_lines",
+    "wrapped",
+]
 
 _serial = count(1)
 
@@ -40,6 +52,11 @@ def reference_array(program: Program, arguments: Mapping[str, str]) -> str:
 def shape(dims: Sequence[Dim]) -> str:
     """(N, D), (D,) or scalar."""
     return f"({', '.join(map(str, dims))}{',' if len(dims) == 1 else ''})" if dims else "scalar"
+
+
+def occurs(name: str, text: str) -> bool:
+    """True where an identifier is used."""
+    return re.search(rf"\b{re.escape(name)}\b", text) is not None
 
 
 def wrapped(text: str, width: int = 100) -> list[str]:

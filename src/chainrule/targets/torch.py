@@ -17,10 +17,12 @@ from chainrule.algebra.program import Program
 from chainrule.dims import Dim, format_shape
 from chainrule.errors import ArrayError, UnsupportedError
 from chainrule.plan import Node, build_plan
+from chainrule.plan.wide import PRECISE_OPTION, Precise, precision
 from chainrule.targets.names import Names
 from chainrule.targets.passes import Passes, headings, split
 from chainrule.targets.pure import PureWriter, spells
 from chainrule.targets.registry import Target, register
+from chainrule.targets.spelling import PRODUCT
 from chainrule.targets.tensors import Door
 from chainrule.targets.text import (
     LazyNames,
@@ -35,6 +37,7 @@ from chainrule.targets.text import (
 )
 from chainrule.targets.torch_module import module_lines
 from chainrule.targets.torch_spelling import TorchSpelling
+from chainrule.targets.widening import Widening, mode_of
 
 __all__ = ["Saved", "TorchStep", "compile_torch"]
 
@@ -99,9 +102,10 @@ def _head(parts: Sequence[str], helpers: Sequence[str]) -> list[str]:
 
 
 def _step_text(
-    program: Program, loss: str, gradients: Mapping[str, str], comments: Mapping[str, str], dtype: str
-) -> _Text:
-    passes = split(program, loss, gradients)
+    program: Program, loss: str, gradients: Mapping[str, str], comments: Mapping[str, str], dtype: str,
+    precise: Precise,
+) -> _Text:  # fmt: skip
+    passes = split(program, loss, gradients, mode_of(precise))
     plan = passes.plan
     names = Names(
         {
@@ -123,15 +127,19 @@ def _step_text(
     sizes = LazyNames(names)
     writer = PureWriter(plan, names, arguments | {passes.seed: seed}, TorchSpelling, dtype, sizes)
     spelling, titles = writer.spelling, headings(plan)
+    widening = Widening(precise, spelling, names)
 
     spelling.like = reference_array(program, arguments)
     forward = writer.body(passes.forward, titles, comments)
+    forward = [*widening.opening(list(arguments.values()), forward), *forward]
     result = writer.value(plan.outputs[loss])[0]
     kept = [writer.names[node] for node in passes.saved]
     forward_sizes = size_lines(plan, spelling.sizes_used, arguments, spelling.size)
 
     spelling.sizes_used, spelling.like = set(), seed
-    backward, returned = _backward(passes, writer, gradients, titles, comments, list(arguments), seed)
+    backward, returned = _backward(passes, writer, widening, gradients, titles, comments, list(arguments), seed)
+    read = [arguments[name] for name in passes.inputs]
+    backward = [*widening.opening([seed, *read], backward), *backward]
     backward_sizes = size_lines(plan, spelling.sizes_used, arguments, spelling.size)
 
     saved = _saved(passes, writer, arguments, comments)
@@ -143,7 +151,7 @@ def _step_text(
     keeps = f", and what the backward pass uses: {', '.join(kept)}" if kept else ""
     lines += [f"    {line}" for line in wrapped(f'"""The loss {loss}{keeps}."""')]
     lines += [f"    {line}" for line in (*forward_sizes, *forward)]
-    lines += join("return ", [result, *kept], "", opens="(", closes=")")
+    lines += join("return ", [widening.result(result), *kept], "", opens="(", closes=")")
     lines += ["", "", "class Step(torch.autograd.Function):"]
     lines += [f"    {line}" if line else "" for line in _step_docstring(passes, arguments, loss, call, saved)]
     lines += ["", "    @staticmethod", *join("def forward(", ["ctx", *arguments.values()], "):")]
@@ -182,7 +190,7 @@ def _step_text(
 
 
 def _backward(
-    passes: Passes, writer: PureWriter, gradients: Mapping[str, str], titles: Mapping[str, str],
+    passes: Passes, writer: PureWriter, widening: Widening, gradients: Mapping[str, str], titles: Mapping[str, str],
     comments: Mapping[str, str], order: list[str], seed: str,
 ) -> tuple[list[str], list[str]]:  # fmt: skip
     """The statements, where those that one gradient alone needs are behind a condition; and what is returned."""
@@ -210,6 +218,9 @@ def _backward(
             if block and key[gradient] in order:
                 lines.append(f"if ctx.needs_input_grad[{order.index(key[gradient])}]:")
                 lines += [f"    {line}" for line in block]
+                value = writer.value(plan.outputs[gradient])[0]
+                if (rounded := widening.result(value)) != value:
+                    lines.append(f"    {value} = {rounded}")
                 conditional.append(gradient)
     flush()
     returned = []
@@ -220,7 +231,9 @@ def _backward(
         value = writer.value(plan.outputs[gradients[name]])[0]
         if passes.scale_results:
             condition = f"ctx.needs_input_grad[{order.index(name)}]"
-            value = f"{seed} * {value} if {condition} else None"
+            value = f"{widening.result(f'{seed} * {value}', PRODUCT)} if {condition} else None"
+        elif gradients[name] not in conditional:
+            value = widening.result(value)
         returned.append(value)
     first = [writer.value(plan.outputs[gradient])[0] for gradient in conditional]
     return ([f"{' = '.join(first)} = None"] if first else []) + lines, returned
@@ -271,16 +284,18 @@ def _step_docstring(
 
 def _predict_text(
     program: Program, outputs: Sequence[str], name: str, comments: Mapping[str, str], keys: Mapping[str, str],
-    dtype: str,
+    dtype: str, precise: Precise,
 ) -> _Text:  # fmt: skip
-    plan = build_plan(program, outputs, reuse=False)
+    plan = build_plan(program, outputs, reuse=False, precise=mode_of(precise))
     names = Names({"torch", "math", name, *TorchSpelling.helpers})
     arguments = {argument: names.take(argument) for argument in plan.arguments}
     writer = PureWriter(plan, names, arguments, TorchSpelling, dtype, LazyNames(names))
     spelling = writer.spelling
     spelling.like = reference_array(program, arguments)
+    widening = Widening(precise, spelling, names)
     body = writer.body(plan.steps, headings(plan), comments)
-    entries = [f'"{keys[output]}": {writer.value(node)[0]}' for output, node in plan.outputs.items()]
+    body = [*widening.opening(list(arguments.values()), body), *body]
+    entries = [f'"{keys[output]}": {widening.result(writer.value(node)[0])}' for output, node in plan.outputs.items()]
     lines = _head(body, spelling.helpers_of(body))
     lines = lines if lines[0] else lines[1:]
     lines += ["", "", f"def {name}({', '.join(arguments.values())}):"]
@@ -375,21 +390,25 @@ def compile_torch(
     loss: str | None = None,
     gradients: Mapping[str, str] | None = None,
     dtype: str = "float64",
+    precise: Precise = False,
     comments: Mapping[str, str] | None = None,
     name: str | None = None,
 ) -> TorchStep:
     """Compile the equations `outputs`, and what they need, to PyTorch; see `chainrule.targets.registry`.
 
-    dtype: of NumPy arrays that are given; tensors keep theirs. Raises UnsupportedError for what has no PyTorch code.
+    dtype: of NumPy arrays that are given; tensors keep theirs. precise: True computes in float64 what would lose digits
+    and has them (`plan.wide`), "all" everything; a device without float64 refuses. Raises UnsupportedError for what has
+    no PyTorch code.
     """
     if dtype not in _DTYPES:
         raise UnsupportedError(f"no PyTorch code for dtype {dtype!r}", hint=" or ".join(_DTYPES))
+    precise = precision(precise, dtype)
     keys = keys_of(outputs, gradients, loss)
     if loss is None:
-        text = _predict_text(program, outputs, name or "predict", comments or {}, keys, dtype)
+        text = _predict_text(program, outputs, name or "predict", comments or {}, keys, dtype, precise)
         return TorchStep(text, program, None, {}, dtype)
     found = {key: output for output, key in keys.items()}
-    text = _step_text(program, loss, found, comments or {}, dtype)
+    text = _step_text(program, loss, found, comments or {}, dtype, precise)
     return TorchStep(text, program, loss, found, dtype)
 
 
@@ -399,6 +418,7 @@ register(
         "PyTorch, an autograd function and a module",
         compile_torch,
         lambda kind, name: spells(TorchSpelling, kind, name),
+        options={"precise": PRECISE_OPTION},
         packages=("torch",),
         extra="torch",
     )

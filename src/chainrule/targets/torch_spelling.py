@@ -147,6 +147,18 @@ class TorchSpelling(PureSpelling):
     }
     helpers = _HELPERS
 
+    def widened(self, text: Text) -> Text:
+        """An array in float64; a device that has none says so."""
+        return f"{bracket(text, ATOM)}.double()", ATOM
+
+    def rounded(self, text: Text, dtype: str) -> Text:
+        """An array in the dtype of that text."""
+        return f"{bracket(text, ATOM)}.to({dtype})", ATOM
+
+    def wide(self, like: str) -> str:
+        """An empty array in float64."""
+        return f"{like}.new_empty(0, dtype=torch.float64)"
+
     def full(self, dims: tuple[Dim, ...], value: Text) -> Text:
         """An array of one number."""
         shape = f"({', '.join(map(self.size, dims))}{',' if len(dims) == 1 else ''})"
