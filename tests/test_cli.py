@@ -41,6 +41,16 @@ def test_what_people_read(example: str) -> None:
     assert out == path.read_text(encoding="utf-8")
 
 
+def test_backpropagation_through_time_step_by_step() -> None:
+    """Golden text of a derivation through a loop, written as above."""
+    status, out = run("derive", str(ROOT / "examples" / "rnn.net"), "--no-verify", "--explain", "1")
+    path = GOLDEN / "rnn_steps.txt"
+    if os.environ.get("CHAINRULE_GOLDEN") == "write":
+        path.write_text(out, encoding="utf-8")
+    assert status == 0
+    assert out == path.read_text(encoding="utf-8")
+
+
 @pytest.mark.parametrize("example", [*EXAMPLES, "one_layer"])
 def test_every_example_is_verified(example: str) -> None:
     status, out = run("verify", str(ROOT / "examples" / f"{example}.net"), "--seed", "4")

@@ -15,7 +15,7 @@ from chainrule.errors import UnsupportedError
 from chainrule.reference import evaluate_program
 from loop_programs import PROGRAMS
 from test_loop_programs import at_a_point
-from test_recurrences import BOTH_WAYS, LAST, LSTM, RNN, arrays
+from test_recurrences import BOTH_WAYS, LAST, LSTM, RNN, STACKED, arrays
 
 Array = NDArray[np.float64]
 STATE = LAST.replace("J = CE", "q = h[T]\nJ = CE")
@@ -118,6 +118,10 @@ def test_products_against_differences(name: str) -> None:
         code = found.compile()
         np.testing.assert_allclose(code(**{n: given[n] for n in code.names}), value, rtol=1e-9, atol=1e-11)
         assert "%" not in "".join(found.equations)
+        report = found.check_steps()
+        assert report.ok, f"{report}\n{found.explained(1)}"
+        assert report.count > 2
+        assert "%" not in found.explained(1)
 
 
 @pytest.mark.parametrize(
@@ -175,3 +179,116 @@ def test_gates_and_both_directions(text: str, wrt: str) -> None:
 def test_a_direction_of_what_a_loop_computes_is_refused() -> None:
     with pytest.raises(UnsupportedError, match="whose steps a loop computes"):
         cr.parse(LAST).directional("h")
+
+
+def outputs_of_the_rnn(v: dict[str, torch.Tensor]) -> torch.Tensor:
+    h, found = torch.zeros(len(v["A"]), dtype=torch.float64), []
+    for x in v["x"]:
+        h = torch.tanh(v["A"] @ h + v["B"] @ x + v["b"])
+        found.append(v["U"] @ h + v["c"])
+    return torch.stack(found)
+
+
+def states_of_two_layers(v: dict[str, torch.Tensor]) -> torch.Tensor:
+    h, g = (torch.zeros(len(v[n]), dtype=torch.float64) for n in ("A1", "A2"))
+    found = []
+    for x in v["x"]:
+        h = torch.tanh(v["A1"] @ h + v["B1"] @ x)
+        g = torch.tanh(v["A2"] @ g + v["B2"] @ h)
+        found.append(g)
+    return torch.stack(found)
+
+
+Outputs = Callable[[dict[str, torch.Tensor]], torch.Tensor]
+Loss = Callable[[dict[str, torch.Tensor], torch.Tensor], torch.Tensor]
+# The text, what of it is linearised, the loss of that, and by what.
+OUTPUTS: dict[str, tuple[str, Outputs, Loss, tuple[str, ...]]] = {
+    "logits of every step": (
+        RNN, outputs_of_the_rnn, lambda v, o: -(v["y"] * torch.log_softmax(o, 1)).sum() / len(o),
+        ("A", "B", "b", "U", "x"),
+    ),
+    "logits of the last step": (
+        LAST, lambda v: v["U"] @ last_state(v), lambda v, f: -(v["y"] * torch.log_softmax(f, 0)).sum(),
+        ("A", "B", "h0", "U", "x"),
+    ),
+    "a state that the loop computes": (
+        STACKED, states_of_two_layers, lambda _, g: (g[-1] ** 4).sum() + (g[-1] ** 2).sum(),
+        ("A1", "B1", "A2", "B2", "x"),
+    ),
+}  # fmt: skip
+CASES = [
+    (name, wrt, steps)
+    for name, (*_, by) in OUTPUTS.items()
+    for wrt in by
+    for steps in ((1, 2, 7) if wrt == by[0] else (5,))
+]
+
+
+@pytest.mark.parametrize(("name", "wrt", "steps"), CASES)
+def test_gauss_newton_products_are_torchs(name: str, wrt: str, steps: int) -> None:
+    text, output, loss, _ = OUTPUTS[name]
+    if text == STACKED:
+        text = text.replace("J = norm(g[T])^2", "J = norm(g[T])^2 + norm(g[T] ∘ g[T])^2")
+        assert "∘ g[T]" in text
+    net = cr.parse(text)
+    values = arrays(net, steps)
+    v = tensors(values)
+    direction = np.random.default_rng(steps).normal(size=values[wrt].shape)
+    f, df = torch.autograd.functional.jvp(lambda p: output({**v, wrt: p}), v[wrt], torch.tensor(direction))
+    curved = torch.autograd.functional.hvp(lambda o: loss(v, o), f, df)[1]
+    wanted = torch.autograd.functional.vjp(lambda p: output({**v, wrt: p}), v[wrt], curved)[1].numpy()
+    found = net.gauss_newton_product(wrt)
+    given = {**values, f"d{wrt}": direction}
+    scale = np.abs(wanted).max()
+    np.testing.assert_allclose(found.evaluate(**given), wanted, rtol=1e-9, atol=1e-11 * max(1, scale))
+    code = found.compile()
+    np.testing.assert_allclose(code(**{n: given[n] for n in code.names}), wanted, rtol=1e-9, atol=1e-11 * max(1, scale))
+    assert found.check_steps().ok
+    assert "%" not in found.explained(1)
+
+
+def test_the_steps_of_a_tangent_go_through_the_step_before() -> None:
+    tangent = cr.parse(STATE).directional("h0")
+    (first, *_), *_ = (one.steps for one in tangent.told)
+    assert first.left.text == "dh[t]"
+    assert first.right.text == (
+        "∂h[t]/∂(A h[t−1] + B x[t]) ∂(A h[t−1] + B x[t])/∂h[t−1] dh[t−1]"
+    )  # fmt: skip
+    assert first.detail == "dh[t−1] was computed before"
+    product = cr.parse(RNN).hessian_product("A").explained(1)
+    assert "∂(δ₁[t] U + δ₂[t+1] A)/∂δ₂[t+1] dδ₂[t+1]" in product
+    assert "lag(" not in product
+
+
+def test_a_gauss_newton_product_goes_forwards_and_back() -> None:
+    product = cr.parse(RNN).gauss_newton_product("A")
+    assert product.equations == (
+        "dh[t] = (1 − h[t].^2) ∘ (A dh[t−1] + dA h[t−1])",
+        "do[t] = U dh[t]",
+        "dδ₁[t] = (softmax(o[t]) ∘ (do[t] − softmax(o[t])ᵀ do[t]))ᵀ/T",
+        "v[t] = dδ₁[t]ᵀ",
+        "Γ₁[t] = (v[t]ᵀ U + Γ₁[t+1] A) ∘ (1 − (h[t].^2)ᵀ)",
+        "G(A) dA = sum(t, Γ₁[t]ᵀ h[t−1]ᵀ)",
+    )
+    fisher = cr.parse(RNN).fisher_product("A")
+    assert fisher.equations[-2:] == (product.equations[-2], product.equations[-1].replace("G(A)", "F(A)"))
+
+
+@pytest.mark.parametrize("target", ["c", "torch", "jax"])
+def test_a_gauss_newton_product_compiles(target: str) -> None:
+    net = cr.parse(RNN)
+    values = arrays(net, 5)
+    product = net.gauss_newton_product("A")
+    values["dA"] = np.random.default_rng(3).normal(size=values["A"].shape)
+    code = product.compile(target)
+    found = np.asarray(code(**{n: values[n] for n in code.names}))
+    np.testing.assert_allclose(found, product.evaluate(**values), rtol=1e-10, atol=1e-12)
+
+
+def test_the_output_of_a_gauss_newton_product_must_be_one_thing() -> None:
+    net = cr.parse(BOTH_WAYS)
+    with pytest.raises(UnsupportedError, match="several sequences of loops"):
+        net.gauss_newton_product("A")
+    shifted = cr.parse(LAST.replace("J = CE", "K = sum(t, norm(h[t-1])^2) + norm(h)^2\nJ = K + CE"))
+    with pytest.raises(UnsupportedError, match="earlier steps of the output h"):
+        shifted.gauss_newton_product("A", of="h")

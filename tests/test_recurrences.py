@@ -238,11 +238,11 @@ FORMULAS = {
     },
     "lstm": {
         "δ₁": "G[t]ᵀ + δ₃[t+1] V_g + δ₄[t+1] V_o + δ₅[t+1] V_f + δ₆[t+1] V_i",
-        "δ₂": "δ₁[t] ∘ (o[t] − h[t] ∘ tanh(c[t]))ᵀ + f[t+1]ᵀ ∘ δ₂[t+1]", "δ₄": "δ₁[t] ∘ h[t]ᵀ ∘ (1 − o[t]ᵀ)",
+        "δ₂": "δ₁[t] ∘ (o[t] − h[t] ∘ tanh(c[t]))ᵀ + δ₂[t+1] ∘ f[t+1]ᵀ", "δ₄": "δ₁[t] ∘ h[t]ᵀ ∘ (1 − o[t]ᵀ)",
         "V_f": "sum(t, δ₅[t]ᵀ h[t−1]ᵀ)",
     },
     "gru": {
-        "δ₁": "G[t]ᵀ + z[t+1]ᵀ ∘ δ₁[t+1] + (r[t+1]ᵀ ∘ δ₂[t+1]) V_n + δ₃[t+1] V_r + δ₄[t+1] V_z",
+        "δ₁": "G[t]ᵀ + δ₁[t+1] ∘ z[t+1]ᵀ + (δ₂[t+1] ∘ r[t+1]ᵀ) V_n + δ₃[t+1] V_r + δ₄[t+1] V_z",
         "V_n": "sum(t, (δ₂[t]ᵀ ∘ r[t]) h[t−1]ᵀ)",
     },
     "scalar": {"δ₁": "2 v[t] + 1[t = T] + β δ₁[t+1]", "g": "δ₁[t]", "β": "sum(t, v[t−1] δ₁[t])", "v0": "β δ₁[1]"},
@@ -326,6 +326,48 @@ def test_the_chain_goes_through_the_next_step() -> None:
     gradient = cr.parse(RNN).derive().gradients["A"].steps
     assert gradient[0].right.text == "sum(t, ∂J/∂(A h[t−1] + B x[t] + b) ∂(A h[t−1] + B x[t] + b)/∂A)"
     assert [step.identity for step in gradient][-1] == "2.5"
+
+
+def test_the_steps_say_which_term_comes_from_where_and_why_there_is_a_sum() -> None:
+    derivation = cr.parse(RNN).derive()
+    chain, known, *_ = derivation.signals["δ₂"].steps
+    assert chain.detail.endswith("h[t] is used by o[t] of step t, and by (A h[t] + B x[t+1] + b) of step t+1")
+    assert known.rule == "δ₁[t], δ₂[t+1] are known"
+    assert known.detail.endswith("δ₂[t+1] = ∂J/∂(A h[t] + B x[t+1] + b), computed before")
+    diagonal = next(s for s in derivation.signals["δ₂"].steps if s.rule == "2.4")
+    assert diagonal.right.text == "(δ₁[t] U + δ₂[t+1] A) diag(tanh′(A h[t−1] + B x[t] + b))"
+    gradient = derivation.gradients["A"].steps[0]
+    assert gradient.detail == "A is used in every step t: what each of them gives is summed"
+
+
+STARTS = {
+    "rnn": ("δ₂", "δ₂[T] = δ₁[T] U ∘ (1 − (h[T].^2)ᵀ)"),
+    "last": ("δ₂", "δ₂[T] = δ₁ U ∘ (1 − (h[T].^2)ᵀ)"),
+    "lstm": ("δ₂", "δ₂[T] = δ₁[T] ∘ (o[T] − h[T] ∘ tanh(c[T]))ᵀ"),
+    "scalar": ("δ₁", "δ₁[T] = 2 v[T] + 1"),
+}
+
+
+@pytest.mark.parametrize("name", STARTS)
+def test_the_step_that_is_computed_first_is_said_and_right(name: str) -> None:
+    net = cr.parse(NETWORKS[name][0])
+    signal, said = STARTS[name]
+    assert net.derive().signals[signal].reason.endswith(f"is 0, so {said}")
+    assert cr.check(net, said).ok
+    assert not cr.check(net, said.replace("[T] =", "[1] =")).ok
+
+
+def test_a_loop_of_the_backward_pass_that_runs_forwards_begins_at_its_first_step() -> None:
+    net = cr.parse("input x : T × D\nparam A : D × D\ng[t] = tanh(A g[t+1] + x[t]) for t = T..1\nJ = norm(g[1])^2")
+    signal = next(s for s in net.derive().signals.values() if "computed" in s.reason)
+    assert "computed for t = 1..T, where δ₁[0] is 0, so δ₁[1] = 2 (g[1] ∘ (1 − g[1].^2))ᵀ" in signal.reason
+
+
+def test_what_does_not_vanish_has_no_first_step_of_its_own() -> None:
+    """Where the earlier step stands inside of a function nothing is said of it."""
+    net = cr.parse("input x : T\nparam a : scalar\nq[t] = exp(a q[t-1]) + x[t] for t = 1..T\nJ = sum(q)")
+    reasons = [s.reason for s in net.derive().signals.values()]
+    assert all("[T] = " not in r or cr.check(net, r[r.index(", so ") + 5 :]).ok for r in reasons)
 
 
 def test_a_wrong_step_is_found() -> None:

@@ -18,8 +18,10 @@ from chainrule.dims import Dim, canonical_name, display_name
 from chainrule.errors import DimensionError
 from chainrule.explanation.chain import Explainer
 from chainrule.explanation.graph import Graph
+from chainrule.explanation.last_step import earlier, first_step
 from chainrule.explanation.reasons import Target, layout_reason
 from chainrule.explanation.steps import Step
+from chainrule.explanation.writing import APART
 from chainrule.notation import phrases, tree
 from chainrule.notation.binding import ATOM
 from chainrule.notation.latex import name_to_latex, to_latex
@@ -39,7 +41,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Derivation", "Gradient", "Step"]
 
-APART = ("sym", "at", "call", "fn")  # what needs no brackets in a sentence or behind ∂
 # Facts that tie the entries of a matrix to each other; each is taken to move by itself; `Gradient.tied` has the other.
 CONSTRAINED = ("symmetric", "positive definite", "orthogonal", "diagonal", "lower triangular", "upper triangular")
 
@@ -282,28 +283,43 @@ class Derivation:
         """In which order the steps of a signal are computed, and what stands before the first of them."""
         for stage in stages(self.program) if has_loops(self.network.program) else ():
             if isinstance(stage, Loop) and any(e.name == gradient.name for e in stage.equations):
-                lags = [e.value for e in stage.lags if e.arguments[0] == gradient.name]
                 steps = gradient.variable.steps
-                if not lags or steps is None:
+                if steps is None:
                     return ""
                 dim = gradient.variable.dims[steps.axis]
-                letter, name = tree.sym(steps.letter), display_name(gradient.name)
-                order, outside = ((dim, 1), f"{name}[{dim}+1]") if stage.backwards else ((1, dim), f"{name}[0]")
-                return say("; computed for ", letter, f" = {order[0]}..{order[1]}, where {outside} is 0")
+                first, last, outside = (dim, 1, f"{dim}+1") if stage.backwards else (1, dim, 0)
+                said = say("; computed for ", tree.sym(steps.letter), f" = {first}..{last}")
+                used = earlier(self.program, gradient.name, stage.backwards)
+                named = [tree.sym(f"{display_name(n)}[{outside}]") for n in used if n in self.backward.signals]
+                if not named:
+                    return said
+                said = say(said, ", where ", joined(", ", named), " is 0" if len(named) == 1 else " are 0")
+                start = first_step(self.program, gradient.name, stage.backwards)
+                with suppress(Irreducible):
+                    if start is not None:
+                        there, writer = replace(steps, letter=str(first)), self.explainer.writer
+                        own = gradient.variable
+                        node = writer.shown_node(start, own.dims, own.orientation, there)
+                        said = say(said, ", so ", tree.equal(writer.node(gradient.name, str(first)), node))
+                return said
         return ""
 
-    def _user_node(self, name: str) -> Node:
+    def _user_nodes(self, name: str) -> list[Node]:
         """What uses a name; of a lag what uses it, one step on."""
         equation, steps = self.program.equations.get(name), self.program.variables[name].steps
         if steps is None or equation is None or not is_lag(equation):
-            return self.describe_node(name)
+            return [self.describe_node(name)]
         assert isinstance(equation.value, Operation)
-        users = [u for u in self.network.program.links().users.get(name, ()) if self.program.variables[u].steps]
-        if not users:
-            return self.describe_node(name)
-        with suppress(Irreducible):
-            return self.notation.step_node(users[0], step_letter(steps.letter, -equation.value.attributes[0]))
-        return self.describe_node(users[0])
+        found: list[Node] = []
+        for user in Graph(self.network.program, self.loss, name, set()).users(name):
+            if self.program.variables[user].steps is None:
+                continue
+            try:
+                at = step_letter(steps.letter, -equation.value.attributes[0])
+                found.append(self.notation.step_node(user, at))
+            except Irreducible:
+                found.append(self.describe_node(user))
+        return found or [self.describe_node(name)]
 
     def latex_symbol(self, gradient: Gradient) -> str:
         """The left-hand side in LaTeX."""
@@ -320,7 +336,7 @@ class Derivation:
             return self.no_dependence(gradient.of)
         own = self.program.variables[gradient.of]
         graph = Graph(self.network.program, self.loss, gradient.of, set())
-        users = [self._user_node(user) for user in graph.users(gradient.of)]
+        users = [node for user in graph.users(gradient.of) for node in self._user_nodes(user)]
         users = [n if n.op in APART else phrases.bracketed(n) for n in users]
         if gradient.name in self.backward.signals:
             many = ": one term for each, summed" if len(users) > 1 else ""

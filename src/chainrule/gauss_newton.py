@@ -9,13 +9,14 @@ What J holds of w besides f (a penalty) is no part of it, and that is said.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from chainrule.algebra.expr import Index, atom_variables, free, multiply, rename, sum_over
 from chainrule.algebra.expr import variable as bare_variable
-from chainrule.algebra.loops import arrange, has_loops, loop_members
+from chainrule.algebra.loops import arrange, is_lag, loop_members
 from chainrule.algebra.program import Equation, Program, Variable, is_anonymous
-from chainrule.algebra.renaming import Renaming, renamed_program
+from chainrule.algebra.renaming import Renaming, renamed_expression, renamed_program
 from chainrule.calculus.forward import tangent_name, tangents
 from chainrule.calculus.jacobian import JacobianProgram, jacobian
 from chainrule.calculus.reverse import differentiate, relevant_equations
@@ -44,7 +45,8 @@ __all__ = ["fisher", "fisher_product", "gauss_newton", "gauss_newton_product"]
 def _output(network: Network, of: str | None, wrt: str) -> tuple[Network, str]:
     """What is linearised: by default the name of the first signal, the logits. Raises where it is none of `wrt`'s.
 
-    Logits without a name get one; so the network comes with them.
+    Logits without a name get one, and what a loop computes one for what is read of it behind the loop; so the network
+    comes with them.
     """
     if of is not None:
         output = network.name(of)
@@ -54,13 +56,13 @@ def _output(network: Network, of: str | None, wrt: str) -> tuple[Network, str]:
             raise UnsupportedError("there is no error signal to take the output from", "of= the network's output")
         output = next(iter(signals.values()))
         if output in loop_members(network.program):
-            raise UnsupportedError(
-                "the first error signal belongs to a step of a loop, which is no output", "of= the network's output"
-            )
+            output = _read_of_loops(network)
     if wrt not in relevant_equations(network.program, output, [wrt]):
         raise UnsupportedError(
             f"the output {display_name(output)} does not depend on {display_name(wrt)}", "of= an output that does"
         )
+    if output in loop_members(network.program):
+        return _behind_its_loop(network, output)
     if not is_anonymous(output):
         return network, output
     name = free_name(network.program, "f")
@@ -68,6 +70,59 @@ def _output(network: Network, of: str | None, wrt: str) -> tuple[Network, str]:
     program.interior.discard(name)
     again = network.with_program(program)
     return again, name
+
+
+def _read_of_loops(network: Network) -> str:
+    """The one sequence of a loop that the loss reads. Raises UnsupportedError where it reads several."""
+    program, loops = network.program, loop_members(network.program)
+    found: dict[str, None] = {}
+    stack, seen = [network.scalar_loss()], set[str]()
+    while stack:
+        name = stack.pop()
+        if name in loops:
+            found[name] = None
+        elif name not in seen and name in program.equations:
+            seen.add(name)
+            stack += program.equations[name].arguments
+    if len(found) == 1:
+        return next(iter(found))
+    raise UnsupportedError("the loss reads several sequences of loops: which is the output?", "of= the output")
+
+
+def _behind_its_loop(network: Network, output: str) -> tuple[Network, str]:
+    """f[t] = h[t] behind the loop, which all read that stand there: ∂J/∂f is without what later steps make of h[t]."""
+    program, loops = network.program.copy(), loop_members(network.program)
+    inside = {n for n, number in loops.items() if number == loops[output]}
+    if any(e.name not in inside and output in _lagged(program, e.arguments) for e in program):
+        said = f"what stands behind the loop reads earlier steps of the output {display_name(output)} too"
+        raise UnsupportedError(said, f"{display_name(output)} in an equation of its own: f[t] = … for t = 1..T, of= f")
+    own, name = program.variables[output], free_name(program, "f")
+    renamed = Renaming({output: name})
+    equations: dict[str, Equation] = {}
+    waiting = set(inside)
+    for equation in program:
+        waiting.discard(equation.name)
+        if equation.name in inside or output not in equation.arguments:
+            equations[equation.name] = equation
+        else:
+            value = equation.value
+            moved = (
+                renamed_expression(value, renamed)
+                if isinstance(value, dict)
+                else replace(value, args=tuple(name if a == output else a for a in value.args))
+            )
+            equations[equation.name] = replace(equation, value=moved, source=None)
+        if not waiting and name not in equations:
+            equations[name] = Equation(name, bare_variable(output, own.indices))
+    program.variables[name] = replace(own, name=name)
+    program.equations = equations
+    program.reordered()
+    return network.with_program(program), name
+
+
+def _lagged(program: Program, names: Iterable[str]) -> set[str]:
+    """The sequences of which these names are earlier steps."""
+    return {program.equations[n].arguments[0] for n in names if is_lag(program.equations.get(n))}
 
 
 def _middle(network: Network, output: str) -> JacobianProgram:
@@ -142,11 +197,6 @@ def gauss_newton_product(network: Network, wrt: str, of: str | None = None) -> D
     network = network.without_matrix_facts(wrt)
     network, output = _output(network, of, wrt)
     loss = network.scalar_loss()
-    if has_loops(network.program):
-        raise UnsupportedError(
-            "a Gauss-Newton product through a loop is not supported yet",
-            "hessian_product, gauss_newton at a vector, or the steps written out: h1 = …",
-        )
     out = network.program.variables[output]
     pushed = tangents(network.program, output, [wrt])
     curved = differentiate(pushed, loss, [output])
@@ -158,7 +208,7 @@ def gauss_newton_product(network: Network, wrt: str, of: str | None = None) -> D
     after.variables.pop(tangent_name(gradient), None)
     # Back: the gradient of Σ v ∘ f, v held.
     held = after.copy()
-    held.declare(Variable(known, out.dims, out.orientation, "const"))
+    held.declare(Variable(known, out.dims, out.orientation, "const", steps=out.steps))
     product = held.fresh_name()
     inner = multiply(bare_variable(known, out.indices), bare_variable(output, out.indices))
     held.define(Variable(product, (), "scalar"), sum_over(inner, out.indices))
@@ -168,7 +218,7 @@ def gauss_newton_product(network: Network, wrt: str, of: str | None = None) -> D
     result = free_name(program, f"G_{wrt}_d{wrt}")
     last = program.equations.pop(backward.gradients[wrt])
     program.variables.pop(last.name)
-    program.variables[known] = Variable(known, out.dims, out.orientation)
+    program.variables[known] = Variable(known, out.dims, out.orientation, steps=out.steps)
     order = list(program)
     first_back = next((k for k, e in enumerate(order) if e.name not in after.equations), len(order))
     order.insert(first_back, Equation(known, value))
@@ -202,7 +252,7 @@ def gauss_newton_product(network: Network, wrt: str, of: str | None = None) -> D
             own_ = backward.program.variables[signal]
             value_ = backward.program.equations[signal].value
             assert isinstance(value_, dict)
-            written = Written(backward.program, notation, value_, own_.dims, own_.orientation)
+            written = Written(backward.program, notation, value_, own_.dims, own_.orientation, own_.steps)
             left = tree.at(signal, written.indices)
             reason = say("what flows back to ", explainer.writer.node(of_), ", ", tree.sym(known), " held")
             yield Told(left, written.tree, own_.shape, explainer.steps(signal, of_), where, reason)
@@ -232,7 +282,10 @@ def _curved_told(
 ) -> Iterable[Told]:
     """The gradient by the output, its tangent, and that this is v."""
     for one in tangents_told(network, forward, work, [output], {gradient: said}):
-        left = tree.equal(tree.sym(known), one.left) if one.left == said else one.left
+        left = one.left
+        if left == said or (left.args and left.args[0] == said):
+            steps = network.program.variables[output].steps
+            left = tree.equal(tree.at(known, () if steps is None else (steps.letter,)), left)
         yield Told(left, one.right, one.shape, one.steps, one.where, one.reason)
 
 

@@ -81,8 +81,4 @@ def tangents_told(
         if left is None:
             left = tree.at(tangent, written.indices)
         where = Where(with_directions, explainer.work, name)
-        steps = explainer.steps(name)
-        reason = (
-            "" if steps else "through a loop, where there are no steps: the tangent of every step, in the same order"
-        )
-        yield Told(left, written.tree, own.shape, steps, where, reason)
+        yield Told(left, written.tree, own.shape, explainer.steps(name), where)

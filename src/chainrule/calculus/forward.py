@@ -18,7 +18,7 @@ from chainrule.simplify.engine import simplify
 from chainrule.simplify.factor import factored
 from chainrule.simplify.knowledge import Knowledge
 
-__all__ = ["tangent_name", "tangents"]
+__all__ = ["lag_tangent", "tangent_name", "tangents"]
 
 
 def tangent_name(name: str) -> str:
@@ -60,7 +60,7 @@ def tangents(program: Program, of: str, wrt: list[str], short: bool = True, give
             continue
         own = program.variables[equation.name]
         if is_lag(equation):
-            inline[equation.name] = _lag_tangent(out, equation, {*on_path, *wrt})
+            inline[equation.name] = lag_tangent(out, equation, {*on_path, *wrt})
             continue
         total: Expr = {}
         for argument in dict.fromkeys(equation.arguments):
@@ -104,7 +104,7 @@ def _moving(program: Program, wrt: list[str]) -> set[str]:
     return found
 
 
-def _lag_tangent(out: Program, lag: Equation, on_path: set[str]) -> Expr:
+def lag_tangent(out: Program, lag: Equation, on_path: set[str]) -> Expr:
     """The tangent of an earlier step: the earlier step of the tangent, before the first that of the initial value."""
     assert isinstance(lag.value, Operation)
     (source, *first), (offset, axis) = lag.value.args, lag.value.attributes

@@ -13,6 +13,7 @@ from dataclasses import replace
 from itertools import pairwise
 
 from chainrule.algebra.expr import Expr, add, variable
+from chainrule.algebra.loops import is_lag
 from chainrule.algebra.program import Program
 from chainrule.calculus.reverse import Backward
 from chainrule.explanation.edges import find_identities
@@ -23,7 +24,7 @@ from chainrule.explanation.proof import proof_of
 from chainrule.explanation.rules import describe_application
 from chainrule.explanation.stated import statement
 from chainrule.explanation.steps import Formula, State, Step, Term
-from chainrule.explanation.writing import Writer, row_steps
+from chainrule.explanation.writing import APART, Writer, row_steps
 from chainrule.notation import phrases, tree
 from chainrule.notation.sentence import joined, say
 from chainrule.notation.text import to_text
@@ -84,17 +85,24 @@ class Explainer:
         now = self._push(steps, start, state, of, Stage({}, "chain rule", self._chain_detail(paths, of)))
         known: State = tuple(self._known_term(t, graph) for t in state)
         if known != state:
-            anchors = [a for a in dict.fromkeys(t.at for t in state) if a != self.loss]
-            names = [
-                self._signal_node(a) if a in self.signals else self.writer.partial_node(self.loss, a) for a in anchors
-            ]
-            rule = say(joined(", ", names), " is known" if len(names) == 1 else " are known")
-            detail = joined("; ", (self._known(a) for a in anchors if a in self.signals))
-            now = self._push(steps, now, known, of, Stage({}, rule, detail))
+            now = self._push(steps, now, known, of, self._known_stage(state))
         state = known
         for position in range(len(state)):
             now, state = self._follow(steps, now, state, position, of, graph)
         return (*lemmas, *self._finish(steps, now, name, of, state))
+
+    def _known_stage(self, state: State) -> Stage:
+        """Which signals are known, and of which step: that of another step of a loop was computed before."""
+        found = {t.at: self.writer.letter_of(t.at, t.rest) for t in state if t.at != self.loss}
+        names = [
+            self.writer.node(self.signals[a], letter)
+            if a in self.signals
+            else self.writer.partial_node(self.loss, a, None, letter)
+            for a, letter in found.items()
+        ]
+        rule = say(joined(", ", names), " is known" if len(names) == 1 else " are known")
+        detail = joined("; ", (self._known(a, letter) for a, letter in found.items() if a in self.signals))
+        return Stage({}, rule, detail)
 
     def _lemma(self, anchor: str, graph: Graph) -> tuple[Step, ...]:
         """The adjoint of an unnamed station that is reached in several ways, first."""
@@ -121,19 +129,23 @@ class Explainer:
         """The derivative by a station that is no signal, worked out before."""
         return self.backward.adjoints.get(anchor, {})  # {}: it is exactly 0
 
-    def _known(self, of: str) -> str:
-        return say(tree.equal(self._signal_node(of), self.writer.partial_node(self.loss, of)))
-
-    def _signal_node(self, of: str) -> Node:
-        """δ₁, or δ₁[t] where it is a sequence."""
-        return self.writer.node(self.signals[of])
+    def _known(self, of: str, letter: str | None = None) -> str:
+        """δ₁ = ∂J/∂θ, or δ₁[t] = ∂J/∂o[t] where it is a sequence; `letter`: the step."""
+        signal = self.writer.node(self.signals[of], letter)
+        said = say(tree.equal(signal, self.writer.partial_node(self.loss, of, None, letter)))
+        steps = self.work.variables[of].steps
+        later = steps is not None and letter not in (None, steps.letter)
+        return say(said, ", computed before") if later else said
 
     def _chain_detail(self, paths: list[Path], of: str) -> str:
         """What is said of the sum; a loss that holds `of` itself has ∂J/∂x on both sides, as two things."""
+        shared = self._shared(paths, of)
         if len(paths) < 2:
-            return ""
+            return shared
         end = phrases.group(self.writer.node(self.loss)) if self.writer.outer else "the loss"
-        said = say("one term for each way to ", end, ", summed")
+        said = say(
+            "one term for each way to ", end, ", summed", self._at_which_steps(paths, of), shared and "; " + shared
+        )
         if any(tuple(path) == (self.loss, of) for path in paths):
             loss = tree.sym(self.loss)
             return say(
@@ -145,6 +157,37 @@ class Explainer:
                 " alone",
             )
         return said
+
+    def _shared(self, paths: list[Path], of: str) -> str:
+        """Why there is a sum over t: the same array is used in every step."""
+        letters = [letter for path in paths if (letter := self.writer.summed_letter(path)) is not None]
+        if not letters or len(set(letters)) > 1:
+            return ""
+        return say(
+            self.writer.node(of), " is used in every step ", tree.sym(letters[0]), ": what each of them gives is summed"
+        )
+
+    def _at_which_steps(self, paths: list[Path], of: str) -> str:
+        """In a loop: which ways go through the same step, and which through the step after it."""
+        own = self.work.variables[of].steps
+        if own is None or own.sheet:
+            return ""
+        told: dict[str, list[Node]] = {}
+        for path in paths:
+            users = [k for k in range(len(path) - 1) if not is_lag(self.work.equations.get(path[k]))]
+            if not users:  # it is the earlier step whose derivative has a name
+                return ""
+            at = users[-1]
+            letter = self.writer.letter_of(path[at], path[at + 1 :])
+            told.setdefault(letter or "", []).append(self.writer.node(path[at], letter))
+        if set(told) <= {own.letter}:
+            return ""
+        parts = [
+            say(joined(" and ", (phrases.bracketed(n) if n.op not in APART else n for n in nodes)),
+                f" of step {where}" if where else "")
+            for where, nodes in told.items()
+        ]  # fmt: skip
+        return say(": ", self.writer.node(of), " is used by ", joined(", and by ", parts))
 
     def _follow(
         self, steps: list[Step], now: Formula, state: State, position: int, of: str, graph: Graph

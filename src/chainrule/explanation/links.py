@@ -18,7 +18,7 @@ from chainrule.explanation.pattern import Match
 from chainrule.explanation.proof import proof_of, prove
 from chainrule.explanation.rules import describe_application
 from chainrule.explanation.stated import statement
-from chainrule.explanation.steps import ProofLine
+from chainrule.explanation.steps import ProofLine, Shown
 from chainrule.explanation.writing import Writer, side_by_side, split_signs
 from chainrule.functions import FUNCTIONS
 from chainrule.notation import tree
@@ -44,7 +44,7 @@ class Stage:
     conditions: tuple[str, ...] = ()
     within: tuple[tuple[Expr, str, str, tuple[str, ...]], ...] = ()  # value, rule, detail, conditions: finer
     place: str = ""
-    shown: Node | None = None
+    shown: Shown = None
     prover: Callable[[], tuple[ProofLine, ...]] | None = None
 
 
@@ -145,6 +145,8 @@ class Links:
             rule = "diagonal product"
             detail = say("a diagonal matrix on the right is an elementwise product with its diagonal")
             stages.append(Stage(multiply(value, slope), rule, detail))
+        elif own.steps is not None and own.steps.orientation == "column":
+            stages += self._elementwise_step(head, of, wrt, value, multiply(value, slope), first)
         else:
             stages.append(replace(first, value=multiply(value, slope)))
         record = FUNCTIONS.get(head)
@@ -159,9 +161,34 @@ class Links:
             stages.extend(self._simplification(raw))
         return stages
 
-    def slope(self, head: str, wrt: str) -> Node:
+    def _elementwise_step(
+        self, head: str, of: str, wrt: str, value: Expr, product: Expr, first: Stage
+    ) -> list[Stage]:  # fmt: skip
+        """The same at one step of a sequence, whichever step that is."""
+        writer = self.writer
+        own = self.work.variables[wrt]
+
+        def beside(letter: str | None) -> Node:
+            ((sign, body),) = split_signs(writer.adjoint_node(value, own, letter), whole=True)
+            node = side_by_side([body, tree.diag(self.slope(head, wrt, letter))])
+            return node if sign > 0 else tree.sum_of([(-1, node)])
+
+        def entrywise(letter: str | None) -> Node:
+            ((sign, body),) = split_signs(writer.adjoint_node(value, own, letter), whole=True)
+            node = tree.hadamard([body, tree.transpose(self.slope(head, wrt, letter))])
+            return node if sign > 0 else tree.sum_of([(-1, node)])
+
+        said = tree.equal(writer.partial_node(of, wrt), tree.diag(self.slope(head, wrt)))
+        detail = say(writer.equation(of), " gives ", said)
+        turned = say("a diagonal matrix on the right is an elementwise product with its diagonal")
+        return [
+            replace(first, value=product, shown=beside, detail=detail),
+            Stage(product, "diagonal product", turned, shown=entrywise),
+        ]
+
+    def slope(self, head: str, wrt: str, letter: str | None = None) -> Node:
         """f′ at a name."""
-        inner = self.writer.node(wrt)
+        inner = self.writer.node(wrt, letter)
         return Node("fn", (inner,), head + "'", inner.rows, inner.cols)
 
     def slope_terms(self, head: str, of: str, wrt: str) -> Expr:

@@ -22,7 +22,11 @@ from chainrule.notation.sizes import size_line
 from chainrule.notation.text import to_text
 from chainrule.notation.tree import Node
 
-__all__ = ["Entry", "Formula", "ProofLine", "Push", "State", "Step", "Term", "proof_table", "step_rows"]
+__all__ = ["Entry", "Formula", "ProofLine", "Push", "Shown", "State", "Step", "Term", "proof_table", "step_rows"]
+
+
+# How a value is written: as it is, or at a step that is called by a letter.
+Shown = Node | Callable[[str | None], Node] | None
 
 
 @dataclass(frozen=True)
@@ -32,7 +36,7 @@ class Term:
     value: Expr | None
     at: str
     rest: tuple[str, ...]
-    shown: Node | None = field(default=None, compare=False, repr=False)  # how the value is written, where that is said
+    shown: Shown = field(default=None, compare=False, repr=False)  # how the value is written, where that is said
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,8 @@ it uses, of a Jacobian times a tangent that is known. A product with the Hessian
 gradient, a product with the Gauss-Newton matrix goes forwards and then back. Each link is stated as in a gradient's
 derivation: the identity, the Jacobian that it gives here, the product, and what the simplifier makes of it.
 
-An equation whose tangent has no form in matrices gets one step. In a loop there are no steps.
+An equation whose tangent has no form in matrices gets one step. In a loop the tangent of an earlier step is the earlier
+step of the tangent, dh[t−1], which is known when dh[t] is computed.
 """
 
 from __future__ import annotations
@@ -15,9 +16,9 @@ from dataclasses import replace
 from itertools import pairwise
 
 from chainrule.algebra.expr import Expr, add, delta, multiply, rename, variable
-from chainrule.algebra.loops import has_loops, is_lag
-from chainrule.algebra.program import Program, Variable
-from chainrule.calculus.forward import tangent_name
+from chainrule.algebra.loops import is_lag
+from chainrule.algebra.program import Program, Steps, Variable, is_anonymous
+from chainrule.calculus.forward import lag_tangent, tangent_name
 from chainrule.explanation.edges import elementwise_head
 from chainrule.explanation.graph import Graph
 from chainrule.explanation.links import Links, Stage
@@ -27,7 +28,7 @@ from chainrule.functions import FUNCTIONS
 from chainrule.notation import tree
 from chainrule.notation.index import index_node, letters_for
 from chainrule.notation.matrix import Irreducible
-from chainrule.notation.sentence import say
+from chainrule.notation.sentence import joined, say
 from chainrule.notation.text import FUNCTION_TEXT
 from chainrule.notation.tree import Node
 from chainrule.simplify.knowledge import Knowledge
@@ -48,9 +49,9 @@ class TangentExplainer:
     def __init__(
         self, forward: Program, work: Program, equations: Mapping[str, Node], ends: Mapping[str, Node]
     ) -> None:
-        self.forward = forward
+        self.forward = forward = with_steps(forward)
         self.ends = ends
-        self.work = work.copy()
+        self.work = with_steps(work)
         knowledge = Knowledge(forward)
         knowledge.program = self.work
         last = [e.name for e in forward if not forward.variables[e.name].dims] or [next(iter(forward.equations))]
@@ -60,8 +61,6 @@ class TangentExplainer:
 
     def steps(self, name: str) -> tuple[Step, ...]:
         """The derivation of the tangent of `name`."""
-        if has_loops(self.forward) or any(is_lag(e) for e in self.forward):
-            return ()
         ways = self._ways(name)
         try:
             if 0 < len(ways) <= MOST_WAYS:
@@ -77,9 +76,9 @@ class TangentExplainer:
         """From an equation to each name that has a tangent, over the stations that have none."""
         found: list[tuple[str, ...]] = []
         for argument in self._uses(name):
-            if tangent_name(argument) in self.work.variables:
+            if self._moves(argument):
                 found.append((name, argument))
-            elif argument in self.forward.equations:
+            elif argument in self.forward.equations and not is_lag(self.forward.equations[argument]):
                 found += [(name, *way) for way in self._ways(argument)]
             if len(found) > MOST_WAYS:
                 break
@@ -89,9 +88,16 @@ class TangentExplainer:
         """The stations that an equation uses, looking through the inside of definitions."""
         found: dict[str, None] = {}
         for argument in dict.fromkeys(self.forward.equations[name].arguments):
-            inside = argument in self.forward.interior and tangent_name(argument) not in self.work.variables
+            inside = argument in self.forward.interior and not self._moves(argument)
             found.update(dict.fromkeys(self._uses(argument) if inside else [argument]))
         return list(found)
+
+    def _moves(self, name: str) -> bool:
+        """True where a name has a tangent; an earlier step has that of its sequence, or of its initial value."""
+        equation = self.forward.equations.get(name)
+        if equation is not None and is_lag(equation):
+            return any(map(self._moves, equation.arguments))
+        return tangent_name(name) in self.work.variables
 
     # -- the steps ---------------------------------------------------------------------------------------------------
 
@@ -103,7 +109,7 @@ class TangentExplainer:
         assert isinstance(value, dict)
         start = Formula(self._symbol(name), (Push((name,), variable(tangent, own.indices)),))
         try:
-            node = self.writer.notation.write(value, own.dims, own.orientation)
+            node = self.writer.notation.write(value, own.dims, own.orientation, own.steps)
         except Irreducible:
             letters = letters_for(len(own.dims), self.work.shown_names())
             node = index_node(self.work, value, own.indices, letters)
@@ -114,6 +120,8 @@ class TangentExplainer:
 
     def _symbol(self, name: str) -> Node:
         own = self.work.variables[name]
+        if own.steps is not None and name not in self.ends:
+            return self.writer.node(tangent_name(name))
         rows, cols = own.shape if len(own.shape) == 2 else (1, 1)
         return self.ends.get(name) or tree.sym(tangent_name(name), rows, cols)
 
@@ -121,13 +129,19 @@ class TangentExplainer:
         start, last = self._ends(name)
         state: Pushes = tuple(Push(way, self._known(way[-1])) for way in ways)
         steps: list[Step] = []
-        rule = Stage({}, "chain rule", "one term for each name that it uses, summed" if len(ways) > 1 else "")
-        now = self._push(steps, start, state, rule)
+        told = ["one term for each name that it uses, summed"] if len(ways) > 1 else []
+        told += [
+            say(self.writer.shown_node(p.value, own.dims, own.orientation, own.steps), " was computed before")
+            for p in state
+            if is_lag(self.forward.equations.get(p.stations[-1])) and (own := self.work.variables[p.stations[-1]])
+        ]
+        now = self._push(steps, start, state, Stage({}, "chain rule", joined("; ", told)))
         for position in range(len(state)):
             while len(state[position].stations) > 1:
                 *rest, of, wrt = state[position].stations
                 place = self.writer.partial_node(of, wrt)
                 for stage in self._stages(of, wrt, state[position].value):
+                    assert not callable(stage.shown)
                     new = Push((*rest, of), stage.value, stage.shown)
                     state = (*state[:position], new, *state[position + 1 :])
                     now = self._push(steps, now, state, replace(stage, place=str(place)), position)
@@ -141,6 +155,9 @@ class TangentExplainer:
         return tuple(steps)
 
     def _known(self, name: str) -> Expr:
+        equation = self.forward.equations.get(name)
+        if equation is not None and is_lag(equation):
+            return lag_tangent(self.work, equation, {a for a in equation.arguments if self._moves(a)})
         return variable(tangent_name(name), self.work.variables[name].indices)
 
     def _push(self, steps: list[Step], now: Formula, state: Pushes, stage: Stage, position: int = 0) -> Formula:
@@ -176,13 +193,13 @@ class TangentExplainer:
         between = graph.between(of, wrt)
         matches = links.identities(of, wrt, between)
         first = links.reason(of, wrt, matches, graph)
-        columns = {own.orientation, other.orientation} <= {"column", "scalar"}
+        columns = own.steps is None is other.steps and {own.orientation, other.orientation} <= {"column", "scalar"}
         head = elementwise_head(self.forward, of, wrt)
         if head:
             slope: Expr = {((((head + "'", wrt, other.indices), 1),), ()): 1}
             raw = multiply(slope, value)
             stages = []
-            if own.orientation == "column":
+            if columns and own.dims:
                 (i,) = own.indices
                 shown = self._beside(multiply(slope, delta(i, (-2, i[1]))), (i[1], i[1]), value, other)
                 detail = say(writer.equation(of), " gives ", tree.equal(
@@ -195,7 +212,7 @@ class TangentExplainer:
             record = FUNCTIONS.get(head)
             if record is not None:
                 found = links.slope_terms(head, of, wrt)
-                written = writer.value(found, own.dims, own.orientation)
+                written = writer.value(found, own.dims, own.orientation, own.steps)
                 said = say(tree.equal(links.slope(head, wrt), written))
                 condition = (record.at_kink,) if record.at_kink else ()
                 detail = say(said, f"; {record.at_kink}" if record.at_kink else "")
@@ -226,17 +243,47 @@ class TangentExplainer:
         """A Jacobian times a tangent, side by side."""
         kind = "matrix" if len(dims) == 2 else "scalar" if not dims else "row" if other.dims else "column"
         left = self.writer.shown_node(found, dims, kind)  # type: ignore[arg-type]
-        return side_by_side([left, self.writer.shown_node(value, other.dims, other.orientation)])
+        return side_by_side([left, self.writer.shown_node(value, other.dims, other.orientation, other.steps)])
 
     def _node(self, state: Pushes) -> Node:
         """Raises Irreducible where a tangent has no form in matrices."""
         terms: list[tuple[int, Node]] = []
         for push in [p for p in state if p.value] or state[:1]:
             own = self.work.variables[push.stations[-1]]
-            node = push.shown or self.writer.shown_node(push.value, own.dims, own.orientation)
+            node = push.shown or self.writer.shown_node(push.value, own.dims, own.orientation, own.steps)
             links = [self.writer.partial_node(a, b) for a, b in pairwise(push.stations)]
-            terms += [(1, side_by_side([*links, node]))] if links else split_signs(node)
+            if not links:
+                terms += split_signs(node)
+                continue
+            product = side_by_side([*links, node])
+            first = self.work.variables[push.stations[0]]
+            over_time = own.steps is not None and not own.steps.sheet and first.steps is None
+            terms.append((1, tree.sigma(own.steps.letter, product) if own.steps is not None and over_time else product))
         return tree.sum_of(terms)
+
+
+def with_steps(program: Program) -> Program:
+    """A copy in which unnamed sequences say so too, and are written at one step like the others."""
+    out = program.copy()
+    for equation in out:
+        own = out.variables[equation.name]
+        if not is_anonymous(equation.name) or own.steps is not None or not own.dims or len(own.dims) > 2:
+            continue
+        letters: dict[str, None] = {}
+        row = False
+        for factors, _ in equation.value if isinstance(equation.value, dict) else ():
+            for (_, name, indices), _ in factors:
+                inner = out.variables.get(name) if isinstance(name, str) else None
+                if inner is None or inner.steps is None or inner.steps.sheet or not indices:
+                    continue
+                if indices[inner.steps.axis] == own.indices[0]:
+                    letters[inner.steps.letter] = None
+                    row = row or inner.steps.orientation == "row"
+        if len(letters) == 1:
+            orientation = ("scalar", "row" if row else "column")[len(own.dims) - 1]
+            steps = Steps(next(iter(letters)), 0, orientation)
+            out.variables[equation.name] = replace(own, steps=steps)
+    return out
 
 
 def _applied(found: Expr, value: Expr, own: Variable, other: Variable) -> Expr:

@@ -20,7 +20,9 @@ from chainrule.notation.tree import Node
 from chainrule.simplify.factor import factored
 from chainrule.simplify.knowledge import Knowledge
 
-__all__ = ["Writer", "row_steps", "side_by_side", "split_signs"]
+__all__ = ["APART", "Writer", "row_steps", "side_by_side", "split_signs"]
+
+APART = ("sym", "at", "call", "fn")  # what needs no brackets in a sentence or behind ∂
 
 
 class Writer:
@@ -78,7 +80,8 @@ class Writer:
             product = tree.product([self.total_node(term.at, letters[0]), *links])
             return [(1, _summed(product, summed))]
         own = self.work.variables[term.at]
-        node = term.shown or self.adjoint_node(term.value, own, letters[0])
+        shown = term.shown(letters[0]) if callable(term.shown) else term.shown
+        node = shown or self.adjoint_node(term.value, own, letters[0])
         if not term.rest:
             return split_signs(node)
         if term.value == self.start and term.shown is None:
@@ -113,6 +116,14 @@ class Writer:
             else:
                 letters.insert(0, before)
         return letters, summed
+
+    def letter_of(self, at: str, rest: tuple[str, ...]) -> str | None:
+        """At which step the first station of a chain stands; None where it is no sequence."""
+        return self._step_letters((at, *rest))[0][0]
+
+    def summed_letter(self, stations: tuple[str, ...]) -> str | None:
+        """The letter over which a chain is summed: its last station is used in every step."""
+        return self._step_letters(stations)[1]
 
     def adjoint_node(self, value: Expr, own: Variable, letter: str | None = None) -> Node:
         """The derivative by `own` as far as it is known: a row at a vector. Raises Irreducible."""

@@ -146,10 +146,11 @@ class Projection:
             row = "row" if own.kind == "signal" else "column"
             orientation = ("scalar", row, "matrix")[len(dims)] if len(dims) < 3 else "tensor"
         facts = tuple(f for f in own.facts if f in ("one-hot", "mask", "positive", "nonnegative"))
-        self.program.declare(Variable(called, dims, orientation, own.kind, facts))
         inner = name
         while is_lag(self.source.equations.get(inner)):
             inner = self.source.equations[inner].arguments[0]
+        kind = "signal" if self.source.variables[inner].kind == "signal" else own.kind  # δ[t+1] stands where δ[t] would
+        self.program.declare(Variable(called, dims, orientation, kind, facts))
         self.program.sources[called] = inner
         equation = self.source.equations.get(name)
         if shown or equation is None:
