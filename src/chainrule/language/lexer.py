@@ -181,7 +181,8 @@ class _Lexer:
                 self.openings.append((line, len(line) - 1))
         elif kind == "LSQB":
             self._open("[", start)
-            kind = "LSQB" if line and line[-1].kind in OPERAND_ENDS else "LBLOCK"
+            behind = line and line[-1].kind in OPERAND_ENDS
+            kind = "LBLOCK" if not behind or (line[-1].end < start and _has_rows(self.source, start)) else "LSQB"
         elif kind == "LBRACE":
             if not (line and line[-1].kind == "CARET") and not (self.shape and line[-1].kind in ("COLON", "ARROW")):
                 raise self.error("braces stand only behind ^", "x[t] for an index, x_t for a name", start, end)
@@ -288,6 +289,18 @@ class _Lexer:
         }
         where = "" if self.dialect == "whiteboard" else f" in dialect {self.dialect}"
         return self.error(f"{text} has no meaning{where}", hints.get(text), start, end)
+
+
+def _has_rows(source: str, start: int) -> bool:
+    """True for W [h; x], a product with a block: no index has a semicolon."""
+    depth = 0
+    for letter in source[start:]:
+        depth += (letter in "([{") - (letter in ")]}")
+        if not depth or letter == "\n":
+            return False
+        if letter == ";" and depth == 1:
+            return True
+    return False
 
 
 def _skip_spaces(source: str, position: int) -> int:
