@@ -348,6 +348,24 @@ STARTS = {
 }
 
 
+def test_a_step_beside_its_input_in_one_vector() -> None:
+    """tanh(W [h[t-1]; x[t]]), as many papers write it, is tanh(A h[t-1] + B x[t]) for W = [A, B]."""
+    text = "input x : T × D\nparam W : H × (H + D)\nh[t] = tanh(W [h[t-1]; x[t]]) for t = 1..T\nJ = norm(h[T])^2"
+    net = cr.parse(text)
+    assert cr.parse(str(net)).derive().verify().ok
+    apart = cr.parse(
+        "input x : T × D\nparam A : H × H\nparam B : H × D\nh[t] = tanh(A h[t-1] + B x[t]) for t = 1..T\n"
+        "J = norm(h[T])^2"
+    )
+    rng = np.random.default_rng(0)
+    a, b, x = rng.normal(size=(3, 3)), rng.normal(size=(3, 5)), rng.normal(size=(7, 5))
+    loss, found = net.derive().compile()(x=x, W=np.hstack([a, b]))
+    wanted, gradients = apart.derive().compile()(x=x, A=a, B=b)
+    np.testing.assert_allclose(loss, wanted, rtol=1e-12)
+    np.testing.assert_allclose(found["W"], np.hstack([gradients["A"], gradients["B"]]), rtol=1e-10, atol=1e-12)
+    np.testing.assert_allclose(found["x"], gradients["x"], rtol=1e-10, atol=1e-12)
+
+
 @pytest.mark.parametrize("name", STARTS)
 def test_the_step_that_is_computed_first_is_said_and_right(name: str) -> None:
     net = cr.parse(NETWORKS[name][0])
