@@ -217,3 +217,67 @@ def test_jax_without_float64_refuses(precise: Any) -> None:
     _, gradients = step(y=np.array([0, 1, 0], np.float32), z=np.arange(3, dtype=np.float32))  # it is enabled for these
     assert gradients["z"].dtype == np.float32
     assert np.array_equal(gradients["z"], found)
+
+
+# -- loops and chunks -------------------------------------------------------------------------------------------------
+
+CANCELS = """
+    input X : T × D
+    param a : D
+    m[t] = 0.5 m[t-1] + 0.5 (X[t] - mean(X[t])) for t = 1..T
+    J = sum(t, aᵀ m[t])
+"""
+BESIDE = """
+    input X : T × D
+    param a : D
+    C = X - rowmean(X)
+    m[t] = 0.5 m[t-1] + 0.5 C[t] for t = 1..T
+    J = sum(t, aᵀ m[t]) + sum(exp(-C.^2) ∘ C)
+"""
+
+
+@pytest.mark.parametrize("text", [CANCELS, BESIDE], ids=["in the step", "beside the loop"])
+@pytest.mark.parametrize("target", TARGETS)
+def test_what_follows_from_arguments_keeps_its_digits_in_loops(target: str, text: str) -> None:
+    """X lies around 1000, its rows' deviations around 1: float32 has four digits of them, and of the gradient."""
+    derivation = cr.parse(text).derive()
+    rng = np.random.default_rng(1)
+    arrays = {
+        "X": (1000 + rng.standard_normal((13, 7))).astype(np.float32), "a": rng.standard_normal(7).astype(np.float32),
+    }  # fmt: skip
+    _, right = derivation.compile()(**double(arrays))
+    _, found = derivation.compile(target, dtype="float32", precise=True)(**arrays)
+    _, plain = derivation.compile(target, dtype="float32", precise=False)(**arrays)
+    assert off(plain["a"], right["a"]) > 1000  # the sums of states that are kept as float32 lose the rest
+    assert off(found["a"], right["a"]) < 20
+
+
+ROWS = """
+    input X : N × D
+    label Y : N × K, one-hot
+    param W : D × K
+    C = X - rowmean(X)
+    Z = exp(-C.^2) ∘ C
+    J = mean(CE(Y, softmax(Z W))) + norm(Z)^2
+"""
+CHUNKED = (("numpy", {}), ("c", {}), ("c", {"threads": 2}))
+
+
+@pytest.mark.parametrize("limit", [{"chunk": 5}, {"memory": "4kB"}], ids=["rows", "memory"])
+@pytest.mark.parametrize(("target", "options"), CHUNKED, ids=str)
+def test_in_chunks_too(target: str, options: dict[str, Any], limit: dict[str, Any]) -> None:
+    derivation = cr.parse(ROWS).derive(["X", "W"])
+    rng = np.random.default_rng(1)
+    arrays = {
+        "X": (1000 + rng.standard_normal((37, 11))).astype(np.float32),
+        "W": rng.standard_normal((11, 5)).astype(np.float32),
+        "Y": np.eye(5, dtype=np.float32)[rng.integers(0, 5, 37)],
+    }
+    _, right = derivation.compile()(**double(arrays))
+    step = derivation.compile(target, dtype="float32", **options, **limit)
+    _, found = step(**arrays)
+    plain = derivation.compile(target, dtype="float32", precise=False, **options, **limit)(**arrays)[1]
+    for name, bound in (("X", 200), ("W", 30)):  # products in float32 are in between
+        assert off(found[name], right[name]) < bound < 100 * bound < off(plain[name], right[name])
+    report = step.memory_report(N=37, D=11, K=5).split()
+    assert limit == {"chunk": 5} or float(report[1]) <= 4.0  # kB: what is float64 is counted as that

@@ -6,7 +6,7 @@ A target reads `steps` (nodes of `chainrule.plan.graph`, each after what it uses
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from math import prod
 
@@ -15,7 +15,7 @@ from chainrule.algebra.program import Equation, Program, is_anonymous
 from chainrule.dims import Dim
 from chainrule.errors import UnknownNameError, UnsupportedError
 from chainrule.plan.chunking import Chunks, Request, Split, candidates, split
-from chainrule.plan.graph import LOOP_STEPS, VIEWS, Node, Operand
+from chainrule.plan.graph import VIEWS, Node, Operand
 from chainrule.plan.loops import define_loop, hoisted, one_step_taken, sizes_of_nodes, sunk
 from chainrule.plan.lower import Lowering
 from chainrule.plan.precise import cancelling, made_precise
@@ -75,14 +75,14 @@ def build_plan(
     each, "nodes": they are nodes as all others, "": nothing is. Raises
     UnknownNameError for an output without an equation and UnsupportedError for what has no code, or no such index.
     """
-    return _build(program, outputs, reuse, True, chunk, sink, precise)
+    return _build(program, outputs, reuse, None, chunk, sink, precise)
 
 
 def _build(
-    program: Program, outputs: Sequence[str], reuse: bool, own_sizes: bool, chunk: Request | None = None,
+    program: Program, outputs: Sequence[str], reuse: bool, given: Collection[str] | None, chunk: Request | None = None,
     sink: bool = False, precise: str = "",
 ) -> Plan:  # fmt: skip
-    """`own_sizes`: False for one step of a loop, whose sizes the plan around it knows."""
+    """`given`: for one step of a loop, whose sizes the plan around it knows: the arguments that are the user's."""
     for name in outputs:
         if name not in program.equations:
             raise UnknownNameError(f"{name} has no equation", hint="outputs are " + ", ".join(program.equations))
@@ -96,20 +96,21 @@ def _build(
     parts = [s for s in stages(program) if any(n in needed for n in _computes(s))]
     for stage in sunk(program, parts, outputs) if sink else parts:
         if isinstance(stage, Loop):
-            _define_loop(lowering, stage, needed, outputs, reuse)
+            _define_loop(lowering, stage, needed, outputs, reuse, precise)
         else:
             lowering.define(stage)
     results = _own_outputs(lowering, outputs)
     live = _live(results)
     ordered = [n for n in lowering.graph.nodes if n in live]
-    if precise == "functions" and made_precise(ordered, results.values(), lowering.builder):
+    mode = "nodes" if precise and given is not None else precise  # a step has no functions beside it
+    if mode == "functions" and made_precise(ordered, results.values(), lowering.builder):
         live = _live(results)
     steps = [node for node in lowering.graph.nodes if node in live and node.op not in ("input", "number")]
     chunks = None
-    if precise and chunk is None and not any(node.op in LOOP_STEPS for node in steps):
-        found = cancelling(steps, results.values(), lowering.builder) if precise == "nodes" else ()
+    if mode:
+        found = cancelling(steps, results.values(), lowering.builder) if mode == "nodes" else ()
         inner = [n for whole, _, cone in found for n in (*cone, whole)]
-        steps, results = widened(steps, results, lowering.graph, lowering.builder, inner)
+        steps, results = widened(steps, results, lowering.graph, lowering.builder, inner, given)
         live.update(steps)
     if chunk is not None:
         if any(node.op == "loop" for node in steps):
@@ -121,7 +122,7 @@ def _build(
     arguments = [name for name in program.variables if name not in program.equations and _input(lowering, name) in live]
     sources: dict[str, tuple[str, int]] = {}
     derived: dict[str, tuple[str, Dim, Dim] | None] = {}
-    if own_sizes:
+    if given is None:
         arguments, sources, derived = _size_sources(program, arguments, sizes)
     chunk_loops = chunks.loops if chunks is not None else ()
     block, overwrites, blocks = assign_memory(steps, [n for n in results.values() if n.rank], reuse, chunk_loops)
@@ -160,14 +161,17 @@ def _split(
     return split(request, options, memory(plain), without)
 
 
-def _define_loop(lowering: Lowering, loop: Loop, needed: set[str], outputs: Sequence[str], reuse: bool) -> None:
+def _define_loop(
+    lowering: Lowering, loop: Loop, needed: set[str], outputs: Sequence[str], reuse: bool, precise: str
+) -> None:
     """Lower a loop, and those of its lags that something outside of it uses."""
     inside = {e.name for e in loop.equations}
     users = [e for e in lowering.program if e.name in needed and e.name not in inside]
     outside = {*outputs, *(a for e in users for a in e.arguments)}
     lags = [lag for lag in loop.lags if lag.name in outside]
     outside |= {lag.arguments[0] for lag in lags}
-    define_loop(lowering, loop, outside, lambda step, names: _build(step, names, False, False))
+    define_loop(lowering, loop, outside,
+                lambda step, names, given: _build(step, names, False, given, precise=precise))  # fmt: skip
     for lag in lags:
         lowering.define(lag)
 

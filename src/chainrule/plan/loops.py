@@ -264,9 +264,13 @@ def _occurrences(key: Monomial) -> list[str]:
 
 
 def define_loop(
-    lowering: Lowering, loop: Loop, outside: Collection[str], plan_step: Callable[[Program, list[str]], Plan]
+    lowering: Lowering, loop: Loop, outside: Collection[str],
+    plan_step: Callable[[Program, list[str], Collection[str]], Plan],
 ) -> None:  # fmt: skip
-    """Lower a loop; `outside`: names that something outside of it uses."""
+    """Lower a loop; `outside`: names that something outside of it uses.
+
+    `plan_step` plans one step: its program, its outputs, and which of its arguments are the user's.
+    """
     program, graph = lowering.program, lowering.graph
     letter = next((s.letter for e in loop.equations if (s := program.variables[e.name].steps) is not None), "t")
     sources = {e.arguments[0] for e in loop.lags}
@@ -299,7 +303,8 @@ def define_loop(
         called = f"{equation.name}[{letter}]"
         if called in step.variables:
             lags[called] = Lag(operand(source), axis, offset, operand(first[0]) if first else None, dims)
-    plan = plan_step(step, [f"{name}[{letter}]" for name in kept])
+    given = {name for name, found in taken.items() if operands[found.number].node.op == "input"}
+    plan = plan_step(step, [f"{name}[{letter}]" for name in kept], given)
     stores = tuple(Store(f"{name}[{letter}]", number[name], loop.axes[name]) for name in kept)
     taken = {name: found for name, found in taken.items() if name in plan.arguments}
     names = tuple(e.name for e in loop.body)

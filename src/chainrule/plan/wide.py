@@ -20,7 +20,7 @@ converts what comes in and rounds what goes out.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Literal
 
 from chainrule.errors import UnsupportedError
@@ -56,10 +56,14 @@ def precision(precise: Precise, dtype: str) -> Precise:
 
 
 def widened(
-    steps: Sequence[Node], results: dict[str, Node], graph: Graph, builder: Builder, more: Iterable[Node] = ()
-) -> tuple[list[Node], dict[str, Node]]:
-    """The steps (operands first) and outputs with wide nodes. Nodes change in place. `more`: others that are wide."""
-    leaves, exact, wide = _sorted_out(steps, builder)
+    steps: Sequence[Node], results: dict[str, Node], graph: Graph, builder: Builder, more: Iterable[Node] = (),
+    given: Collection[str] | None = None,
+) -> tuple[list[Node], dict[str, Node]]:  # fmt: skip
+    """The steps (operands first) and outputs with wide nodes. Nodes change in place. `more`: others that are wide.
+
+    `given`: the arguments that are exact; None: all are. One step of a loop takes what was computed as an argument too.
+    """
+    leaves, exact, wide = _sorted_out(steps, builder, given)
     wide.update(more)
     if not wide:
         return list(steps), results
@@ -74,7 +78,7 @@ def widened(
             node.dtype = WIDE
     made: list[Node] = []
     first: list[Node] = []  # of arguments that are used with more axes: loops are not interrupted by them
-    given, names = dict(results), {node: name for name, node in results.items()}
+    outputs, names = dict(results), {node: name for name, node in results.items()}
     placed: set[Node] = set()
 
     def converted(operand: Operand, function: str, dtype: str, user: Node) -> Operand:
@@ -102,8 +106,8 @@ def widened(
         if node.dtype == WIDE and node in names:
             output = converted(node.whole, ROUNDED, "float", node).node
             output.name, node.name, node.hint = node.name, "", node.hint or node.name
-            given[names[node]] = output
-    return [*first, *made], given
+            outputs[names[node]] = output
+    return [*first, *made], outputs
 
 
 def _multiply(node: Node, graph: Graph, made: list[Node]) -> None:
@@ -119,14 +123,17 @@ def _multiply(node: Node, graph: Graph, made: list[Node]) -> None:
     node.op, node.operands = "multiply", (left, Operand(inverse, right.axes))
 
 
-def _sorted_out(steps: Sequence[Node], builder: Builder) -> tuple[set[Node], set[Node], set[Node]]:
+def _sorted_out(
+    steps: Sequence[Node], builder: Builder, given: Collection[str] | None
+) -> tuple[set[Node], set[Node], set[Node]]:
     """Nodes whose values are those of arguments, nodes that are exact (those too), and those that are risky."""
     leaves: set[Node] = set()
     exact: set[Node] = set()
     risky: set[Node] = set()
     for node in steps:
         for operand in node.operands:
-            if operand.node.op in ("input", "number"):
+            known = operand.node.op == "input" and (given is None or operand.node.attributes[0] in given)
+            if known or operand.node.op == "number":
                 leaves.add(operand.node)
                 exact.add(operand.node)
         operands = [o.node for o in node.operands]

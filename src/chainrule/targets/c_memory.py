@@ -27,7 +27,7 @@ _LINE = 16  # numbers: a block is a multiple of it
 
 @dataclass(frozen=True, slots=True)
 class Workspace:
-    """blocks: by name.  without: the sizes of those that a step without chunks has.  size: the text of a size.
+    """blocks: by name.  without: those that a step without chunks has.  size: the text of a size.
 
     computed: lines that work out sizes; dynamic: symbols that are arguments; known: those that are numbers.
     notes: what stands behind a block.
@@ -35,7 +35,7 @@ class Workspace:
 
     plan: Plan
     blocks: Mapping[str, Arena]
-    without: tuple[tuple[Dim, ...], ...]
+    without: tuple[Arena, ...]
     function: str
     real: str
     names: Mapping[str, str]
@@ -55,7 +55,7 @@ class Workspace:
 
     def padded(self, arena: Arena) -> str:
         """How many numbers a block takes, with all its copies."""
-        text, many = f"PAD({self.extent(arena.dims)})", arena.copies * (2 if arena.wide else 1)
+        text, many = f"PAD({self.extent(arena.dims)})", _copies(arena)
         return text if many == 1 else f"{many} * {text}"
 
     def _by_rows(self, dim: Dim) -> bool:
@@ -127,8 +127,8 @@ class Workspace:
             if inner == arena.dims:
                 fixed.append(self.padded(arena))
             else:
-                each.append(self.extent((arena.copies, *inner)))
-                waste += (_LINE - 1) * arena.copies
+                each.append(self.extent((_copies(arena), *inner)))
+                waste += (_LINE - 1) * _copies(arena)
         fixed += [str(waste)] if waste else []
         total = self.size(chunks.dim)
         numbers = chunks.memory // self._width
@@ -152,7 +152,7 @@ class Workspace:
             f"as many rows as keep the workspace within {bytes_text(chunks.memory or 0)}"  # fmt: skip
         rows = str(chunks.count) if chunks.count is not None else "rows"
         held = [(tuple(rows if self._by_rows(d) else d for d in a.dims), "") for a in self.blocks.values()]
-        whole = blocks_text((dims, "") for dims in self.without)
+        whole = blocks_text((arena.dims, "") for arena in self.without)
         return (
             f"Goes through {chunks.dim} in chunks of {many}. The workspace holds {blocks_text(held)}; "
             f"with all {chunks.dim} rows at once it would be {whole}."
@@ -178,8 +178,7 @@ class Workspace:
         if self.plan.chunks is not None:
             sizes = {**sizes, self.plan.chunks.symbol: self.rows_at_once(sizes)}
         return self._width * sum(
-            (2 if arena.wide else 1) * arena.copies * self._numbers(arena.dims, sizes, whole_lines)
-            for arena in self.blocks.values()
+            _copies(arena) * self._numbers(arena.dims, sizes, whole_lines) for arena in self.blocks.values()
         )
 
     def rows_at_once(self, sizes: Mapping[str, int]) -> int:
@@ -194,10 +193,10 @@ class Workspace:
         for arena in self.blocks.values():
             inner = [d for d in arena.dims if not self._by_rows(d)]
             if len(inner) == len(arena.dims):
-                fixed += arena.copies * self._numbers(inner, sizes)
+                fixed += _copies(arena) * self._numbers(inner, sizes)
             else:
-                fixed += arena.copies * (_LINE - 1)
-                each += arena.copies * prod(value_of(d, sizes) for d in inner)
+                fixed += _copies(arena) * (_LINE - 1)
+                each += _copies(arena) * prod(value_of(d, sizes) for d in inner)
         fit = (chunks.memory // self._width - fixed) // max(each, 1)
         if fit < 1:
             least = bytes_text(self._width * (fixed + each))
@@ -210,11 +209,16 @@ class Workspace:
         took = f"workspace {bytes_text(self.bytes(sizes))}"
         if chunks is None:
             return took
-        whole = self._width * sum(self._numbers(dims, sizes) for dims in self.without)
+        whole = self._width * sum(_copies(arena) * self._numbers(arena.dims, sizes) for arena in self.without)
         return (
             f"{took} with {chunks.dim} gone through {self.rows_at_once(sizes)} rows at a time, "
             f"{bytes_text(whole)} with all at once"
         )
+
+
+def _copies(arena: Arena) -> int:
+    """How many blocks of the workspace's own type it takes."""
+    return arena.copies * (2 if arena.wide else 1)
 
 
 def wrapped(text: str, rest: str, first: str = "") -> list[str]:

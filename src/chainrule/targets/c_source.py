@@ -81,8 +81,9 @@ def c_source(
     everything = ([loss] if loss is not None and loss not in outputs else []) + list(outputs)
     wanted = precision(precise, dtype)
     inner = "float64" if wanted == EVERYTHING else dtype
-    plan = build_plan(program, everything, reuse=False, chunk=read_request(chunk, memory), sink=True,
-                      precise="nodes" if wanted and inner == "float32" and not embedded else "")  # fmt: skip
+    mode = "nodes" if wanted and inner == "float32" and not embedded else ""
+    request = read_request(chunk, memory)
+    plan = build_plan(program, everything, reuse=False, chunk=request, sink=True, precise=mode)
     symbols = _symbols(plan)
     known = _known(plan, symbols, sizes or {}, embedded)
 
@@ -106,7 +107,7 @@ def c_source(
                 if not plan.outputs[n].rank or inner != dtype else writer.names[plan.outputs[n]]
                 for n in results}  # fmt: skip
     given = {a: names.take(f"{local}_in") if inner != dtype else local for a, local in inputs.items()}
-    without = _without(program, everything, plan, value)
+    without = _without(program, everything, plan, value, mode)
     if inner != dtype:
         without += _copies(
             plan, writer, {a: local for a, local in inputs.items() if occurs(local, "\n".join(body))}, results
@@ -147,10 +148,8 @@ def c_source(
                    inner)  # fmt: skip
 
 
-def _copies(
-    plan: Plan, writer: LoopWriter, inputs: Mapping[str, str], results: Sequence[str]
-) -> tuple[tuple[Dim, ...], ...]:
-    """Blocks for arguments and results in float64, of a step for arrays of float32. Their sizes."""
+def _copies(plan: Plan, writer: LoopWriter, inputs: Mapping[str, str], results: Sequence[str]) -> tuple[Arena, ...]:
+    """Blocks for arguments and results in float64, of a step for arrays of float32."""
     before = len(writer.blocks)
     for argument, local in inputs.items():
         writer.blocks[local] = Arena(plan.program.variables[argument].dims)
@@ -158,17 +157,17 @@ def _copies(
         node = plan.outputs[name]
         if node.rank:
             writer.blocks[writer.names[node]] = Arena(node.dims, [node])
-    return tuple(arena.dims for arena in list(writer.blocks.values())[before:])
+    return tuple(writer.blocks.values())[before:]
 
 
 def _without(
-    program: Program, outputs: Sequence[str], plan: Plan, value: Callable[[Dim], int | None]
-) -> tuple[tuple[Dim, ...], ...]:
+    program: Program, outputs: Sequence[str], plan: Plan, value: Callable[[Dim], int | None], precise: str
+) -> tuple[Arena, ...]:
     """The blocks that there would be without chunks."""
     if plan.chunks is None:
         return ()
-    whole = share_memory(fuse(build_plan(program, outputs, reuse=False), value))
-    return tuple(arena.dims for arena in dict.fromkeys(whole.values()))
+    whole = share_memory(fuse(build_plan(program, outputs, reuse=False, precise=precise), value))
+    return tuple(dict.fromkeys(whole.values()))
 
 
 def _symbols(plan: Plan) -> list[str]:
