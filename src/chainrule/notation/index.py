@@ -16,7 +16,7 @@ from chainrule.notation import phrases, tree
 from chainrule.notation.forms import applied
 from chainrule.notation.matrix import Irreducible, MatrixNotation
 from chainrule.notation.offsets import Places, has_offsets, place_relations, relation_node
-from chainrule.notation.sequences import step_letter, time_index
+from chainrule.notation.sequences import one_step_of, step_letter, time_index
 from chainrule.notation.text import number_text, to_text
 from chainrule.notation.tree import Node, names_in
 from chainrule.simplify.masks import extremum
@@ -64,7 +64,9 @@ def _sum(program: Program, expression: Expr, names: dict[Index, str], taken: Set
 
 
 def _term(program: Program, key: Monomial, coefficient: Fraction, names: dict[Index, str], taken: Set[str]) -> Node:
+    key, steps = _at_steps(program, key)
     factors, bound = key
+    names = names | steps
     inner = dict(names)
     inner.update(zip(bound, summed_letters(taken, names.values()), strict=False))
     found = time_index(program, key) if bound else None
@@ -102,6 +104,18 @@ def _term(program: Program, key: Monomial, coefficient: Fraction, names: dict[In
         body = tree.sigma(inner[index], body, "mean" if index in means else "sum", limit)
     outside.parts.append(body)
     return outside.whole(coefficient)
+
+
+def _at_steps(program: Program, key: Monomial) -> tuple[Monomial, dict[Index, str]]:
+    """Σₜ 1[t = T] h[t,i] is h[T,i]: the term without such factors and sums, and what the indices are instead."""
+    steps: dict[Index, str] = {}
+    for index in key[1]:
+        found = one_step_of(program, key, index)
+        related = any(atom[0] == "rel" and index in atom[2] for atom, _ in key[0])
+        if found is not None and not related and any(index in atom[2] for atom, _ in found[0][0]):
+            (factors, bound), steps[index] = found
+            key = (factors, tuple(i for i in bound if i != index))
+    return key, steps
 
 
 @dataclass

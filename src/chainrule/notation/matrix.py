@@ -7,11 +7,12 @@ index notation, honestly.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from fractions import Fraction
 
 from chainrule.algebra.expr import Expr, Index, Monomial, Rational, free
-from chainrule.algebra.program import Program, Steps
+from chainrule.algebra.program import Program, Steps, is_anonymous
 from chainrule.dims import Dim
 from chainrule.notation import binding, tree
 from chainrule.notation.forms import Edge, Irreducible, Vec, applied, cheapest, kind, meet_early, scaled
@@ -19,7 +20,7 @@ from chainrule.notation.names import Names
 from chainrule.notation.order import Order
 from chainrule.notation.reduction import Reduction
 from chainrule.notation.scalars import squared_norm, with_scalars
-from chainrule.notation.sequences import Projection, letter_of, one_step_of, time_index
+from chainrule.notation.sequences import Projection, StepProgram, letter_of, one_step_of, time_index
 from chainrule.notation.tree import Node
 from chainrule.simplify.masks import extremum
 
@@ -175,11 +176,25 @@ class MatrixNotation(Names):
 
     def term(self, key: Monomial, coefficient: Rational, free_: tuple[Index, ...]) -> tuple[int, Vec, bool]:
         """(sign, the formula without it, whether every free index occurs)."""
-        factors, bound = key
-        if bound:
+        if key[1]:
             found = time_index(self.program, key)
+            if found is not None and self._as_arrays(key, found[0]):  # δ[t+1] e for sum(s, δ[t+1,s] e[s]ᵀ)
+                with suppress(Irreducible):
+                    return self._product(key, coefficient, free_)
             if found is not None:
                 return self._summed_over_time(key, coefficient, free_, *found)
+        return self._product(key, coefficient, free_)
+
+    def _as_arrays(self, key: Monomial, index: Index) -> bool:
+        """At one step of a loop: whether what has another time's index are arrays with names, of which a product is."""
+        if not isinstance(self.program, StepProgram):
+            return False
+        names = [name for (_, name, indices), _ in key[0] if index in indices]
+        return all(isinstance(n, str) and not is_anonymous(n) for n in names)
+
+    def _product(self, key: Monomial, coefficient: Rational, free_: tuple[Index, ...]) -> tuple[int, Vec, bool]:
+        """A term as a product of matrices and vectors."""
+        factors, bound = key
         work = Reduction(self.order, abs(Fraction(coefficient)))
         squares: dict[Index, Node] = {}
         for atom, exponent in factors:

@@ -7,10 +7,11 @@ matrices are. A summed time index becomes Σₜ around it.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from fractions import Fraction
 from typing import Any
 
-from chainrule.algebra.expr import Expr, Index, Monomial, add, monomial
+from chainrule.algebra.expr import Expr, Factor, Index, Monomial, add, monomial
 from chainrule.algebra.loops import is_lag
 from chainrule.algebra.program import Equation, Operation, Program, Variable, is_anonymous
 from chainrule.algebra.relations import CONSTANTS, INDICATORS
@@ -20,7 +21,7 @@ from chainrule.library import numbers_axes
 
 Name = str | int | Fraction | tuple[tuple[str, int], ...]  # of an atom
 
-__all__ = ["Projection", "letter_of", "one_step_of", "step_letter", "time_index"]
+__all__ = ["Projection", "StepProgram", "letter_of", "one_step_of", "step_letter", "time_index"]
 
 SPARE = "tsuvw"  # letters of time indices
 
@@ -68,6 +69,19 @@ def step_letter(letter: str, offset: int) -> str:
     return f"{stem}{at:+d}" if at else stem
 
 
+def entry_name(name: str, letter: str) -> str:
+    """h[t]; of what is a step already the entry at both, δ[t,s] of δ[t] and of δ[:,s]."""
+    if not name.endswith("]"):
+        return f"{name}[{letter}]"
+    stem, _, inside = name[:-1].partition("[")
+    letters = inside.split(",")
+    if ":" in letters:
+        letters[letters.index(":")] = letter
+    else:
+        letters.append(letter)
+    return f"{stem}[{','.join(letters)}]"
+
+
 class StepProgram(Program):
     """The names of one step; in a product they stand where their sequences would. `sources`: what each is a step of."""
 
@@ -106,9 +120,10 @@ class Projection:
         result: Expr = {}
         for (factors, bound), coefficient in expression.items():
             moved = []
+            gone = self._vanishing(factors, time)
             for (head, name, indices), exponent in factors:
                 if head not in CONSTANTS and time in indices:
-                    name = self._names(name, indices, time)
+                    name = self._names(name, indices, time, gone)
                 elif head in INDICATORS and time in indices:
                     raise LookupError("a step that uses its own number")
                 kept = tuple(i if keep else _closer(i, time) for i in indices if i != time)
@@ -117,15 +132,40 @@ class Projection:
             result = add(result, monomial(coefficient, moved, left))
         return result
 
-    def _names(self, name: Name, indices: tuple[Index, ...], time: Index) -> Name:
+    def _vanishing(self, factors: Iterable[Factor], time: Index) -> frozenset[int]:
+        """Offsets at which a named factor is 0 where there is no such step: what is beside it may be written out."""
+        found = set()
+        for (head, name, indices), exponent in factors:
+            equation = self.source.equations.get(str(name)) if not head and time in indices and exponent == 1 else None
+            if equation is None or not isinstance(equation.value, Operation) or not is_lag(equation):
+                continue
+            inner, *first = equation.value.args
+            if not first and not is_anonymous(inner) and not is_lag(self.source.equations.get(inner)):
+                found.add(equation.value.attributes[0])
+        return frozenset(found)
+
+    def _names(self, name: Name, indices: tuple[Index, ...], time: Index, gone: frozenset[int] = frozenset()) -> Name:
         if not isinstance(name, tuple):
-            return self.step(str(name), tuple(k for k, i in enumerate(indices) if i == time))
+            places = tuple(k for k, i in enumerate(indices) if i == time)
+            return self._elsewhere(str(name), places, gone) or self.step(str(name), places)
         out, start = [], 0
         for argument, arity in name:
             places = tuple(k for k, i in enumerate(indices[start : start + arity]) if i == time)
             out.append((self.step(argument, places) if places else argument, arity - len(places)))
             start += arity
         return tuple(out)
+
+    def _elsewhere(self, name: str, places: tuple[int, ...], gone: frozenset[int]) -> str | None:
+        """Another step of what has no name of its own, written out there: softmax(M q[t+1]); None: it is none."""
+        equation = self.source.equations.get(name)
+        if equation is None or not isinstance(equation.value, Operation) or not is_lag(equation):
+            return None
+        inner, offset = equation.value.args[0], equation.value.attributes[0]
+        if offset not in gone or not is_anonymous(inner) or inner not in self.source.equations:
+            return None
+        there = Projection(self.source, step_letter(self.letter, offset), self.dim, self.sheet)
+        there.program = self.program
+        return there.step(inner, places)
 
     def step(self, name: str, places: tuple[int, ...]) -> str:
         """The name of what a sequence is at this step; what has no name of its own is written out."""
@@ -181,6 +221,8 @@ class Projection:
         if not hasattr(source, "function"):
             return source
         own = self.source.variables[equation.name]
+        if own.steps is not None and own.indices[own.steps.axis] != time:  # one of the entries of every step
+            return None
         apart = own.steps is not None and not own.steps.sheet  # was called in a loop, step by step
         if not apart:
             numbered = len(own.dims) > 2 and numbers_axes(source.function)
@@ -236,14 +278,14 @@ class Projection:
                 if self._operation(inner) == UNIT:
                     raise LookupError("another step of an indicator")
                 if not is_anonymous(inner):
-                    return f"{inner}[{step_letter(self.letter, offset)}]", True
+                    return entry_name(inner, step_letter(self.letter, offset)), True
                 raise LookupError("another step of what has no name")
             if operation.op == UNIT:
                 step = operation.attributes[0]
                 return f"1[{self.letter} = {operation.attributes[1] if step == -1 else step + 1}]", True
             if operation.op == COUNT:
                 return self.letter, True
-        return f"{name}[{self.letter}]", not is_anonymous(name)
+        return entry_name(name, self.letter), not is_anonymous(name)
 
     def _operation(self, name: str) -> str:
         """What defines a name, where that is an operation."""
