@@ -577,6 +577,131 @@ def test_against_central_differences(name: str) -> None:
     assert "%" not in derivation.text(explain=1)
 
 
+CRF = """
+input E : T × K
+param P : K × K
+a[t,j] = E[t,j] + log(sum(i, exp(a[t-1,i] + P[i,j])))  for t = 1..T
+J = log(sum(j, exp(a[T,j])))
+"""
+FILTERS = """
+input x : T × D
+param k : R
+const M : R × R
+h[t,i] = tanh(sum(a, k[a] h[t-1,i+a-2]) + x[t,i])  for t = 1..T
+g[t,a,i] = M[a,a] h[t,i] + 0.5 g[t-1,a,i]  for t = 1..T
+J = sum(t, sum(a, sum(i, k[a] g[t,a,i]^2)))
+"""
+
+
+def log_partition(v: Tensors) -> torch.Tensor:
+    a = torch.zeros(len(v["P"]), dtype=torch.float64)
+    for e in v["E"]:
+        a = e + torch.logsumexp(a[:, None] + v["P"], 0)
+    return torch.logsumexp(a, 0)
+
+
+def filters(v: Tensors) -> torch.Tensor:
+    size, width, total = v["x"].shape[1], len(v["k"]), torch.zeros(())
+    h, g = torch.zeros(size, dtype=torch.float64), torch.zeros(width, size, dtype=torch.float64)
+    shift = [torch.diag(torch.ones(size - abs(a - 1), dtype=torch.float64), a - 1) for a in range(width)]
+    for x in v["x"]:
+        h = torch.tanh(sum(k * (s @ h) for k, s in zip(v["k"], shift, strict=True)) + x)
+        g = torch.diag(v["M"])[:, None] * h + 0.5 * g
+        total = total + (v["k"][:, None] * g**2).sum()
+    return total
+
+
+@pytest.mark.parametrize("steps", [1, 2, 7])
+@pytest.mark.parametrize(("text", "loss"), [(CRF, log_partition), (FILTERS, filters)], ids=["crf", "filters"])
+def test_a_step_entry_by_entry(text: str, loss: Callable[[Tensors], torch.Tensor], steps: int) -> None:
+    """a[t,j] = …: the letters of an entry stand behind the step's."""
+    net = cr.parse(text)
+    derivation = net.derive()
+    values = sample(net.program, {"T": steps, "K": 5, "D": 7, "R": 3}, np.random.default_rng(1), spread=0.7)
+    v = {k: torch.tensor(a, dtype=torch.float64, requires_grad=True) for k, a in values.items()}
+    wanted = loss(v)
+    wanted.backward()
+    for plain in (True, False):
+        step = derivation.compile(plain=plain)
+        value, found = step(**{n: values[n] for n in step.names})
+        np.testing.assert_allclose(value, wanted.item(), rtol=1e-12)
+        for name, gradient in found.items():
+            np.testing.assert_allclose(gradient, v[name].grad.numpy(), rtol=1e-9, atol=1e-12)  # type: ignore[union-attr]
+    assert derivation.check_steps().ok
+    assert cr.parse(str(net)).derive().text() == derivation.text()
+
+
+def test_a_forward_algorithm_has_a_softmax_in_its_backward_pass() -> None:
+    derivation = cr.parse(CRF).derive()
+    assert derivation.signals["δ₁"].text == "1[t = T] softmax(a[T])ᵀ + 1ᵀ Δ₂[t+1]"
+    assert derivation.signals["Δ₂"].text == "δ₁[t]ᵀ ∘ softmax(a[t−1]ᵀ + Pᵀ)"
+    assert cr.check(cr.parse(CRF), "Δ₂[t] = δ₁[t]ᵀ ∘ softmax(a[t-1]ᵀ + Pᵀ)").ok
+    assert cr.check(cr.parse(CRF), "∂J/∂P = sum(t, Δ₂[t]ᵀ)").ok
+    assert not cr.check(cr.parse(CRF), "∂J/∂P = sum(t, Δ₂[t])", layout="shape").ok
+
+
+LAYERS = """
+input X : N × D
+param Q : L × D × D
+param K : L × D × D
+param V : L × D × D
+H[0] = X
+H[l] = H[l-1] + softmax(H[l-1] Q[l] (H[l-1] K[l])ᵀ, over=cols) H[l-1] V[l] for l = 1..L
+J = sum(H[L].^2)
+"""
+ATTENDED = """
+input x : S × D
+input y : T × H
+param A : H × H
+param B : H × D
+param C : H × H
+e[s] = tanh(A e[s-1] + B x[s]) for s = 1..S
+d[0] = e[S]
+c[t] = eᵀ softmax(e d[t-1]) for t = 1..T
+d[t] = tanh(C d[t-1] + c[t]) for t = 1..T
+J = sum(t, norm(d[t] - y[t])^2)
+"""
+SELECTIVE = """
+input u : T × M
+param a : N
+param W : N × M
+const w : M
+d[t] = softplus(wᵀ u[t]) for t = 1..T
+S[t] = outer(exp(d[t] a), ones(M)) ∘ S[t-1] + d[t] W ∘ outer(ones(N), u[t]) for t = 1..T
+J = sum(t, norm(S[t])^2)
+"""
+
+
+def test_what_has_no_name_is_written_out_at_another_step() -> None:
+    """Where the signal beside it is 0 beyond the last step: as a matrix formula, and read back as right."""
+    selective = cr.parse(SELECTIVE)
+    assert selective.derive().signals["Δ₁"].text == "2 S[t] + Δ₁[t+1] ∘ exp(d[t+1] a)"
+    assert cr.check(selective, "Δ₁[t] = 2 S[t] + Δ₁[t+1] ∘ (exp(d[t+1] a) ones(M)ᵀ)").ok
+    assert not cr.check(selective, "Δ₁[t] = 2 S[t] + Δ₁[t+1] ∘ (exp(d[t] a) ones(M)ᵀ)").ok
+    attended = cr.parse(ATTENDED)
+    signals = {of: s.text for of, s in attended.derive().signals.items()}
+    assert any("δ₃[t+1] e" in text or "δ₄[t+1] e" in text or "δ₂[t+1] e" in text for text in signals.values()), signals
+    assert any("[t,s] d[t−1]ᵀ)" in text for text in signals.values()), signals
+    assert not any("][" in text for text in signals.values()), signals
+
+
+@pytest.mark.parametrize("text", [LAYERS, ATTENDED, SELECTIVE], ids=["layers", "attended", "selective"])
+def test_layers_and_two_sequences(text: str) -> None:
+    net = cr.parse(text)
+    derivation = net.derive()
+    assert derivation.verify().ok
+    report = derivation.check_steps()
+    assert report.ok, str(report)
+    assert not report.skipped
+    assert "lag(" not in derivation.text(explain=1)
+
+
+def test_an_index_form_has_the_last_step_as_it_is() -> None:
+    text = "input x : T × D\nparam A : D × D\nh[t] = tanh(cumsum(A h[t-1]) + x[t]) for t = 1..T\nJ = norm(h[T])^2"
+    signal = cr.parse(text).derive().signals["δ₁"]
+    assert "2 · 1[t = T] h[T,i] (1 − h[t,i]^2)" in signal.text
+
+
 def random_network(rng: np.random.Generator) -> str:
     """Two or three sequences that use each other's earlier steps, at random."""
     names = "uvw"[: rng.integers(2, 4)]
@@ -641,7 +766,10 @@ REFUSED = {
     "an unknown state": ("h[t] = h[t-1] ∘ h[t-1] for t = 1..T\nJ = sum(h)", "size of a step of h could not be found"),
     "another beginning": ("h[t] = A h[t-1] + x[t] for t = 2..T\nJ = sum(h)", "begins at step 1"),
     "one step": ("h[t] = A h[t-1] + q for t = 1..1\nJ = sum(h)", "a loop of one step"),
-    "two indices": ("h[i,t] = A[i,t] h[i,t-1] for t = 1..T\nJ = sum(h)", "its index alone"),
+    "two indices": ("h[i,t] = A[i,t] h[i,t-1] for t = 1..T\nJ = sum(h)", "its index first"),
+    "a letter twice": ("h[t,t] = A[t,t] h[t-1] for t = 1..T\nJ = sum(h)", "cannot be the letter"),
+    "a letter that is a size": ("h[t,D] = x[t,D] for t = 1..T\nJ = sum(h)", "cannot be the letter"),
+    "a letter of no size": ("h[t,i] = sum(t, x[t,1]) for t = 1..T\nJ = sum(h)", "could not be found"),
     "an initial value that is not used": ("h[0] = q\nJ = sum(A q)", "no loop after it"),
     "an initial value that no step uses": ("h[0] = q\nh[t] = A x[t] for t = 1..T\nJ = sum(h)", "is not used"),
     "an initial value at the other end": ("h[0] = q\nh[t] = A h[t+1] + x[t] for t = T..1\nJ = sum(h)", "other end"),

@@ -81,6 +81,8 @@ class Expressions(Indices):
     def find_ranges(
         self, node: ast.Expr, found: dict[str, Dim], equal: list[tuple[str, str]], sums: list[Reach]
     ) -> None:  # fmt: skip
+        if isinstance(node, ast.Indexed) and self.is_unknown_step(node):
+            return
         if isinstance(node, ast.Indexed | ast.Entry):
             if isinstance(node, ast.Indexed) and (self.is_part(node) or self.is_known_step(node)):
                 self.ranges_of_steps(node, found)
@@ -166,6 +168,11 @@ class Expressions(Indices):
         """The 3 of sum(k = 1..3, …)."""
         option = node.options[0][1] if isinstance(node, ast.Call) and node.options else None
         return self.whole(option.last, "the end of a range") if isinstance(option, ast.Range) else None
+
+    def is_unknown_step(self, node: ast.Indexed) -> bool:
+        """True for a step of what a loop will compute, of a size that is not known yet: it says nothing of letters."""
+        name = canonical_name(node.base.name)
+        return name in self.pending and self.pending[name] is None and self.names[name] not in self.program.variables
 
     def is_known_step(self, node: ast.Indexed) -> bool:
         """True for a step of a sequence, h[t-1], which is no entry of an array."""

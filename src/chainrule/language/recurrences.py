@@ -1,8 +1,9 @@
 """Loops of the language: `h[t] = tanh(A h[t-1] + B x[t] + b)  for t = 1..T`, one equation or several of one loop.
 
-Equations that follow each other over the same range are read as one loop: each may use the steps that are there at its
-turn, `c[t]` of an equation above it and `h[t-1]` of any. A value before the first step, `h[0] = h0`, stands above the
-loop; without one it is 0, which is said. The sizes of the steps are found by looking ahead, and checked afterwards.
+A step may be written entry by entry, `a[t,j] = E[t,j] + log(sum(i, exp(a[t-1,i] + P[i,j])))`. Equations that follow
+each other over the same range are read as one loop: each may use the steps that are there at its turn, `c[t]` of an
+equation above it and `h[t-1]` of any. A value before the first step, `h[0] = h0`, stands above the loop; without one it
+is 0, which is said. The sizes of the steps are found by looking ahead, and checked afterwards.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from chainrule.algebra.expr import Index, free_indices, rename
+from chainrule.algebra.expr import Index, free, free_indices, rename
 from chainrule.algebra.loops import arrange, is_lag
 from chainrule.algebra.program import Steps, Variable, is_anonymous
 from chainrule.dims import Dim, canonical_name
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 __all__ = ["is_initial", "read_initial", "read_loop", "same_loop"]
 
 STEP = -700  # the marker of the loop's index among the free indices: no axis has it
+ENTRY = -720  # the first marker of a letter of an entry
 
 
 def same_loop(first: ast.Equation, other: object) -> bool:
@@ -131,18 +133,66 @@ def _range(reader: Elaborator, node: ast.Equation) -> tuple[Dim, bool]:
 
 def _left_side(reader: Elaborator, node: ast.Equation, letter: str) -> str:
     refs = node.indices or ()
-    if len(refs) != 1 or refs[0].name != letter or refs[0].offset:
+    if not refs or any(ref.name is None or ref.offset or ref.kind for ref in refs) or refs[0].name != letter:
         raise UnsupportedError(
-            f"the left side of a loop has its index alone: {node.name}[{letter}]", f"{node.name}[{letter}] = …",
-            node.name_span or node.span,
+            f"the left side of a loop has its index first: {node.name}[{letter}]", f"{node.name}[{letter}] = …, or "
+            f"{node.name}[{letter},i] = … entry by entry", node.name_span or node.span,
         )  # fmt: skip
+    letters = [str(ref.name) for ref in refs]
+    for ref in refs[1:]:
+        if letters.count(str(ref.name)) > 1 or canonical_name(str(ref.name)) in reader.names or ref.name in reader.dims:
+            raise LanguageError(
+                f"{ref.name} cannot be the letter of an entry of {node.name}[{letter}] here", "another letter", ref.span
+            )
     return reader.new_name(node.name, node.name_span or node.span)
+
+
+def _letters_of(node: ast.Equation) -> list[str]:
+    """j of a[t,j] = …: the letters of one entry of a step."""
+    return [str(ref.name) for ref in (node.indices or ())[1:]]
+
+
+def _entry_dims(reader: Elaborator, node: ast.Equation) -> list[Dim | None]:
+    """What each letter runs over; None: not known, as long as a step that the right side uses is not known."""
+    letters = _letters_of(node)
+    outer, reader.bound = reader.bound, {*letters}
+    try:
+        ranges = reader.index_ranges(node.value)
+    finally:
+        reader.bound = outer
+    return [ranges.get(letter) for letter in letters]
+
+
+def _value(reader: Elaborator, node: ast.Equation) -> Value:
+    """One step, from the right side; entry by entry where letters stand on the left."""
+    letters = _letters_of(node)
+    if not letters:
+        return reader.expr(node.value)
+    dims: list[Dim] = []
+    for letter, dim in zip(letters, _entry_dims(reader, node), strict=True):
+        if dim is None:
+            raise LanguageError(
+                f"the size of index {letter} is not known: it occurs in no array on the right",
+                f"an array with the index {letter} on the right side", node.span,
+            )  # fmt: skip
+        dims.append(dim)
+    markers: list[Index] = [(ENTRY - k, dim) for k, dim in enumerate(dims)]
+    scope = reader.index_scope
+    reader.index_scope, reader.entry_letters = {**scope, **dict(zip(letters, markers, strict=True))}, {*letters}
+    try:
+        value = reader.expr(node.value)
+    finally:
+        reader.index_scope, reader.entry_letters = scope, set()
+    if value.orientation != "scalar":
+        raise DimensionError(f"{value.says()}: in index notation each entry is a scalar", "x[t,i]", node.span)
+    own = free(dims)
+    return Value(rename(value.expr, dict(zip(markers, own, strict=True))), tuple(dims), orientation_of(len(dims)))
 
 
 def _equation(reader: Elaborator, node: ast.Equation, name: str, marker: Index) -> None:
     program = reader.program
     before = len(program.equations)
-    value = reader.expr(node.value)
+    value = _value(reader, node)
     assumed = reader.pending[canonical_name(name)]
     if value.orientation == "identity":
         raise DimensionError("the size of I is not known here", "eye(D)", node.span)
@@ -185,7 +235,7 @@ def _find_sizes(reader: Elaborator, nodes: list[ast.Equation], dim: Dim, letter:
             for node in nodes:
                 key = canonical_name(node.name)
                 if reader.pending[key] is None:
-                    found = _rough(reader, node.value, weakly)
+                    found = _rough_entries(reader, node) if _letters_of(node) else _rough(reader, node.value, weakly)
                     if found is not None:
                         _assume(reader, key, found, dim, letter)
                         progress = True
@@ -201,6 +251,13 @@ def _assume(reader: Elaborator, key: str, value: Value, dim: Dim, letter: str) -
     dims = (dim, *value.dims)
     steps = Steps(letter, 0, value.orientation)
     reader.pending[key] = Variable(reader.names[key], dims, orientation_of(len(dims)), steps=steps)
+
+
+def _rough_entries(reader: Elaborator, node: ast.Equation) -> Value | None:
+    """The size of a[t,j] = …: what its letters run over, where that is known."""
+    with _trial(reader):
+        dims = [dim for dim in _entry_dims(reader, node) if dim is not None]
+    return Value({}, tuple(dims), orientation_of(len(dims))) if len(dims) == len(_letters_of(node)) else None
 
 
 def _rough(reader: Elaborator, node: ast.Expr, weakly: bool = False) -> Value | None:
