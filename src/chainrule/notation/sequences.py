@@ -69,9 +69,9 @@ def step_letter(letter: str, offset: int) -> str:
     return f"{stem}{at:+d}" if at else stem
 
 
-def entry_name(name: str, letter: str) -> str:
-    """h[t]; of what is a step already the entry at both, δ[t,s] of δ[t] and of δ[:,s]."""
-    if not name.endswith("]"):
+def entry_name(name: str, letter: str, sheet: bool = False) -> str:
+    """h[t]; of what is a step already the entry at both, δ[t,s] of δ[t] and of δ[:,s]. Of sheets there is none."""
+    if sheet or not name.endswith("]"):
         return f"{name}[{letter}]"
     stem, _, inside = name[:-1].partition("[")
     letters = inside.split(",")
@@ -278,14 +278,14 @@ class Projection:
                 if self._operation(inner) == UNIT:
                     raise LookupError("another step of an indicator")
                 if not is_anonymous(inner):
-                    return entry_name(inner, step_letter(self.letter, offset)), True
+                    return entry_name(inner, step_letter(self.letter, offset), self.sheet), True
                 raise LookupError("another step of what has no name")
             if operation.op == UNIT:
                 step = operation.attributes[0]
                 return f"1[{self.letter} = {operation.attributes[1] if step == -1 else step + 1}]", True
             if operation.op == COUNT:
                 return self.letter, True
-        return entry_name(name, self.letter), not is_anonymous(name)
+        return entry_name(name, self.letter, self.sheet), not is_anonymous(name)
 
     def _operation(self, name: str) -> str:
         """What defines a name, where that is an operation."""
