@@ -434,8 +434,12 @@ class Network:
 
         return fisher_product(self, self.name_by(wrt), of)
 
-    def sample_gradients(self, wrt: str, batch: Dim = "N") -> Derived:
-        """Every sample's gradient: an array of one more axis, the first, of length `batch`."""
+    def sample_gradients(self, wrt: str, batch: Dim | None = None) -> Derived:
+        """Every sample's gradient: an array of one more axis, the first, of length `batch`.
+
+        batch: a size of the network, whose rows are the samples then; or a new name, for that many samples with inputs
+        and labels of their own. By default N. Raises UnsupportedError where data are matrices and none has N rows.
+        """
         from chainrule.samples import sample_gradients
 
         return sample_gradients(self, self.name_by(wrt), batch)
@@ -459,14 +463,17 @@ class Network:
         net.inner, net.wrt = self.inner, self.wrt
         return net
 
-    def sample_norms(self, wrt: str, batch: Dim = "N") -> Derived:
-        """The squared norm of every sample's gradient (private training), without forming the gradients."""
+    def sample_norms(self, wrt: str, batch: Dim | None = None) -> Derived:
+        """The squared norm of every sample's gradient (private training), without forming the gradients.
+
+        batch: as in `sample_gradients`.
+        """
         from chainrule.samples import sample_norms
 
         return sample_norms(self, self.name_by(wrt), batch)
 
-    def kronecker_factors(self, wrt: str, batch: Dim = "N") -> tuple[Derived, Derived]:
-        """K-FAC: the means over a batch of a aᵀ and δᵀ δ for the matrix of a linear layer."""
+    def kronecker_factors(self, wrt: str, batch: Dim | None = None) -> tuple[Derived, Derived]:
+        """K-FAC: the means over a batch of a aᵀ and δᵀ δ for the matrix of a linear layer. batch: as there."""
         from chainrule.samples import kronecker_factors
 
         return kronecker_factors(self, self.name_by(wrt), batch)

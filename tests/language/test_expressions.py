@@ -113,7 +113,7 @@ def test_whiteboard(text: str, meaning: str) -> None:
     [
         ("W @ x * y", "((W @ x) ∘ y)"),
         ("a * b @ c", "((a ∘ b) @ c)"),
-        ("np.exp(x) / np.sum(np.exp(x), axis=1, keepdims=True)", "(exp<x> / sum<exp<x>, axis=1, keepdims=True>)"),
+        ("np.exp(x) / np.sum(np.exp(x), axis=1, keepdims=True)", "(exp<x> ./ sum<exp<x>, axis=1, keepdims=True>)"),
         ("x.T @ x", "(T(x) @ x)"),
         ("x ** 2", "(x .^ 2)"),
         ("x ** y.T", "(x .^ T(y))"),

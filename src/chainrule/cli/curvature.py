@@ -27,7 +27,7 @@ EXPLAIN = click.option(
 SUFFIXES = {"text": "txt", "latex": "tex", "markdown": "md", "html": "html"}
 
 # what is asked for -> what gives it, from the network, the name, --of and --batch
-KINDS: dict[str, Callable[[Network, str, str | None, str], tuple[Derived, ...]]] = {
+KINDS: dict[str, Callable[[Network, str, str | None, str | None], tuple[Derived, ...]]] = {
     "directional": lambda net, wrt, of, _: (net.directional(wrt.split(","), of),),
     "hessian-product": lambda net, wrt, _of, _: (net.hessian_product(wrt),),
     "gauss-newton": lambda net, wrt, of, _: (net.gauss_newton(wrt, of),),
@@ -49,7 +49,11 @@ WITH_OF = {"directional", "gauss-newton", "gauss-newton-product", "fisher", "fis
     "--of", metavar="NAME",
     help="directional: of this, by default the loss. Gauss-Newton and Fisher: the output, by default the logits.",
 )  # fmt: skip
-@click.option("--batch", default="N", show_default=True, metavar="N", help="Per sample: the size of the batch.")
+@click.option(
+    "--batch", metavar="N",
+    help="Per sample: one of the network's sizes, whose rows are the samples, or a new name, for that many samples. "
+    "Default: N, where that is plain.",
+)  # fmt: skip
 @click.option(
     "--format", "form", default="text", show_default=True,
     type=click.Choice(["text", "latex", "markdown", "html", "json"]), help="How to write it.",
@@ -61,7 +65,7 @@ WITH_OF = {"directional", "gauss-newton", "gauss-newton-product", "fisher", "fis
 @dialect_option
 @seed_option
 def curvature(
-    kind: str, file: str, wrt: str, of: str | None, batch: str, form: str, explain: int, document: bool,
+    kind: str, file: str, wrt: str, of: str | None, batch: str | None, form: str, explain: int, document: bool,
     target: str | None, output: Path | None, dialect: str, seed: int,
 ) -> None:  # fmt: skip
     """More than gradients, as formulas and code.

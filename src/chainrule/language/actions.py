@@ -244,7 +244,21 @@ def _integer(c: Context, token: Token) -> int:
 
 # operators --------------------------------------------------------------------------------------------------------
 def binary(c: Context, v: Values, a: int, b: int) -> ast.Expr:
-    return ast.Binary(v[1].text, v[0], v[2], Span(c.source, a, b))
+    op = v[1].text
+    if c.dialect == "whiteboard" and op == "@" and _is_quotient(v[0], "./", a):
+        raise _unclear_quotient(c, a, b)
+    if c.dialect == "numpy" and op == "/" and not isinstance(v[2], ast.Number):
+        op = "./"  # whatever it is that divides
+    return ast.Binary(op, v[0], v[2], Span(c.source, a, b))
+
+
+def _is_quotient(node: ast.Expr, op: str, begin: int) -> bool:
+    """True for a quotient that stands in no brackets of its own."""
+    return isinstance(node, ast.Binary) and node.op == op and node.span is not None and node.span.start == begin
+
+
+def _unclear_quotient(c: Context, a: int, b: int) -> LanguageError:
+    return c.error("this can be read in two ways: what does it divide by?", "(x ./ y) z or x ./ (y z)", a, b)
 
 
 def equality(c: Context, v: Values, a: int, b: int) -> ast.Expr:
@@ -264,6 +278,16 @@ def juxtaposition(c: Context, v: Values, a: int, b: int) -> ast.Expr:
             a,
             b,
         )
+    if _is_quotient(v[0], "./", a):
+        raise _unclear_quotient(c, a, b)
+    if _is_quotient(v[0], "/", a):  # s/2t; but λ/2‖W‖² and 1/2x are read by everyone as they are here
+        top, below, behind = v[0].left, v[0].right, v[0].span.end
+        glued = v[1].span is not None and v[1].span.start == behind and c.source[behind] not in "‖|"
+        if glued and isinstance(below, ast.Number) and not isinstance(top, ast.Number):
+            raise c.error(
+                "this can be read in two ways: what does it divide by?",
+                f"a space, s/{below.text} t, or brackets, s/({below.text} t)", a, b,
+            )  # fmt: skip
     return ast.Binary("@", v[0], v[1], Span(c.source, a, b))
 
 
@@ -271,6 +295,11 @@ def power(c: Context, v: Values, a: int, b: int) -> ast.Expr:
     base, sign, exponent = v
     if isinstance(base, ast.Call) and base.span is not None and c.source[base.span.start] == "√":
         raise _unclear_root(c, a, b)
+    inner = exponent.operand if isinstance(exponent, ast.Negate) else exponent
+    chained = isinstance(inner, ast.Binary) and inner.op in ("^", ".^")
+    if c.dialect == "matlab" and chained and inner.span is not None and inner.span.end == b:
+        hint = "brackets: (a^b)^c, as MATLAB reads it, or a^(b^c)"
+        raise c.error("a power of a power: MATLAB takes the left one first, paper the right one", hint, a, b)
     if isinstance(exponent, ast.Negate) and isinstance(exponent.operand, ast.Number):
         number = exponent.operand  # x^−1 and x⁻¹ are one tree
         exponent = ast.Number(-number.value, "-" + number.text, exponent.span)

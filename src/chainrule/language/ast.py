@@ -207,9 +207,13 @@ class Equation:
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """A parsed text, in the order it was written; `minimize` names the loss if the text says so."""
+    """A parsed text, in the order it was written; `minimize` names the loss if the text says so.
+
+    dialect: how it was written, for what sizes alone can tell to be read in another way there.
+    """
 
     statements: tuple[Declaration | FunctionDeclaration | Definition | Equation, ...]
     minimize: str | None = None
     source: str = field(default="", compare=False)
     minimize_span: Span | None = field(default=None, compare=False)
+    dialect: str = field(default="whiteboard", compare=False)

@@ -25,6 +25,7 @@ from chainrule.functions import FUNCTIONS
 from chainrule.language import ast
 from chainrule.language.letters import Letters
 from chainrule.language.matrices import MATRIX_CALLS
+from chainrule.language.ones import settled
 from chainrule.language.parser import parse_program
 from chainrule.language.printer import print_expression
 from chainrule.language.reductions import REDUCTIONS
@@ -44,6 +45,8 @@ class Calls(Letters):
     def on_call(self, node: ast.Call) -> Value:
         name = {"ln": "log", "σ": "sigmoid", "sign": "sgn", "trace": "tr"}.get(node.function, node.function)
         key = canonical_name(name)
+        if name == "norm" and not self.scopes and key not in self.definitions and len(node.args) == 1:
+            self.check_norm(node)
         if node.primes and (key in self.definitions or name in BUILTINS or name in definition_names()):
             raise UnsupportedError(f"{name}′ is not read: {name} is no primitive function", "its formula", node.span)
         if key in self.definitions:
@@ -64,6 +67,16 @@ class Calls(Letters):
         hint = f"{close[0]}?" if close else f"function {node.function} : D -> D"
         raise UnknownNameError(f"the function {node.function} is not known", hint, node.span)
 
+    def check_norm(self, node: ast.Call) -> None:
+        """Refuses ‖A‖₂, the largest singular value, and says in dialect matlab that norm(A) is Frobenius's."""
+        spectral = node.span is not None and node.span.text.endswith(("₂", "_2"))
+        if (spectral or self.dialect == "matlab") and self.expr(node.args[0]).orientation == "matrix":
+            text = print_expression(node.args[0])
+            if spectral:
+                hint = f"‖{text}‖_F or ‖{text}‖ for Frobenius's norm"
+                raise UnsupportedError(f"‖{text}‖₂ of a matrix, its largest singular value", hint, node.span)
+            self.say(f"norm({text}) is Frobenius's norm; in MATLAB norm(A) is the largest singular value")
+
     def arguments(self, node: ast.Call, least: int, most: int) -> list[Value]:
         if not least <= len(node.args) <= most:
             wanted = str(least) if least == most else f"{least} to {most}"
@@ -72,7 +85,7 @@ class Calls(Letters):
                 self.usage(node.function, least),
                 node.span,
             )
-        return [self.expr(arg) for arg in node.args]
+        return [settled(self.expr(arg)) for arg in node.args]
 
     def usage(self, function: str, count: int) -> str:
         """How a function is called: CE(y, p)."""
@@ -96,7 +109,7 @@ class Calls(Letters):
                 raise LanguageError(f"{definition.name} has no option {word}", hint, node.span)
             if word in named:
                 raise LanguageError(f"{word} is given twice", self.usage(definition.name, count), node.span)
-            named[word] = self.expr(argument)
+            named[word] = settled(self.expr(argument))
         for word, default in zip(optional, numbers, strict=True):
             named.setdefault(word, replace(self.on_number(default), text=default.text))
         values = [v if is_numeric(v) else self.named(v) for v in (named[p] for p in letters)]

@@ -21,6 +21,7 @@ from chainrule.functions import FUNCTIONS
 from chainrule.language import ast
 from chainrule.language.bound import children
 from chainrule.language.calls import Calls
+from chainrule.language.ones import settled
 from chainrule.language.recurrences import is_initial, read_initial, read_loop, same_loop
 from chainrule.language.scope import Call, bare_name, known_functions, squeeze, within
 from chainrule.language.values import Value, orientation_of
@@ -172,6 +173,7 @@ class Elaborator(Calls):
     def __init__(self, tree: ast.Program) -> None:
         self.out = Elaborated(tree)
         super().__init__(self.out.program)
+        self.dialect = tree.dialect
         self.repeats = self.out.repeats
         self.outside = self.out.repeats
 
@@ -322,7 +324,7 @@ class Elaborator(Calls):
 
     def equation(self, node: ast.Equation) -> None:
         before = len(self.program.equations)
-        value = self.entries(node) if node.indices is not None else self.expr(node.value)
+        value = settled(self.entries(node) if node.indices is not None else self.expr(node.value))
         if value.orientation == "identity":
             raise DimensionError("the size of I is not known here", "eye(D)", node.span)
         self.out.user_equations.append(node)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from fractions import Fraction
 
@@ -18,7 +19,9 @@ from chainrule.dims import Dim, canonical_name, display_dim
 from chainrule.errors import DimensionError, LanguageError, UnknownNameError, UnsupportedError
 from chainrule.language import ast
 from chainrule.language.bound import children, chosen_letter, index_pair, summed_letter
+from chainrule.language.dialects import check_as_numpy
 from chainrule.language.indices import Indices, Reach
+from chainrule.language.ones import as_vectors, kept_spread, makes_spread
 from chainrule.language.printer import print_expression
 from chainrule.language.scope import is_numeric
 from chainrule.language.values import Value, add_values, broadcast, hadamard, in_brackets, matrix_product, transpose
@@ -26,8 +29,15 @@ from chainrule.sizes import minus, never_negative, polynomial
 
 __all__ = ["Expressions"]
 
-_ONE = ast.Number(Fraction(1))
-_ONES = ast.Transpose(_ONE)  # 1ᵀ, a row of as many ones as are needed
+_LOOKS_LIKE_A_PRODUCT = re.compile("([0-9.]+)([eE][0-9]+)")
+
+
+def quotient_hint(left: Value, right: Value) -> str:
+    """What may be meant by a quotient of arrays."""
+    a, b = in_brackets(left.text), in_brackets(right.text)
+    square = right.orientation == "matrix" and right.dims[0] == right.dims[1]
+    solved = f", or {a} inv({right.text})" if square and left.orientation in ("row", "matrix") else ""
+    return f"{a} ./ {b} (elementwise){solved}"
 
 
 class Expressions(Indices):
@@ -95,7 +105,7 @@ class Expressions(Indices):
             if len(dims) != len(node.indices):
                 raise DimensionError(
                     f"{node.base.name} has {len(dims)} indices ({value.shape}), not {len(node.indices)}",
-                    f"{node.base.name}[{','.join('ijklmnopq'[: len(dims)])}]" if dims else node.base.name,
+                    self.entry_hint(node, dims),
                     node.span,
                 )
             for ref, dim in zip(node.indices, dims, strict=True):
@@ -156,6 +166,13 @@ class Expressions(Indices):
         for child in children(node):
             self.find_ranges(child, found, equal, sums)
 
+    def entry_hint(self, node: ast.Indexed, dims: tuple[Dim, ...]) -> str:
+        """What may be meant where the number of indices is not that of the axes: perhaps a step in time."""
+        letter = node.indices[0].name
+        if len(node.indices) == 1 and len(dims) > 1 and letter in self.entry_letters:
+            return f"for {letter} = 1..{dims[0]} behind the equation, if {letter} is a step in time"
+        return f"{node.base.name}[{','.join('ijklmnopq'[: len(dims)])}]" if dims else node.base.name
+
     def letter_of(self, node: ast.Expr) -> str | None:
         """The letter that a call binds: k in sum(k, …), where k is no name of the program."""
         letter = summed_letter(node)
@@ -209,6 +226,11 @@ class Expressions(Indices):
         return replace(value, text=value.text or text, span=node.span)  # type: ignore[no-any-return]
 
     def on_number(self, node: ast.Number) -> Value:
+        product = _LOOKS_LIKE_A_PRODUCT.fullmatch(node.text)
+        known = self.scopes[-1] if self.scopes else self.names
+        if product is not None and (product[2] in known or canonical_name(product[2]) in known):
+            hint = f"{product[1]} {product[2]} for the product, {print_expression(node)} for the number"
+            raise LanguageError(f"{node.text} is a number, and {product[2]} is a name", hint, node.span)
         return Value(constant(node.value), (), "scalar")
 
     def on_name(self, node: ast.Name) -> Value:
@@ -263,18 +285,22 @@ class Expressions(Indices):
     def on_binary(self, node: ast.Binary) -> Value:
         op = node.op
         left, right = self.expr(node.left), self.expr(node.right)
-        span = node.span
+        if op == "@":
+            left, right = as_vectors(node, left, right)
+        if self.dialect == "numpy" and not self.scopes:
+            check_as_numpy(op, left, right, node.span)
+        return kept_spread(self.binary(node, left, right), left, right)
+
+    def binary(self, node: ast.Binary, left: Value, right: Value) -> Value:
+        """The value of an operation on the values of its sides."""
+        op, span = node.op, node.span
         if op == "+":
             return self.say_repeats(add_values(left, right, span), left, right)
         if op == "-":
             return self.say_repeats(add_values(left, replace(right, expr=scale(right.expr, -1)), span), left, right)
-        if op == "@" and node.left == _ONES and right.orientation in ("column", "matrix"):
-            left = Value(constant(1), right.dims[:1], "row", "1ᵀ")  # a row of ones as long as what follows
         if op == "@":
             a, b = self.factor(left, right)
-            x_ones = node.right == _ONES and left.orientation == "column"
-            ones_x = node.left == _ONE and right.orientation == "row"
-            return replace(matrix_product(a, b, span), spread=x_ones or ones_x)
+            return replace(matrix_product(a, b, span), spread=makes_spread(node, left, right))
         if op == "∘":
             a, b = self.factor(left, right)
             return self.say_repeats(hadamard(a, b, span), left, right)
@@ -290,7 +316,7 @@ class Expressions(Indices):
         if op == "/" and right.orientation != "scalar":
             raise LanguageError(
                 f"/ divides by a scalar, but {right.says()}",
-                f"{in_brackets(left.text)} ./ {in_brackets(right.text)} (elementwise)", span,
+                quotient_hint(left, right), span,
             )  # fmt: skip
         if op in ("/", "./"):
             inverse = replace(right, expr=self.to_power(right, Fraction(-1)))

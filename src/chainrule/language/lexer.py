@@ -46,6 +46,7 @@ _SOURCES = {
 _PATTERNS: dict[str, re.Pattern[str]] = {}
 _FACTS = {"whiteboard": re.compile(r"[^\n;#]*"), "numpy": re.compile(r"[^\n;#]*"), "matlab": re.compile(r"[^\n;#%]*")}
 _SPACES = re.compile(r"\s*")
+_EXPONENT = re.compile(rf"([eE][+-]?[0-9]+)({_NAME_GOES_ON}+)")
 _CLOSES = {")": "(", "]": "[", "}": "{"}
 
 
@@ -115,10 +116,11 @@ class _Lexer:
                     raise self.error("one expression is expected here, not several statements", None, start, position)
                 self._end()
             elif kind == "NUMBER":
+                self._check_exponent(text, start, position)
                 if self.line and self.line[-1].kind == "NUMBER" and not self.shape:
                     raise self.error(
                         "two numbers stand side by side",
-                        f"{self.line[-1].text} · {text} for a product",
+                        f"{self.line[-1].text} · {text} for a product, ones(n) for a vector of ones",
                         start,
                         position,
                     )
@@ -139,6 +141,19 @@ class _Lexer:
         if self.brackets:
             raise self._unclosed()
         self._end()
+
+    def _check_exponent(self, text: str, start: int, end: int) -> None:
+        """Refuses 1e-5x: 0.00001 x to one reader, 1 e − 5 x to another."""
+        goes_on = _EXPONENT.match(self.source, end)
+        if goes_on is not None and text[-1].isdecimal() and not self.shape:
+            power, rest = goes_on.groups()
+            apart = f"{power[0]} {power[1]} {power[2:]}" if power[1] in "+-" else power
+            raise self.error(
+                "this can be read in two ways: where does the number end?",
+                f"{text}{power} {rest} or {text} {apart}{rest}, with spaces",
+                start,
+                goes_on.end(),
+            )
 
     def _end(self) -> None:
         if self.line:
@@ -263,7 +278,11 @@ class _Lexer:
             return self._dot(start)
         if not char.isprintable():
             return self.error(f"an invisible character, U+{ord(char):04X}, stands here", "delete it", start, start + 1)
-        hint = {"%": "# begins a comment", "∑": "sum(k, A[i,k] B[k,j])", "Σ": "sum(k, A[i,k] B[k,j])"}.get(char)
+        hint = {"%": "# begins a comment", "∑": "sum(k, A[i,k] B[k,j])", "Σ": "sum(k, A[i,k] B[k,j])",
+                "⊗": "kron(A, B), or x yᵀ for an outer product", "⟨": "dot(x, y), or xᵀ y", "⟩": "dot(x, y), or xᵀ y",
+                "\\": "solve(A, b)", "∇": "the loss alone: its gradients are what is found", "∞": "a large number",
+                "∂": "the loss alone: its gradients are what is found", "±": "+ or −", "&": "∘, of conditions",
+                "~": "1 − x, or -x"}.get(char)  # fmt: skip
         return self.error(f"{char} has no meaning here", hint or "take it away", start, start + 1)
 
     def _dot(self, start: int) -> LanguageError:

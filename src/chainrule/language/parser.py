@@ -64,7 +64,7 @@ def parse_program(text: str, dialect: str = "whiteboard", functions: Iterable[st
             loss, loss_span = node.name, node.span
         else:
             statements.append(node)
-    return ast.Program(tuple(statements), loss, text, loss_span)
+    return ast.Program(tuple(statements), loss, text, loss_span, dialect)
 
 
 def parse_expression(

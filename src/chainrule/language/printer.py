@@ -162,7 +162,9 @@ def _at(expr: ast.Expr, level: int) -> str:
 
 def _product(left: ast.Expr, right: ast.Expr) -> str:
     first, second = (_at(side, need) for side, need in zip((left, right), _NEEDS[_PRODUCT], strict=True))
-    dotted = second[0].isnumeric() and (second != "1ᵀ" or first[-1].isnumeric())
+    if isinstance(left, ast.Binary) and left.op == "./":
+        first = f"({first})"  # x ./ A w would have two readings
+    dotted = second[0].isnumeric() and (second not in ("1", "1ᵀ") or first[-1].isnumeric())
     return f"{first} · {second}" if dotted else f"{first} {second}"
 
 

@@ -14,6 +14,7 @@ from chainrule.algebra.expr import constant, multiply, rename, size, sum_over
 from chainrule.dims import Dim
 from chainrule.errors import DimensionError, LanguageError
 from chainrule.language import ast
+from chainrule.language.dialects import of_all
 from chainrule.language.expressions import Expressions
 from chainrule.language.printer import print_expression
 from chainrule.language.scope import Call
@@ -66,6 +67,8 @@ class Reductions(Expressions):
             raise LanguageError(f"{node.function} has no option {min(unknown)}", "over=rows", node.span)
         count = len(value.dims)
         if over is None:
+            if self.dialect == "matlab" and value.orientation == "matrix" and not self.scopes:
+                self.say(of_all(node.function, value))
             return list(range(count))
         over = self.axis_word(over)
         word = over.name if isinstance(over, ast.Name) else print_expression(over)

@@ -72,6 +72,7 @@ class Scope:
 
     def __init__(self, program: Program) -> None:
         self.program = program
+        self.dialect = "whiteboard"
         self.names: dict[str, str] = {}  # canonical spelling -> the user's first spelling
         self.dims: dict[str, Span | None] = {}
         self.definitions: dict[str, ast.Definition] = {}
@@ -86,6 +87,11 @@ class Scope:
         self.known_letters = False  # letters come with their ranges, which may reach beyond an array
         self.repeats: list[str] = []  # what is repeated over rows or columns, in words
         self.later: set[str] = set()  # canonical spellings of all names that some equation defines
+
+    def say(self, note: str) -> None:
+        """What the reader is told below the equations, once."""
+        if note not in self.repeats:
+            self.repeats.append(note)
 
     def new_name(self, name: str, span: Span | None) -> str:
         key = canonical_name(name)
@@ -138,6 +144,11 @@ class Scope:
             return UnknownNameError(
                 f"{name} is used before it is defined", f"put the equation {name} = … above this line", node.span
             )
+        if node.name in known_functions() or canonical_name(node.name) in self.definitions:
+            said = f"{node.name} is a function: what it is of stands in brackets"
+            return UnknownNameError(said, f"{node.name}(x)", node.span)
+        if node.name == "e":
+            return UnknownNameError("the name e is not known", "exp(x) for eˣ, or 2.718281828459045", node.span)
         known = [*self.names.values(), *self.dims]
         hint = None
         for cut in range(1, len(node.name)):

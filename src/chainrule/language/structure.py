@@ -25,6 +25,7 @@ from chainrule.dims import Dim
 from chainrule.errors import DimensionError, LanguageError
 from chainrule.functions.onehot import onehot_of
 from chainrule.language import ast
+from chainrule.language.ones import settled
 from chainrule.language.reductions import Reductions
 from chainrule.language.values import Value, orientation_of
 
@@ -51,7 +52,7 @@ class Structure(Reductions):
     def call_structure(self, name: str, node: ast.Call) -> Value:
         arrays, numbers, options = STRUCTURE_CALLS[name]
         count = len(node.args) if arrays < 0 else arrays
-        values = [self.expr(argument) for argument in node.args[:count]]
+        values = [settled(self.expr(argument)) for argument in node.args[:count]]
         if not values or len(values) < count:
             raise LanguageError(f"{name} is given too little", self.usage_of(name), node.span)
         for value in values:
@@ -109,7 +110,7 @@ class Structure(Reductions):
         """[A, B; C, D]: each row joined along the columns, then the rows along the rows."""
         rows = []
         for row in node.rows:
-            values = [self.expr(part) for part in row]
+            values = [settled(self.expr(part)) for part in row]
             for value in values:
                 fits = value.orientation in ("matrix", "row") or (len(row) == 1 and value.orientation == "column")
                 if not fits:
