@@ -139,7 +139,9 @@ def test_what_matlab_means_otherwise_is_said(text: str, said: str) -> None:
     assert net.repeats == [said]
 
 
-@pytest.mark.parametrize("text", ["sum(x)", "sum(A, axis=0)*e", "norm(x)", "sum(colsum(A))", "tr(S)"])
+@pytest.mark.parametrize(
+    "text", ["sum(x)", "sum(A, axis=0)*e", "norm(x)", "sum(colsum(A))", "sum(sum(A))", "max(max(A))", "tr(S)"]
+)
 def test_and_nothing_where_both_mean_the_same(text: str) -> None:
     said = cr.parse(f"{DECLARED}\nq = {text}", "matlab").repeats
     assert said == []

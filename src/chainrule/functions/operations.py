@@ -68,15 +68,21 @@ def register_operation(record: OperationRecord) -> OperationRecord:
 
 
 def auxiliary(
-    program: Program, op: str, args: tuple[str, ...], dims: tuple[Dim, ...], attributes: tuple[Any, ...] = ()
-) -> str:
-    """The name of `op(args)` in `program`: the one that it has already, else an anonymous one, defined at the end."""
+    program: Program, op: str, args: tuple[str, ...], dims: tuple[Dim, ...], attributes: tuple[Any, ...] = (),
+    like: str = "",
+) -> str:  # fmt: skip
+    """The name of `op(args)` in `program`: the one that it has already, else an anonymous one, defined at the end.
+
+    like: of a vector, the name whose orientation it has, ismax(w) is a row where w is one; else it is a column.
+    """
     operation = Operation(op, args, attributes)
     known = program.operations.get((operation, dims))
     if known is not None and known in program.equations and program.equations[known].value == operation:
         return known
     name = program.fresh_name()
     orientation = ("scalar", "column", "matrix")[len(dims)] if len(dims) < 3 else "tensor"
+    if like and len(dims) == 1:
+        orientation = program.variables[like].orientation
     program.define(Variable(name, dims, orientation), operation)
     return name
 

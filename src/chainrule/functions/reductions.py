@@ -40,7 +40,7 @@ def _through(name: str) -> Callable[..., Expr]:
         operation = program.equations[of].value
         assert isinstance(operation, Operation)
         (argument,), (axes,) = operation.args, operation.attributes
-        mask = auxiliary(program, name, (argument,), program.variables[argument].dims, (axes,))
+        mask = auxiliary(program, name, (argument,), program.variables[argument].dims, (axes,), like=argument)
         result = variable(mask, inner)
         for i, j in zip(own, (index for k, index in enumerate(inner) if k not in axes), strict=True):
             result = multiply(result, delta(i, j))

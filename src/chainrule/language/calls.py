@@ -240,6 +240,9 @@ class Calls(Letters):
             return self.call_structure(name, node)
         if self.letter_of(node) is not None:
             return self.index_sum(name, node) if name in ("sum", "mean") else self.along_letter(name, node)
+        inner = node.args[0] if len(node.args) == 1 else None
+        if isinstance(inner, ast.Call) and inner.function == node.function:
+            self.of_all = inner
         if name in ("sum", "mean"):
             (value,) = self.arguments(node, 1, 1)
             return self.reduce(name, value, node)

@@ -116,6 +116,13 @@ def elaborate_loop(
     read_loop(elaborator, [ast.Equation(name, (ref,), node, loop, node.span)])
 
 
+def uses(node: ast.Expr, key: str) -> bool:
+    """True where some entry of the name with this canonical spelling stands in a formula."""
+    if isinstance(node, ast.Indexed) and canonical_name(node.base.name) == key:
+        return True
+    return any(uses(child, key) for child in children(node))
+
+
 def _uses_later(node: ast.Expr, key: str) -> bool:
     if isinstance(node, ast.Indexed):
         return canonical_name(node.base.name) == key and any(ref.offset > 0 for ref in node.indices)
@@ -357,6 +364,7 @@ class Elaborator(Calls):
             )
         if isinstance(node, ast.Equation):
             self.entry_letters = {name for name in names if name is not None}
+            self.recurs = uses(body, canonical_name(node.name))
         outer, self.bound = self.bound, {name for name in names if name is not None}
         try:
             ranges = self.index_ranges(body)

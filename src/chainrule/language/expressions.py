@@ -169,7 +169,7 @@ class Expressions(Indices):
     def entry_hint(self, node: ast.Indexed, dims: tuple[Dim, ...]) -> str:
         """What may be meant where the number of indices is not that of the axes: perhaps a step in time."""
         letter = node.indices[0].name
-        if len(node.indices) == 1 and len(dims) > 1 and letter in self.entry_letters:
+        if len(node.indices) == 1 and len(dims) > 1 and letter in self.entry_letters and self.recurs:
             return f"for {letter} = 1..{dims[0]} behind the equation, if {letter} is a step in time"
         return f"{node.base.name}[{','.join('ijklmnopq'[: len(dims)])}]" if dims else node.base.name
 

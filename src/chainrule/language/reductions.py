@@ -67,7 +67,12 @@ class Reductions(Expressions):
             raise LanguageError(f"{node.function} has no option {min(unknown)}", "over=rows", node.span)
         count = len(value.dims)
         if over is None:
-            if self.dialect == "matlab" and value.orientation == "matrix" and not self.scopes:
+            if (
+                self.dialect == "matlab"
+                and value.orientation == "matrix"
+                and not self.scopes
+                and node is not self.of_all
+            ):
                 self.say(of_all(node.function, value))
             return list(range(count))
         over = self.axis_word(over)

@@ -73,6 +73,7 @@ class Scope:
     def __init__(self, program: Program) -> None:
         self.program = program
         self.dialect = "whiteboard"
+        self.of_all: ast.Call | None = None  # the inner one of sum(sum(X))
         self.names: dict[str, str] = {}  # canonical spelling -> the user's first spelling
         self.dims: dict[str, Span | None] = {}
         self.definitions: dict[str, ast.Definition] = {}

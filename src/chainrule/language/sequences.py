@@ -42,6 +42,7 @@ class Sequences(Scope):
     def __init__(self, program: Program) -> None:
         super().__init__(program)
         self.pending: dict[str, Variable | None] = {}  # names of the loop that is read; None: its size is not known yet
+        self.recurs = False  # whether an equation between entries uses the array that it defines
         self.entry_letters: set[str] = set()  # of an equation between entries, S[i,j] = …: there is no step of i
         self.backwards = False  # whether that loop runs from T to 1
         self.initial: dict[str, Initial] = {}  # h -> what h[0] is, until the loop of h is read

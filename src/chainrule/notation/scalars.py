@@ -18,6 +18,11 @@ def squared_norm(vector: Node) -> tuple[Node, Fraction]:
     return Node("norm", (vector,)), Fraction(2)
 
 
+def _multiply(inner: Fraction, outer: Fraction) -> bool:
+    """True where (b^inner)^outer is b^(inner · outer), of a negative b too: √(b²) is |b|."""
+    return outer.denominator == 1 or inner.numerator % 2 == 1
+
+
 def with_scalars(node: Node, scalars: list[tuple[Node, Fraction]], coefficient: Rational) -> Node:
     """coefficient · scalars · node, with negative powers below a fraction line."""
     value = Fraction(coefficient)
@@ -25,7 +30,7 @@ def with_scalars(node: Node, scalars: list[tuple[Node, Fraction]], coefficient: 
     bottoms: list[Node] = []
     merged: dict[Node, Fraction] = {}
     for base, e in scalars:
-        if base.op == "pow" and not isinstance(base.data, str):
+        if base.op == "pow" and not isinstance(base.data, str) and _multiply(Fraction(str(base.data)), e):
             base, e = base.args[0], e * Fraction(str(base.data))
         if base.op == "num" and e == 1:
             value *= Fraction(str(base.data))
