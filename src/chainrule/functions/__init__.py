@@ -7,6 +7,7 @@ from chainrule.functions import matrices as _matrices  # noqa: F401
 from chainrule.functions import onehot as _onehot  # noqa: F401
 from chainrule.functions import reductions as _reductions  # noqa: F401
 from chainrule.functions import sequences as _sequences  # noqa: F401
+from chainrule.functions import spectra as _spectra  # noqa: F401
 from chainrule.functions import unknown as _unknown  # noqa: F401
 from chainrule.functions.records import FUNCTIONS, Function, register
 

@@ -27,7 +27,7 @@ from chainrule.algebra.program import Operation, Program, is_anonymous
 from chainrule.functions.operations import OperationRecord, auxiliary, register_operation
 from chainrule.sizes import value_of
 
-__all__ = ["inverse_of"]
+__all__ = ["inverse_of", "together"]
 
 Indices = tuple[Index, ...]
 _SINGULAR = 1e14  # a condition number beyond which float64 knows nothing of the inverse
@@ -78,7 +78,7 @@ def _square_factors(program: Program, name: str) -> tuple[Rational, list[Any], l
     return (coefficient, scalars, chain) if at == columns else None
 
 
-def _together(own: Indices, inner: Indices) -> Expr:
+def together(own: Indices, inner: Indices) -> Expr:
     """1[own = inner] for axes that are only carried along (samples)."""
     result: Expr = {((), ()): 1}
     for i, j in zip(own, inner, strict=True):
@@ -106,7 +106,7 @@ def _inv_partial(program: Program, name: str, number: int, own: Indices, inner: 
     *front, i, j = own
     *source, k, m = inner
     product = multiply(variable(name, (*front, i, k)), variable(name, (*front, m, j)))
-    return scale(multiply(product, _together(tuple(front), tuple(source))), -1)
+    return scale(multiply(product, together(tuple(front), tuple(source))), -1)
 
 
 def _det(operation: Operation, arrays: Sequence[Any], program: Program, sizes: Mapping[str, int]) -> Any:
@@ -119,7 +119,7 @@ def _det_partial(program: Program, name: str, number: int, own: Indices, inner: 
     (argument,) = program.equations[name].arguments
     *source, k, m = inner
     inverse = inverse_of(program, argument, m, k, own)
-    return multiply(multiply(variable(name, own), inverse), _together(own, tuple(source)))
+    return multiply(multiply(variable(name, own), inverse), together(own, tuple(source)))
 
 
 def _logdet(operation: Operation, arrays: Sequence[Any], program: Program, sizes: Mapping[str, int]) -> Any:
@@ -131,7 +131,7 @@ def _logdet(operation: Operation, arrays: Sequence[Any], program: Program, sizes
 def _logdet_partial(program: Program, name: str, number: int, own: Indices, inner: Indices) -> Expr:
     (argument,) = program.equations[name].arguments
     *source, k, m = inner
-    return multiply(inverse_of(program, argument, m, k, own), _together(own, tuple(source)))
+    return multiply(inverse_of(program, argument, m, k, own), together(own, tuple(source)))
 
 
 # -- solve -----------------------------------------------------------------------------------------------------------
@@ -151,7 +151,7 @@ def _solve_partial(program: Program, name: str, number: int, own: Indices, inner
     i, *rest = own
     if number == 1:
         k, *columns = inner
-        return multiply(inverse_of(program, matrix, i, k), _together(tuple(rest), tuple(columns)))
+        return multiply(inverse_of(program, matrix, i, k), together(tuple(rest), tuple(columns)))
     k, m = inner
     return scale(multiply(inverse_of(program, matrix, i, k), variable(name, (m, *rest))), -1)
 

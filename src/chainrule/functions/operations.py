@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.float64]
 
-__all__ = ["OPERATIONS", "OperationRecord", "auxiliary", "defined_by", "register_operation"]
+__all__ = ["OPERATIONS", "OperationRecord", "auxiliary", "defined_by", "named_value", "register_operation"]
 
 # partial(program, name, argument, out_indices, argument_indices) -> ∂name[out]/∂argument[argument_indices]
 Partial = Callable[[Program, str, int, tuple[Index, ...], tuple[Index, ...]], Expr]
@@ -84,6 +84,17 @@ def auxiliary(
     if like and len(dims) == 1:
         orientation = program.variables[like].orientation
     program.define(Variable(name, dims, orientation), operation)
+    return name
+
+
+def named_value(program: Program, value: Expr, dims: tuple[Dim, ...]) -> str:
+    """The name of an expression over `dims`: the one that it has already, else an anonymous one, defined at the end."""
+    for equation in program:
+        if equation.value == value and program.variables[equation.name].dims == dims:
+            return equation.name
+    name = program.fresh_name()
+    orientation = ("scalar", "column", "matrix")[len(dims)] if len(dims) < 3 else "tensor"
+    program.define(Variable(name, dims, orientation), value)
     return name
 
 

@@ -1,6 +1,7 @@
-"""Calls on matrices: inverse, determinant, solve, Kronecker product, Cholesky factor.
+"""Calls on matrices: inverse, determinant, solve, Cholesky factor, eigenvalues, singular values, QR.
 
-Each checks its sizes and becomes an operation (a record in `functions.matrices`) or an expression in indices.
+Each checks its sizes and becomes an operation (a record in `functions.matrices` or `functions.spectra`), or an
+expression in indices.
 """
 
 from __future__ import annotations
@@ -8,15 +9,20 @@ from __future__ import annotations
 from dataclasses import replace
 
 from chainrule.algebra.expr import single
+from chainrule.dims import Dim
 from chainrule.errors import DimensionError
 from chainrule.language import ast
 from chainrule.language.scope import Call
 from chainrule.language.structure import Structure
 from chainrule.language.values import Value, transpose
+from chainrule.sizes import minus, never_negative, polynomial
 
 __all__ = ["MATRIX_CALLS", "Matrices"]
 
-MATRIX_CALLS = frozenset({"inv", "det", "logdet", "solve", "pinv", "cholesky"})
+MATRIX_CALLS = frozenset({
+    "inv", "det", "logdet", "solve", "pinv", "cholesky", "eigvalsh", "eigvecsh", "svdvals", "svdu", "svdv", "qrq",
+    "qrr", "gaps",
+})  # fmt: skip
 
 
 class Matrices(Structure):
@@ -89,3 +95,62 @@ class Matrices(Structure):
     def call_cholesky(self, node: ast.Call, value: Value) -> Value:
         value = self.square("cholesky", value, node)
         return self.operation("cholesky", (value,), value.dims, "matrix", source=Call("cholesky", (value.text,)))
+
+    def call_eigvalsh(self, node: ast.Call, value: Value) -> Value:
+        value = self.square("eigvalsh", value, node)
+        return self.operation("eigvalsh", (value,), value.dims[1:], "column", source=Call("eigvalsh", (value.text,)))
+
+    def call_eigvecsh(self, node: ast.Call, value: Value) -> Value:
+        value = self.square("eigvecsh", value, node)
+        return self.operation("eigvecsh", (value,), value.dims, "matrix", source=Call("eigvecsh", (value.text,)))
+
+    def call_gaps(self, node: ast.Call, value: Value) -> Value:
+        if len(value.dims) != 1:
+            raise DimensionError(f"{value.says()}: gaps takes a vector", "gaps(eigvalsh(A))", node.span)
+        dims = (value.dims[0], value.dims[0])
+        return self.operation("gaps", (value,), dims, "matrix", source=Call("gaps", (value.text,)))
+
+    def rank_of(self, op: str, node: ast.Call, value: Value) -> Dim:
+        """The smaller size of a matrix: as many singular values there are. Refuses sizes that cannot be compared."""
+        if value.orientation != "matrix":
+            raise DimensionError(f"{value.says()}: {op} takes a matrix", None, node.span)
+        rows, columns = value.dims
+        if rows == columns:
+            return rows
+        if isinstance(rows, int) and isinstance(columns, int):
+            return min(rows, columns)
+        for smaller, larger in (value.dims, value.dims[::-1]):
+            if never_negative(polynomial(minus(larger, smaller))):
+                return smaller
+        what = f"{value.says()}: {op} has to know which size is the smaller one"
+        raise DimensionError(what, "sizes as numbers, or a square matrix", node.span)
+
+    def of_matrix(self, op: str, node: ast.Call, value: Value, rows: Dim | None) -> Value:
+        rank = self.rank_of(op, node, value)
+        dims: tuple[Dim, ...] = (rank,) if rows is None else (rows, rank)
+        kind = "column" if rows is None else "matrix"
+        return self.operation(op, (value,), dims, kind, source=Call(op, (value.text,)))
+
+    def call_svdvals(self, node: ast.Call, value: Value) -> Value:
+        return self.of_matrix("svdvals", node, value, None)
+
+    def call_svdu(self, node: ast.Call, value: Value) -> Value:
+        return self.of_matrix("svdu", node, value, value.dims[0] if value.dims else None)
+
+    def call_svdv(self, node: ast.Call, value: Value) -> Value:
+        return self.of_matrix("svdv", node, value, value.dims[-1] if value.dims else None)
+
+    def tall(self, op: str, node: ast.Call, value: Value) -> None:
+        if self.rank_of(op, node, value) != value.dims[1]:
+            raise DimensionError(
+                f"{value.says()}: {op} is differentiated for matrices with at least as many rows as columns",
+                f"{op} of a part of it", node.span,
+            )  # fmt: skip
+
+    def call_qrq(self, node: ast.Call, value: Value) -> Value:
+        self.tall("qrq", node, value)
+        return self.of_matrix("qrq", node, value, value.dims[0])
+
+    def call_qrr(self, node: ast.Call, value: Value) -> Value:
+        self.tall("qrr", node, value)
+        return self.of_matrix("qrr", node, value, value.dims[1])

@@ -54,6 +54,7 @@ BUILTINS = frozenset(
     {"sum", "mean", "max", "min", "maximum", "minimum", "tr", "trace", "diag", "outer", "dot", "ones", "zeros", "eye",
      "sqrt", "square", "sign", "indicator", "transpose", "rowsum", "colsum", "rowmean", "colmean",
      "det", "logdet", "inv", "pinv", "solve", "cholesky", "kron",
+     "eigvalsh", "eigvecsh", "svdvals", "svdu", "svdv", "qrq", "qrr", "gaps",
      "concat", "reshape", "pad", "shift", "flip", "windows", "cumsum", "onehot",
      "prod", "cumprod", "ismax", "ismin", "prod_others", "clip"}
 )  # fmt: skip

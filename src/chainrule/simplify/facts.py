@@ -66,6 +66,8 @@ def triangle_of(program: Program, name: str, depth: int = 0) -> frozenset[str]:
     if operation is not None:
         if operation.op == "inv":
             return triangle_of(program, operation.args[0], depth + 1)
+        if operation.op == "qrr":
+            return frozenset({UPPER})
         return frozenset({LOWER}) if operation.op in ("cholesky", "half triangle") else frozenset()
     value = program.expression(name)
     if not value or len(value) > 6:

@@ -200,7 +200,8 @@ class Knowledge:
             return True
         equation = self.program.equations.get(name)
         if equation is None or not isinstance(equation.value, dict):
-            return self.positive(name)
+            operation = defined_by(self.program, name)
+            return (operation is not None and operation.op == "svdvals") or self.positive(name)
         for (factors, _), coefficient in equation.value.items():
             if coefficient < 0:
                 return False
@@ -225,7 +226,7 @@ class Knowledge:
         if variable is not None and "positive" in variable.facts:
             return True
         operation = defined_by(self.program, name)
-        if operation is not None and operation.op == "det":
+        if operation is not None and operation.op in ("det", "eigvalsh"):
             inside = self.program.variables.get(operation.args[0])
             return inside is not None and "positive definite" in inside.facts
         value = self.program.expression(name)

@@ -26,7 +26,8 @@ __all__ = ["MATRIX_FACTS", "has_matrices", "is_orthogonal", "is_symmetric", "is_
 
 SYMMETRIC_FACTS = frozenset({"symmetric", "positive definite", "diagonal"})
 MATRIX_FACTS = SYMMETRIC_FACTS | {"orthogonal", "lower triangular", "upper triangular"}
-INVERSE_OPERATIONS = frozenset({"inv", "pinv", "det", "logdet", "solve", "cholesky"})
+INVERSE_OPERATIONS = frozenset({"inv", "pinv", "det", "logdet", "solve", "cholesky", "eigvalsh", "eigvecsh", "qrr"})
+ORTHOGONAL_OPERATIONS = frozenset({"eigvecsh", "svdu", "svdv", "qrq"})  # where the result is square
 MOST_FLIPS = 5  # symmetric factors of a term that are tried both ways round
 
 
@@ -67,10 +68,13 @@ def is_symmetric_value(program: Program, value: Expr, indices: tuple[Index, ...]
 
 
 def is_orthogonal(program: Program, name: str) -> bool | None:
-    """True where `name` is declared orthogonal and square: its rows and its columns are orthonormal."""
+    """True where `name` is orthogonal and square, declared or by what it is: rows and columns are orthonormal."""
     variable = program.variables.get(name)
-    square = variable is not None and len(variable.dims) == 2 and variable.dims[0] == variable.dims[1]
-    return True if square and variable is not None and "orthogonal" in variable.facts else None
+    if variable is None or len(variable.dims) != 2 or variable.dims[0] != variable.dims[1]:
+        return None
+    operation = defined_by(program, name)
+    found = operation is not None and operation.op in ORTHOGONAL_OPERATIONS
+    return True if found or "orthogonal" in variable.facts else None
 
 
 def _settled(expression: Expr, program: Program, depth: int) -> Expr:

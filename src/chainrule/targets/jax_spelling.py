@@ -43,6 +43,15 @@ def _unit(size, step, like):
     """1 at one step, 0 elsewhere."""
     return jnp.zeros(size, like.dtype).at[step].set(1)
 ''',
+    "_gaps": '''\
+def _gaps(values):
+    """1 / (values[i] - values[j]) at [j, i], 0 at j = i: NaN where values repeat, whose vectors have no derivative."""
+    difference = values[..., None, :] - values[..., :, None]
+    itself = jnp.eye(values.shape[-1], dtype=bool)
+    least = 8 * jnp.finfo(values.dtype).eps * jnp.abs(values).max(-1)[..., None, None]
+    gaps = jnp.where(jnp.abs(difference) <= least, jnp.nan, difference)
+    return jnp.where(itself, 0, 1 / jnp.where(itself, 1, gaps))
+''',
     "_ismax": '''\
 def _ismax(x, axes):
     """1 at the largest entry along the axes, shared equally where several are; 0 elsewhere."""
@@ -125,6 +134,14 @@ class JaxSpelling(PureSpelling):
         "solve": "jnp.linalg.solve",
         "pinv": "jnp.linalg.pinv",
         "cholesky": "jnp.linalg.cholesky({args}, symmetrize_input=True)",
+        "eigvalsh": "jnp.linalg.eigh({args}, symmetrize_input=True)[0]",
+        "eigvecsh": "jnp.linalg.eigh({args}, symmetrize_input=True)[1]",
+        "gaps": "_gaps",
+        "svdvals": "jnp.linalg.svd({args}, compute_uv=False)",
+        "svdu": "jnp.linalg.svd({args}, full_matrices=False)[0]",
+        "svdv": "jnp.linalg.svd({args}, full_matrices=False)[2].mT",
+        "qrq": "jnp.linalg.qr({args})[0]",
+        "qrr": "jnp.linalg.qr({args})[1]",
         "half triangle": "(jnp.tri({d0}, dtype={like}.dtype) - 0.5 * jnp.eye({d0}, dtype={like}.dtype))",
         "onehot": "_onehot({args}, {least}, {last}, {like})",
         "max": "{0}.max(axis={a0})",

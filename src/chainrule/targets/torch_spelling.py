@@ -42,6 +42,21 @@ def _cholesky(a):
     """L with L Lᵀ = (a + aᵀ) / 2."""
     return torch.linalg.cholesky((a + a.mT) / 2)
 ''',
+    "_eigh": '''\
+def _eigh(a):
+    """Eigenvalues and eigenvectors of (a + aᵀ) / 2."""
+    return torch.linalg.eigh((a + a.mT) / 2)
+''',
+    "_gaps": '''\
+def _gaps(values):
+    """1 / (values[i] - values[j]) at [j, i], 0 at j = i: vectors of values that repeat have no derivative."""
+    difference = values[..., None, :] - values[..., :, None]
+    itself = torch.eye(values.shape[-1], dtype=torch.bool, device=values.device)
+    least = 8 * torch.finfo(values.dtype).eps * values.abs().amax(-1)[..., None, None]
+    if ((difference.abs() <= least) & ~itself).any():
+        raise ValueError("two eigenvalues or singular values are equal: their vectors have no derivative")
+    return torch.where(itself, torch.zeros_like(difference), 1 / torch.where(itself, 1, difference))
+''',
     "_ismax": '''\
 def _ismax(x, axes):
     """1 at the largest entry along the axes, shared equally where several are; 0 elsewhere."""
@@ -134,6 +149,14 @@ class TorchSpelling(PureSpelling):
         "solve": "torch.linalg.solve",
         "pinv": "torch.linalg.pinv",
         "cholesky": "_cholesky",
+        "eigvalsh": "_eigh({args})[0]",
+        "eigvecsh": "_eigh({args})[1]",
+        "gaps": "_gaps",
+        "svdvals": "torch.linalg.svdvals",
+        "svdu": "torch.linalg.svd({args}, full_matrices=False)[0]",
+        "svdv": "torch.linalg.svd({args}, full_matrices=False)[2].mT",
+        "qrq": "torch.linalg.qr({args})[0]",
+        "qrr": "torch.linalg.qr({args})[1]",
         "half triangle": "({like}.new_ones(({d0}, {d0})).tril() - 0.5 * {like}.new_ones({d0}).diag())",
         "onehot": "_onehot({args}, {least}, {last}, {like})",
         "max": "{0}.amax(dim={a0})",

@@ -18,7 +18,7 @@ from chainrule.language import ast
 from chainrule.language.scope import bare_name, is_bare
 from chainrule.language.values import Value, orientation_of
 from chainrule.tracing.array import Traced, known_size, make
-from chainrule.tracing.linear import arrays_of, product
+from chainrule.tracing.linear import arrays_of
 from chainrule.tracing.tables import FUNCTION_TABLE, register
 from chainrule.tracing.tracer import Tracer
 from chainrule.tracing.ufuncs import apply, plus
@@ -165,26 +165,21 @@ def solve(a: Any, b: Any) -> Any:
     return operation("solve", x, y)
 
 
-@register(np.linalg.lstsq)
-def lstsq(a: Any, b: Any, rcond: Any = None) -> tuple[Traced, None, None, None]:
-    """The least-squares solution, by the pseudoinverse; what else NumPy gives is not known here."""
-    x, y = arrays_of(a, b)
-    if len(x.axes) != 2 or len(y.axes) not in (1, 2):
-        x.refuse("np.linalg.lstsq of other than a matrix and a vector or matrix is not traced yet")
-    return product(operation("pinv", x), y), None, None, None
-
-
 @register(np.linalg.cholesky)
 def cholesky(a: Any, *, upper: bool = False) -> Any:
     """The lower triangle L with L Lᵀ = a."""
     if many(a):
         return each(lambda one: cholesky(one, upper=upper), "cholesky", a)
-    x = square(a, "cholesky")
-    if not is_symmetric(x.tracer, x.expr):  # NumPy reads the lower triangle, or the upper one
-        kept = FUNCTION_TABLE[np.triu if upper else np.tril]
-        x = plus(kept(x), kept(x, 1 if upper else -1).T)
-    out = operation("cholesky", x)
+    out = operation("cholesky", symmetric(square(a, "cholesky"), upper))
     return out.T if upper else out
+
+
+def symmetric(x: Traced, upper: bool = False) -> Traced:
+    """The symmetric matrix that NumPy reads where it takes one: of another it is the lower triangle, or the upper."""
+    if is_symmetric(x.tracer, x.expr):
+        return x
+    kept = FUNCTION_TABLE[np.triu if upper else np.tril]
+    return plus(kept(x), kept(x, 1 if upper else -1).T)
 
 
 def is_symmetric(tracer: Tracer, expr: Expr) -> bool:

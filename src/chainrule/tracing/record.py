@@ -33,6 +33,7 @@ from chainrule.tracing import (  # noqa: F401  (the tables)
     parts,
     picked,
     shaping,
+    spectra,
     sums,
     ufuncs,
     writing,
