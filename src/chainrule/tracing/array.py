@@ -151,7 +151,7 @@ class Traced(Valueless):
 
     def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
         self.look()
-        if function not in SAME:
+        if function not in SAME and not (function is np.einsum and len(args) == 2):  # of one array it may be a view
             target = kwargs.pop("out", None)
             known = numbers_of((args, kwargs))
             if known is not None:
@@ -202,6 +202,8 @@ class Traced(Valueless):
         if name.startswith("__"):
             raise AttributeError(name)
         method = METHODS.get(name)
+        if name in ("real", "flat", "imag") or not callable(getattr(np.ndarray, name, len)):
+            return self._attribute(name)
         if method is None and hasattr(np.ndarray, name) and self.data is not None and name not in WRITING:
             return lambda *args, **options: folded(self.tracer, getattr(self.data, name)(*args, **options))
         if method is None:
@@ -209,7 +211,8 @@ class Traced(Valueless):
 
         def call(*args: Any, **options: Any) -> Any:
             self.look()
-            if name not in SAME and not name.startswith("fill"):
+            view = name == "astype" and not options.get("copy", True)
+            if name not in SAME and not name.startswith("fill") and not view:
                 known = numbers_of((self, args, options))
                 if known is not None:
                     return folded(self.tracer, getattr(known[0], name)(*known[1], **known[2]))
@@ -217,12 +220,24 @@ class Traced(Valueless):
 
         return call
 
+    def _attribute(self, name: str) -> Any:
+        """What of an array is no method."""
+        if name == "real":
+            return FUNCTION_TABLE[np.real](self)
+        if name in ("nbytes", "itemsize", "strides") and self.data is not None:
+            return getattr(self.data, name)
+        raise self.refusal(f".{name} of a traced array is not traced yet", None)
+
     # -- attributes ------------------------------------------------------------------------------------------------
 
     @property
     def shape(self) -> tuple[Any, ...]:
         """Whole numbers, and named sizes as `named.Size`."""
         return tuple(d if isinstance(d, int) else METHODS["named size"](self.tracer, d) for d in self.axes)
+
+    @shape.setter
+    def shape(self, _: Any) -> None:
+        self.refuse("x.shape = … is not traced yet", "x = x.reshape(…)")
 
     @property
     def ndim(self) -> int:

@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 
 from chainrule.tracing.array import Traced, make, wrap
+from chainrule.tracing.axes import viewing
 from chainrule.tracing.linear import arrays_of
-from chainrule.tracing.memory import fresh
+from chainrule.tracing.memory import fresh, view_of
 from chainrule.tracing.tables import FUNCTION_TABLE, METHODS, SAME, register
 from chainrule.tracing.ufuncs import compare, plus
 
@@ -83,14 +84,24 @@ def copy(a: Any) -> Traced:
 
 
 @register(np.real)
+@viewing(np.real)
 def real(val: Any) -> Traced:
     """The array: its numbers are real."""
     return make(val, val.expr, val.axes, val.flag, val.row)
 
 
-def astype(a: Traced, dtype: Any, copy: bool = True) -> Traced:
+def conj(a: Traced) -> Traced:
+    """The array itself, as NumPy gives it: its numbers are real."""
+    return a
+
+
+def astype(
+    a: Traced, dtype: Any, order: str = "K", casting: str = "unsafe", subok: bool = True, copy: Any = True
+) -> Traced:
     """To float: as it is; a mask becomes 0 and 1. To whole numbers: only a mask."""
     kind = np.dtype(dtype).kind
+    if np.dtype(dtype) == np.float64 and not copy and not a.flag:
+        return view_of(a, None if a.pieced else make(a, a.expr, a.axes, row=a.row), lambda at: at)
     if np.dtype(dtype) == np.float64 or (kind in "iu" and a.flag) or (kind == "b" and a.flag):
         return make(a, a.expr, a.axes, kind == "b", a.row)
     if kind != "b":
@@ -98,5 +109,5 @@ def astype(a: Traced, dtype: Any, copy: bool = True) -> Traced:
     return compare(a, wrap(a.tracer, 0), "!=")
 
 
-METHODS.update(copy=copy, conj=copy, astype=astype)
-SAME.update((np.shape, np.ndim, np.size, np.zeros_like, np.ones_like, np.full_like, np.empty_like))
+METHODS.update(copy=copy, conj=conj, conjugate=conj, astype=astype)
+SAME.update(("conj", "conjugate", np.shape, np.ndim, np.size, np.zeros_like, np.ones_like, np.full_like, np.empty_like))

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.tracing.array import Traced, known_size, wrap
+from chainrule.tracing.array import Traced, known_size, make, wrap
 from chainrule.tracing.axes import selected
 from chainrule.tracing.choices import where
 from chainrule.tracing.joining import broadcast_to, concatenate, stack
@@ -27,10 +27,9 @@ def meshgrid(*xi: Any, indexing: str = "xy", sparse: bool = False, copy: bool = 
     rank = len(parts)
     order = [1, 0, *range(2, rank)] if indexing == "xy" and rank > 1 else list(range(rank))
     placed = [reshape(p, tuple(-1 if k == at else 1 for k in range(rank))) for p, at in zip(parts, order, strict=True)]
-    if sparse:
-        return tuple(placed)
     axes = placed[0].tracer.common(*(p.axes for p in placed))
-    return tuple(broadcast_to(p, axes) for p in placed)
+    grids = placed if sparse else [broadcast_to(p, axes) for p in placed]
+    return tuple(make(g, g.expr, g.axes) for g in grids) if copy else tuple(grids)
 
 
 @register(np.vander)

@@ -43,7 +43,7 @@ def _known(key: Any) -> Any:
     if isinstance(key, Traced) and not isinstance(key, Size):
         data = key.data
         return key if data is None else data
-    return key
+    return list(key) if isinstance(key, range) else key
 
 
 def is_traced_index(key: Any) -> bool:

@@ -42,8 +42,8 @@ def concatenate(arrays: Any, axis: Any = 0) -> Traced:
     if len(shapes) > 1:
         tracer.refuse("np.concatenate of arrays whose other sizes differ")
     whole, start = int(sum(sizes)), 0
-    if len(parts) == 1:
-        return parts[0]
+    if len(parts) == 1:  # a copy, as of several
+        return make(parts[0], parts[0].expr, parts[0].axes, parts[0].flag, parts[0].row)
     expr: Expr | None = None
     for part, length in zip(parts, sizes, strict=True):
         placed = put_between(part, axis, start, whole)

@@ -14,6 +14,7 @@ from chainrule.algebra.expr import Index, rename
 from chainrule.dims import Dim
 from chainrule.errors import DimensionError
 from chainrule.tracing.array import Traced, known_size, leaves, make, wrap
+from chainrule.tracing.memory import view_of
 from chainrule.tracing.tables import FUNCTION_TABLE, METHODS, register
 from chainrule.tracing.tracer import Tracer
 
@@ -243,7 +244,11 @@ def einsum(subscripts: Any, *operands: Any, optimize: Any = False) -> Traced:
     else:
         counts = "".join(parts).replace(".", "")
         output = dots + "".join(sorted(c for c in set(counts) if counts.count(c) == 1))
-    return contract(arrays, spelled, output)
+    out = contract(arrays, spelled, output)
+    (first, *others), (letters, *_) = arrays, spelled
+    if others or set(letters) != set(output):
+        return out
+    return view_of(first, None if first.pieced else out, lambda at: np.einsum(f"{letters}->{output}", at))
 
 
 def square_part(a: Traced, offset: int, axis1: int, axis2: int) -> Traced:

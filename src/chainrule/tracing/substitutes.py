@@ -24,7 +24,7 @@ import numpy as np
 from chainrule.algebra.expr import constant
 from chainrule.tracing.array import Traced, folded, leaves, make, numbers_of, wrap
 from chainrule.tracing.extremes import largest
-from chainrule.tracing.memory import fresh
+from chainrule.tracing.memory import fresh, view_of
 from chainrule.tracing.named import Size
 from chainrule.tracing.pythons import BUILTINS, MATH
 from chainrule.tracing.sums import total
@@ -297,14 +297,54 @@ def _array(tracer: Tracer, original: Any, obj: Any, dtype: Any = None, *args: An
     found = [v for v in leaves(obj) if isinstance(v, Traced)]
     if not found:
         return original(obj, dtype, *args, **options)
+    if isinstance(obj, Traced) and _is_float(dtype) and not options.get("copy", not args or args[0]):
+        return _at_least(obj, options)
+    if not isinstance(obj, Traced) and options.get("copy", True) is False:
+        return original(obj, dtype, **options)  # NumPy's own error
     if numbers_of(found) is not None:
         return folded(tracer, original(numbers_of(obj), dtype, *args, **options))
     if not _is_float(dtype):
         found[0].refuse(f"np.array with dtype {np.dtype(dtype)}", "float64, or no dtype")
-    return _joined(tracer, obj, True)
+    return _at_least(_joined(tracer, obj, True), options)
 
 
-for _name in ("asarray", "asanyarray", "ascontiguousarray", "asfarray", "require"):
+def _at_least(array: Traced, options: dict[str, Any]) -> Any:
+    """With as many axes as `ndmin` says, in front."""
+    missing = max(0, options.get("ndmin", 0) - len(array.axes))
+    return array[(None,) * missing] if missing else array
+
+
+@_stands_for("numpy", "fromiter")
+def _fromiter(tracer: Tracer, original: Any, iter: Any, dtype: Any, *args: Any, **options: Any) -> Any:
+    values = list(iter)
+    if not any(isinstance(v, Traced) for v in values):
+        return original(values, dtype, *args, **options)
+    return _array(tracer, np.array, values, dtype)
+
+
+def _laid_out(tracer: Tracer, original: Any, a: Any, *args: Any, **options: Any) -> Any:
+    """The array, or a copy where it does not lie in memory so: what is written into it goes where NumPy's goes."""
+    if not isinstance(a, Traced):
+        return (
+            _array(tracer, original, a)
+            if any(isinstance(v, Traced) for v in leaves(a))
+            else original(a, *args, **options)
+        )
+    if numbers_of(a) is None and not _is_float(options.get("dtype", args[0] if args else None)):
+        a.refuse(f"np.{original.__name__} with another dtype", "float64, or no dtype")
+
+    def how(at: Any) -> Any:
+        made = original(at, None, *args[1:], **{k: v for k, v in options.items() if k != "dtype"})
+        return made.reshape(at.shape)
+
+    return view_of(a, None if a.pieced else make(a, a.expr, a.axes, a.flag, a.row), how, False)
+
+
+for _name in ("ascontiguousarray", "asfortranarray", "require"):
+    _stands_for("numpy", _name)(_laid_out)
+
+
+for _name in ("asarray", "asanyarray", "asfarray"):
     if not hasattr(np, _name):
         continue
 
