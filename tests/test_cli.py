@@ -183,6 +183,14 @@ def test_plain_text_in_a_pipe_and_colour_on_a_terminal() -> None:
     assert "δ₁ U ∘ sgn(h)ᵀ".encode() in seen
 
 
+@pytest.mark.parametrize(("word", "text"), [("all", "np.asarray(X, np.float64)"), ("some", "np.float64"), ("none", "")])
+def test_how_precise_a_step_is_can_be_said(tmp_path: Path, word: str, text: str) -> None:
+    net = tmp_path / "loss.net"
+    net.write_text("input X : N × D\nJ = sum(silu(X))\n", encoding="utf-8")
+    _, found = run("compile", str(net), "--dtype", "float32", "--wrt", "X", "--precise", word)
+    assert (text in found) if text else "float64" not in found
+
+
 def test_embedded_c_is_written_with_what_it_takes(tmp_path: Path) -> None:
     path = tmp_path / "step.c"
     options = ["--target", "c", "--embedded", "--dtype", "float32", "--sizes", "D_x=64,D_h=32", "--sizes", "N_c=10"]

@@ -118,10 +118,19 @@ def test_what_is_none_of_the_three_is_refused(target: str) -> None:
             derivation.compile(target, dtype="float32", precise=wrong)
 
 
-@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("target", ["numpy", "c"])
 def test_a_step_in_float64_is_the_same_text(target: str) -> None:
     derivation = cr.parse(NET).derive()
     assert len({derivation.compile(target, dtype="float64", precise=p).source for p in (True, False, "all")}) == 1
+
+
+def test_torch_widens_tensors_of_float32_whatever_dtype_says() -> None:
+    """`dtype` is that of NumPy arrays; tensors keep theirs, so that a step for float64 may meet float32."""
+    torch = pytest.importorskip("torch")
+    step = cr.parse(NET).derive().compile("torch", precise="all")
+    _, found = step(**{n: torch.tensor(a) for n, a in arrays_of().items()})
+    _, right = cr.parse(NET).derive().compile()(**double(arrays_of()))
+    assert all(found[n].dtype == torch.float32 and off(found[n].numpy(), right[n]) <= 0.51 for n in right)
 
 
 @pytest.mark.parametrize("target", ["torch", "jax"])

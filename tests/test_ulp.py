@@ -16,6 +16,7 @@ import torch
 from torch.nn import functional as F  # noqa: N812  (as everybody calls it)
 
 import chainrule as cr
+from chainrule.targets.c import compile_c
 from chainrule.targets.numpy import compile_numpy
 
 mp.mp.dps = 50
@@ -208,6 +209,21 @@ def test_elementwise_functions_where_torch_is_within_four_ulp(name: str, dtype: 
         worse = reached & (off > LIMIT)
         assert reached.sum() > 20
         assert not worse.any(), (what, [(float(v), float(u)) for v, u in zip(x[worse], off[worse], strict=True)])
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("name", ["sigmoid", "1 - sigmoid", "log_sigmoid", "softplus"])
+def test_in_c_the_sigmoid_is_exact_down_to_the_smallest_numbers(name: str, dtype: type) -> None:
+    """It was 0 from −89 on, where e⁸⁹ is no number of float32: down to −103 there is one for it."""
+    near, far = (80.0, 103.0) if dtype is np.float32 else (700.0, 744.0)
+    x = np.concatenate([np.linspace(near, far, 150), -np.linspace(near, far, 150), np.linspace(-9, 9, 50)])
+    x = x.astype(dtype)
+    derivation = cr.parse(f"input x : n\nz = {CASES[name].text}\nJ = sum(z)").derive()
+    gradient = derivation.backward.gradients["x"]
+    found = compile_c(derivation.program, ["z", gradient], dtype=dtype.__name__)(x=x)
+    truth = [CASES[name].truth(Dual(mp.mpf(float(v)), mp.mpf(1))) for v in x]
+    assert ulps(found["z"], [t.v for t in truth], dtype).max() <= 4
+    assert ulps(found[gradient], [t.d for t in truth], dtype).max() <= 4
 
 
 @pytest.mark.parametrize(("text", "truth"), [("erf(x)", erf), ("erfc(x)", erfc)], ids=["erf", "erfc"])

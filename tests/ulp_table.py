@@ -15,11 +15,13 @@ import sys
 import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import cache
 
 import mpmath as mp
 import numpy as np
 import torch
 
+from chainrule.errors import ArrayError
 from chainrule.sizes import value_of
 from chainrule.targets.numpy import compile_numpy
 from exact_values import evaluate, exact
@@ -102,6 +104,15 @@ def results(step, values, gradients, value):  # type: ignore[no-untyped-def]
     return made | ({value: np.asarray(loss)} if value == "J" else {})
 
 
+@cache
+def compiled(name: str, dtype: str, target: str, options: tuple[tuple[str, object], ...]):  # type: ignore[no-untyped-def]
+    found = SHOWN[name]
+    if target != "numpy":
+        return found.derivation.compile(target, dtype=dtype, **dict(options))
+    outputs = [found.value, *found.derivation.backward.gradients.values()]
+    return compile_numpy(found.derivation.program, outputs, dtype=dtype, **dict(options))
+
+
 def measured(
     name: str, scale: float, seeds: Iterable[int], dtype: type = np.float32, target: str = "numpy", **options: object
 ) -> dict[str, Count]:
@@ -109,15 +120,15 @@ def measured(
     found, sizes = SHOWN[name], sizes_for(name)
     derivation = found.derivation
     gradients = derivation.backward.gradients
-    if target == "numpy":
-        step = compile_numpy(derivation.program, [found.value, *gradients.values()], dtype=dtype.__name__, **options)
-    else:
-        step = derivation.compile(target, dtype=dtype.__name__, **options)
+    step = compiled(name, dtype.__name__, target, tuple(options.items()))
     counts = {"value": Count(), **{n: Count() for n in gradients}}
     for seed in seeds:
         values = sampled(name, scale, seed, dtype)
         with np.errstate(all="ignore"):
-            ours = results(step, values, gradients, found.value)
+            try:
+                ours = results(step, values, gradients, found.value)
+            except ArrayError:  # the loss is no number of that dtype, which a step refuses
+                continue
         tensors = {n: torch.tensor(v, requires_grad=n in gradients) for n, v in values.items()}
         out = TORCH[name](*(tensors[p] for p in found.entry.parameters if p in tensors))
         upstream = tensors.get("δ", tensors.get("Δ"))

@@ -23,6 +23,8 @@ from chainrule.targets import registry
 
 __all__ = ["compile_command"]
 
+_PRECISE: dict[str, bool | str] = {"some": True, "all": "all", "none": False}
+
 
 @click.command(name="compile")
 @file_argument
@@ -51,6 +53,11 @@ __all__ = ["compile_command"]
 @click.option("--memory", metavar="64MB", help="As --chunk, with as many rows as keep the workspace within this.")
 @click.option("--sizes", multiple=True, metavar="D_x=784,D_h=128", help="Numbers for sizes (C).")
 @click.option("--embedded", is_flag=True, help="C without memory allocation, for a device; needs all sizes.")
+@click.option(
+    "--precise",
+    type=click.Choice(list(_PRECISE)),
+    help="What a float32 step computes in float64: what would lose digits, all, none; else as the target does.",
+)
 @rename_option
 @dialect_option
 def compile_command(
@@ -66,6 +73,7 @@ def compile_command(
     memory: str | None,
     sizes: tuple[str, ...],
     embedded: bool,
+    precise: str | None,
     rename: tuple[str, ...],
     dialect: str,
 ) -> None:
@@ -82,6 +90,8 @@ def compile_command(
     numbers = sizes_of(tuple(part for text in sizes for part in text.split(",")), "--sizes")
     chosen = {"plain": plain, "chunk": chunk, "memory": memory, "sizes": numbers, "embedded": embedded}
     options = {name: value for name, value in chosen.items() if value}
+    if precise is not None:
+        options["precise"] = _PRECISE[precise]
     step = derivation.compile(target, batch=size, dtype=dtype, reduction="mean" if mean else "sum", **options)
     write_output(output, step.source, f"step{registry.find(target).suffix}")
     if embedded:

@@ -104,7 +104,10 @@ _HELPERS: dict[str, tuple[str, tuple[str, ...]]] = {
     "square": ("static inline {r} square({r} x) {{ return x * x; }}\n", ()),
     "smaller": ("static inline {r} smaller({r} x, {r} limit) {{ return x > limit ? limit : x; }}\n", ()),
     "sigmoid": (
-        "static inline {r} sigmoid({r} x) {{ return 1.0{f} / (1.0{f} + exponential(-x)); }}\n",
+        "/* 1 / (1 + e^-x), also where e^-x is infinite */\n"
+        "static inline {r} sigmoid({r} x)\n{{\n"
+        "    const {r} e = exponential(-fabs{f}(x));\n"
+        "    return (x < 0.0{f} ? e : 1.0{f}) / (1.0{f} + e);\n}}\n",
         ("exponential",),
     ),
     "softplus": (

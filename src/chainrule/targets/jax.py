@@ -278,7 +278,7 @@ def compile_jax(
     """
     if dtype not in _DTYPES:
         raise UnsupportedError(f"no JAX code for dtype {dtype!r}", hint=" or ".join(_DTYPES))
-    precise = precision(precise, dtype)
+    precise = precision(precise, "float32")  # arrays of the framework may be that, whatever `dtype` is
     keys = keys_of(outputs, gradients, loss)
     if loss is None:
         text = _predict_text(program, outputs, name or "predict", comments or {}, keys, dtype, precise)
