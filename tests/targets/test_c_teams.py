@@ -75,6 +75,14 @@ def test_many_random_programs() -> None:
         same(program, list(program.equations), seed, threads=2 + seed % 3)
 
 
+def test_a_program_of_single_numbers_is_done_by_one() -> None:
+    """There is nothing to divide; the code waited for a team that nobody gave it."""
+    derivation = cr.parse("param a : scalar\nparam b : scalar\nJ = a b + tanh(a)").derive()
+    loss, gradients = derivation.compile("c", threads=3, dtype="float64", blas="none")(a=2.0, b=5.0)
+    assert loss == pytest.approx(10 + np.tanh(2), rel=1e-14)
+    assert gradients["b"] == 2.0
+
+
 def test_chunks() -> None:
     for options in ({"chunk": 3}, {"memory": "3kB"}):
         assert same(one_layer_rows(), ["J", *PARAMETERS], **options)

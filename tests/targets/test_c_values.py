@@ -7,8 +7,9 @@ import contextlib
 import numpy as np
 import pytest
 
+import chainrule as cr
 from chainrule.algebra.program import Program, is_anonymous
-from chainrule.errors import UnsupportedError
+from chainrule.errors import ArrayError, UnsupportedError
 from chainrule.reference import evaluate_program
 from chainrule.targets.c import compile_c
 from plan.builders import PROGRAMS, SIZES, draw, random_program
@@ -73,7 +74,7 @@ def test_random_programs(block: int) -> None:
         compare(random_program(seed), "float64", 1e-10, seed, blas="none" if seed % 2 else "auto")
 
 
-@pytest.mark.parametrize("name", ["one_layer_rows", "layer_norm", "attention", "sequence"])
+@pytest.mark.parametrize("name", ["one_layer_rows", "attention", "sequence"])
 def test_networks_in_chunks(name: str) -> None:
     """Rows that a chunk divides and rows that it does not."""
     for chunk in (3, 7):
@@ -89,6 +90,27 @@ def test_rows_of_what_could_be_written_out(seed: int) -> None:
 def test_a_product_in_chunks_reads_what_other_chunks_made_as_a_whole() -> None:
     """It began at its own chunk's rows: numbers that were wrong, and memory that was not the array's."""
     compare(random_program(1229), "float64", 1e-10, 1229, chunk=2)
+
+
+@pytest.mark.parametrize("seed", [6006, 6007])
+def test_memory_where_no_array_of_the_code_has_the_rows(seed: int) -> None:
+    """The loops make entries one by one: a function that the code called, how many rows fit, was not written."""
+    program = random_program(seed)
+    with pytest.raises(ArrayError, match="not enough"):
+        compare(program, "float64", 1e-10, seed, memory=100)
+    compare(program, "float64", 1e-10, seed, memory=20_000)
+
+
+def test_chunks_that_save_nothing_in_c_are_refused() -> None:
+    """NumPy keeps N entries where a loop in C keeps one; of a layer norm it keeps nothing that has all rows."""
+    with pytest.raises(UnsupportedError, match="would save no memory"):
+        compare(PROGRAMS["layer_norm"](), "float64", 1e-10, chunk=3)
+    net = cr.parse("input x : N\nparam w : scalar\nJ = sum(tanh(w x) ∘ exp(w x))")
+    derivation = net.derive(["w"])
+    assert derivation.compile(chunk=3).plan.chunks is not None
+    for options in ({"chunk": 3}, {"memory": "1kB"}):
+        with pytest.raises(UnsupportedError, match="would save no memory"):
+            derivation.compile("c", **options)
 
 
 @pytest.mark.long

@@ -167,6 +167,28 @@ def test_torch_compile_takes_it_whole(backend: str) -> None:
 
 
 @INSIDE_TORCH
+def test_torch_compile_takes_the_function_alone() -> None:
+    """It looks the function's module up by its name."""
+    torch._dynamo.reset()
+    step = ROWS.derive().compile("torch")
+    given = flat(step, tensors(ROWS, SIZES))
+    given[step.names.index("W")].requires_grad_()
+    torch.compile(step.function.apply, fullgraph=True, backend="aot_eager")(*given).backward()
+    _, gradients = step(**tensors(ROWS, SIZES))
+    torch.testing.assert_close(given[step.names.index("W")].grad, gradients["W"])
+
+
+def test_a_step_in_inference_mode() -> None:
+    step = ROWS.derive().compile("torch")
+    want, wanted = step(**tensors(ROWS, SIZES))
+    with torch.inference_mode():
+        loss, gradients = step(**tensors(ROWS, SIZES))
+    torch.testing.assert_close(loss, want)
+    for name, gradient in wanted.items():
+        torch.testing.assert_close(gradients[name], gradient)
+
+
+@INSIDE_TORCH
 @pytest.mark.long
 def test_inductor_compiles_it() -> None:
     torch._dynamo.reset()

@@ -6,7 +6,7 @@ A target reads `steps` (nodes of `chainrule.plan.graph`, each after what it uses
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from math import prod
 
@@ -63,24 +63,29 @@ class Plan:
         return count
 
 
+# The sizes of the arrays that a target keeps for a plan, where it fuses steps: what chunks save is judged by them.
+_Workspace = Callable[[Plan], Iterable[tuple[Dim, ...]]]
+
+
 def build_plan(
     program: Program, outputs: Sequence[str], *, reuse: bool = True, chunk: Request | None = None, sink: bool = False,
-    precise: str = "",
+    precise: str = "", workspace: _Workspace | None = None,
 ) -> Plan:  # fmt: skip
     """The plan that computes `outputs` (names of equations) from the declared variables.
 
     `reuse`: update in place and share memory. `chunk`: go through an index a few rows at a time. `sink`: a
     step of a loop costs nothing by itself, so it computes what is elementwise (`plan.loops.sunk`). `precise`: what
     would lose digits in float32 is float64 (`plan.precise`, `plan.wide`); "functions": those of one array are one step
-    each, "nodes": they are nodes as all others, "": nothing is. Raises
-    UnknownNameError for an output without an equation and UnsupportedError for what has no code, or no such index.
+    each, "nodes": they are nodes as all others, "": nothing is. `workspace`: of a target that fuses steps, what it
+    keeps of a plan. Raises UnknownNameError for an output without an equation and UnsupportedError for what has no
+    code, or no such index.
     """
-    return _build(program, outputs, reuse, None, chunk, sink, precise)
+    return _build(program, outputs, reuse, None, chunk, sink, precise, workspace)
 
 
 def _build(
     program: Program, outputs: Sequence[str], reuse: bool, given: Collection[str] | None, chunk: Request | None = None,
-    sink: bool = False, precise: str = "",
+    sink: bool = False, precise: str = "", workspace: _Workspace | None = None,
 ) -> Plan:  # fmt: skip
     """`given`: for one step of a loop, whose sizes the plan around it knows: the arguments that are the user's."""
     for name in outputs:
@@ -115,7 +120,7 @@ def _build(
     if chunk is not None:
         if any(node.op == "loop" for node in steps):
             raise UnsupportedError("chunks of a program with a loop over steps", "compile it without chunk and memory")
-        best = _split(program, steps, results, chunk, reuse, lowering)
+        best = _split(program, steps, results, chunk, reuse, lowering, workspace)
         steps, results, chunks = best.steps, best.outputs, best.chunks
         live.update(steps)
     sizes = sizes_of_nodes(live) - ({chunks.symbol} if chunks is not None else set())
@@ -143,22 +148,29 @@ def _live(results: dict[str, Node]) -> set[Node]:
 
 
 def _split(
-    program: Program, steps: list[Node], results: dict[str, Node], request: Request, reuse: bool, lowering: Lowering
-) -> Split:
+    program: Program, steps: list[Node], results: dict[str, Node], request: Request, reuse: bool, lowering: Lowering,
+    workspace: _Workspace | None,
+) -> Split:  # fmt: skip
     """The best way to go through an index in chunks."""
 
-    def memory(blocks: Sequence[Block], symbol: str = "") -> float:
-        sizes = [[_ROWS if dim == symbol else lowering.guess(dim) for dim in block.dims] for block in blocks]
-        return float(sum(prod(dims) for dims in sizes))
+    def memory(blocks: Iterable[tuple[Dim, ...]], symbol: str = "") -> float:
+        return float(sum(prod(_ROWS if dim == symbol else lowering.guess(dim) for dim in dims) for dims in blocks))
 
-    _, _, plain = assign_memory(steps, [n for n in results.values() if n.rank], reuse)
-    options = []
-    for option in candidates(steps, results, request):
-        kept = [n for n in option.outputs.values() if n.rank]
-        _, _, blocks = assign_memory(option.steps, kept, reuse, option.chunks.loops)
-        options.append((option, memory(blocks, option.chunks.symbol)))
-    without = [(block.dims, block.dtype) for block in plain if not block.fresh]
-    return split(request, options, memory(plain), without)
+    def blocks(steps: list[Node], outputs: dict[str, Node], chunks: Chunks | None) -> list[Block]:
+        loops = chunks.loops if chunks is not None else ()
+        return list(assign_memory(steps, [n for n in outputs.values() if n.rank], reuse, loops)[2])
+
+    def sizes(steps: list[Node], outputs: dict[str, Node], chunks: Chunks | None) -> Iterable[tuple[Dim, ...]]:
+        if workspace is None:
+            return [block.dims for block in blocks(steps, outputs, chunks)]
+        return workspace(Plan(program, (), {}, tuple(steps), outputs, {}, {}, {}, (), chunks))
+
+    options = [
+        (option, memory(sizes(option.steps, option.outputs, option.chunks), option.chunks.symbol))
+        for option in candidates(steps, results, request)
+    ]
+    without = [(block.dims, block.dtype) for block in blocks(steps, results, None) if not block.fresh]
+    return split(request, options, memory(sizes(steps, results, None)), without)
 
 
 def _define_loop(

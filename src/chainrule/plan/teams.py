@@ -43,9 +43,9 @@ class Division:
 
 
 def divide(kernel: Kernel, memory: Mapping[Node, Arena]) -> Division | None:
-    """The division of a plan; None where it cannot be divided."""
+    """The division of a plan; None where it cannot be divided, or has nothing but single numbers."""
     maker = _Divider(kernel, memory)
-    return maker.made if maker.run(kernel.items) else None
+    return maker.made if volume(kernel) and maker.run(kernel.items) else None
 
 
 class _Divider:

@@ -78,14 +78,24 @@ class ArrayChecker:
                 raise ArrayError(
                     f"{name} is {_kind(array)}, not a NumPy array", hint=f"{name}=np.asarray({name}, np.{self.dtype})"
                 )
+            self.refuse_masked(name, array)
             value = np.asarray(array)
             convert = self._convert(name, value, isinstance(array, float | int) and not isinstance(array, np.generic))
             wanted = self.fit(name, value.shape, sizes)
             reshape = None if wanted == value.shape else wanted
-            if convert or reshape is not None or not isinstance(array, np.ndarray):
+            if convert or reshape is not None or type(array) is not np.ndarray:
                 changes.append((position, reshape, self.dtype if convert else None))
             shapes.append(value.shape)
         return Checked(tuple(changes), tuple(shapes))
+
+    @staticmethod
+    def refuse_masked(name: str, array: Any) -> None:
+        """Raises ArrayError for an array with a mask: no target knows of it, and it would count for nothing."""
+        if isinstance(array, np.ma.MaskedArray):
+            raise ArrayError(
+                f"{name} is a masked array, and its mask would be ignored",
+                hint=f"{name}.filled(0), and a mask among the inputs of the program",
+            )
 
     def _convert(self, name: str, value: np.ndarray[Any, Any], python_number: bool) -> bool:
         """True where the array must be converted: only where no value can change."""
@@ -93,7 +103,7 @@ class ArrayChecker:
             return False
         numeric = value.dtype.kind in "biuf"
         whole = "integer" in self.variables[name].facts and value.dtype.kind in "iu"  # labels: small enough to be exact
-        if whole and (not value.size or np.abs(value).max() <= 2**24):
+        if whole and (not value.size or max(-int(value.min()), int(value.max())) <= 2**24):
             return True
         if numeric and (python_number or np.can_cast(value.dtype, self.dtype, "safe")):
             return True
@@ -175,7 +185,12 @@ class ArrayChecker:
                     )
 
     def explain_not_finite(self, arrays: list[Any], what: str) -> ArrayError:
-        """Why `what` came out as NaN or infinite: an array that holds such values, or an overflow on the way."""
+        """Why `what` came out as NaN or infinite: an array that holds such values or none, or an overflow."""
+        for name, array in zip(self.arguments, arrays, strict=True):
+            if not np.size(array):
+                return ArrayError(
+                    f"{name} is empty: its shape is {np.shape(array)}", hint="at least one entry along each axis"
+                )
         for name, array in zip(self.arguments, arrays, strict=True):
             bad = ~np.isfinite(array)
             if bad.any():

@@ -31,6 +31,7 @@ from chainrule.targets.registry import Target, register
 
 __all__ = ["CStep", "compile_c"]
 
+_Shapes = tuple[tuple[int, ...], ...]
 _QUICK = 65536  # bytes of arrays: a call on less is over before another thread could make use of the GIL
 
 
@@ -87,7 +88,7 @@ class CStep:
         self._checker = ArrayChecker(program.variables, self.names, declared, source.dtype)
         self._keys = tuple(source.keys[n] for n in source.results)
         self._result_dims = tuple(program.variables[n].dims for n in source.results)
-        self._shapes: tuple[tuple[int, ...], ...] = ((),) * len(self._keys)
+        self._shapes: _Shapes = ((),) * len(self._keys)  # of the last call's results: the next one's, mostly
         self._type = np.dtype(source.dtype)
         self._linked = blas
         self._library: ctypes.PyDLL | None = None
@@ -104,7 +105,7 @@ class CStep:
             library.chainrule_workspace.restype = ctypes.c_int64
             if self._made.work:
                 ctypes.c_void_p.in_dll(library, "chainrule_pool").value = pool()
-            self._call = _builtin(library, "chainrule_call", _FASTCALL, None)
+            self._call = _builtin(library, "chainrule_call", _FASTCALL, np.ndarray)
             self._library = library
         return self._library
 
@@ -128,8 +129,11 @@ class CStep:
             raise self._checker.explain_not_finite(arrays, f"the loss {self._made.loss}")
         return loss, dict(zip(self._keys, results, strict=True))
 
-    def _prepared(self, arrays: list[Any]) -> tuple[list[Any], tuple[tuple[int, ...], ...], dict[str, int]]:
-        """Arrays as the code takes them, the shapes they were given in, and the sizes. Raises ArrayError."""
+    def _prepared(self, arrays: list[Any]) -> tuple[list[Any], _Shapes, _Shapes, dict[str, int]]:
+        """Arrays as the code takes them, the shapes they were given in, the results', and the sizes.
+
+        Raises ArrayError for what does not fit.
+        """
         checked = self._checker.check(arrays)
         used = list(arrays)
         for position, shape, dtype in checked.changes:
@@ -158,22 +162,22 @@ class CStep:
         sizes |= plain
         if clash is not None:
             raise ArrayError(f"sizes do not fit each other: {clash[0]} is {clash[1]}", "arrays of one set of sizes")
-        self._shapes = tuple(tuple(value_of(d, sizes) for d in dims) for dims in self._result_dims)
+        shapes = self._shapes = tuple(tuple(value_of(d, sizes) for d in dims) for dims in self._result_dims)
         if self.plan.chunks is not None:
             self._made.workspace.rows_at_once(sizes)  # refuses a memory that is too small
-        return used, checked.shapes, sizes
+        return used, checked.shapes, shapes, sizes
 
     def _adapted(self, arrays: list[Any]) -> Any:
         """A call with arrays that are reshaped, converted or copied first; gradients go back to the shapes given."""
-        used, shapes, _ = self._prepared(arrays)
+        used, given_shapes, shapes, _ = self._prepared(arrays)
         if self._made.loss is not None and self._checker.stochastic:
             self._checker.check_facts(used)
-        results = [np.empty(shape, self._type) for shape in self._shapes]
+        results = [np.empty(shape, self._type) for shape in shapes]  # another thread may have set other ones
         loss = self._call(*used, *results)
         if type(loss) is int:
             raise self._refusal(loss, used)
         values = dict(zip(self._keys, results, strict=True))
-        given = dict(zip(self.names, shapes, strict=True))
+        given = dict(zip(self.names, given_shapes, strict=True))
         for key, array in values.items():
             if key in given and array.shape != given[key]:
                 values[key] = array.reshape(given[key])
@@ -209,14 +213,14 @@ class CStep:
                     f"{name} cannot be bound: it must be a contiguous array of {self.dtype}",
                     f"{name} = np.ascontiguousarray({name}, np.{self.dtype}), and keep that one",
                 )
-        used, _, sizes = self._prepared(arrays)
+        used, _, shapes, sizes = self._prepared(arrays)
         targets = []
         keys = {canonical_name(key): key for key in self._keys}
         wanted = {keys.get(canonical_name(name), name): array for name, array in (out or {}).items()}
         for name in wanted:
             if name not in self._keys:
                 raise ArrayError(f"{name} is not a result of this step", "its results: " + ", ".join(self._keys))
-        for key, shape in zip(self._keys, self._shapes, strict=True):
+        for key, shape in zip(self._keys, shapes, strict=True):
             array = wanted.get(key)
             if array is None:
                 array = np.empty(shape, self._type)

@@ -28,7 +28,7 @@ __all__ = ["build", "cache_directory", "compiler"]
 
 FLAGS = (
     "-std=c99", "-O3", "-march=native", "-fPIC", "-shared", "-fvisibility=hidden", "-ffp-contract=fast",
-    "-fno-math-errno", "-fno-trapping-math", "-fopenmp-simd", "-DSIMD",
+    "-fno-math-errno", "-fno-trapping-math", "-fopenmp-simd", "-DSIMD", "-Werror=implicit-function-declaration",
 )  # fmt: skip
 _DAY = 86400.0
 

@@ -4,10 +4,10 @@ They use CPython's stable interface through opaque pointers and declare what the
 Python's headers nor a package is required, and cost nothing when they are built. A `builtin` is made of them by
 `chainrule.targets.c_step`: a call is then some tens of nanoseconds away from the code.
 
-`call(inputs…, results…)` checks type, shape and contiguity of each array, that no result overlaps another array, and
-that rows declared to sum to 1 do. It returns the loss (None where there is no loss), or a whole number that says what
-is wrong: then the caller looks closer. `bound()` runs on arrays that were checked before. Long calls give up the GIL;
-each running call has a workspace of its own, kept for the next one.
+`call(inputs…, results…)` checks type (its `self` is NumPy's array), shape and contiguity of each array, that no result
+overlaps another array, and that rows declared to sum to 1 do. It returns the loss (None where there is no loss), or a
+whole number that says what is wrong: then the caller looks closer. `bound()` runs on arrays that were checked before.
+Long calls give up the GIL; each running call has a workspace of its own, kept for the next one.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ typedef struct {
     ptrdiff_t *shape, *strides, *suboffsets;
     void *internal;
 } Buffer;
+PyObject *PyObject_Type(PyObject *);
 PyObject *PyFloat_FromDouble(double);
 PyObject *PyLong_FromLong(long);
 PyObject *PyTuple_GetItem(PyObject *, ptrdiff_t);
@@ -182,7 +183,6 @@ PyObject *chainrule_call(PyObject *self, PyObject *const *given, ptrdiff_t count
     long wrong = 0; /* 1 + the number of the array; -1: rows that do not sum to 1; -2: no memory */
     size_t total = 0;
     double loss = 0.0;
-    (void)self;
     for (int k = 0; k < SIZES + COMPUTED; k++)
         sizes[k] = (size_t)-1;
     if (count != ARRAYS)
@@ -192,6 +192,14 @@ PyObject *chainrule_call(PyObject *self, PyObject *const *given, ptrdiff_t count
         if (k == INPUTS && sizes_fail(sizes)) {
             wrong = 1;
             break;
+        }
+        if (k < INPUTS) { /* a subclass may mean more by its numbers: a mask, another product */
+            PyObject *type = PyObject_Type(given[k]);
+            Py_DecRef(type);
+            if (type != self) {
+                wrong = k + 1;
+                break;
+            }
         }
         /* ND and STRIDES; of inputs FORMAT, of results, which the caller has just made of this type, WRITABLE */
         if (PyObject_GetBuffer(given[k], view, k < INPUTS ? 0x1C : 0x19)) {

@@ -90,10 +90,10 @@ class Workspace:
         if self.embedded:
             return [*(f"static {self.real} {name}[{self.extent(arena.dims)}];{self.notes[name]}"
                       for name, arena in self.blocks.items()), ""]  # fmt: skip
-        limited = self.plan.chunks is not None and self.plan.chunks.count is None
+        limited = self.plan.chunks is not None and self.plan.chunks.count is None and self.rows == "chunk"
         terms = " + ".join(map(self.padded, self.blocks.values()))
-        chunk = self.chunk_lines() if occurs("chunk", terms) else []
-        refusal = ["if (!chunk)", "    return (size_t)-1;"] if limited and chunk else []
+        chunk = self.chunk_lines() if limited or occurs("chunk", terms) else []
+        refusal = ["if (!chunk)", "    return (size_t)-1;"] if limited else []
         lines = ["#define PAD(n) (((size_t)(n) + 15) / 16 * 16) /* whole cache lines */", ""]
         if refusal:
             lines += self._fitting()

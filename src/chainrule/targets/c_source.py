@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from math import prod
 
 from chainrule.algebra.program import Program, Variable
@@ -83,9 +84,11 @@ def c_source(
     inner = "float64" if wanted == EVERYTHING else dtype
     mode = "nodes" if wanted and inner == "float32" and not embedded else ""
     request = read_request(chunk, memory)
-    plan = build_plan(program, everything, reuse=False, chunk=request, sink=True, precise=mode)
+    sizes = _checked(program, sizes or {})
+    kept = partial(_kept, sizes)
+    plan = build_plan(program, everything, reuse=False, chunk=request, sink=True, precise=mode, workspace=kept)
     symbols = _symbols(plan)
-    known = _known(plan, symbols, sizes or {}, embedded)
+    known = _known(plan, symbols, sizes, embedded)
 
     def value(dim: Dim) -> int | None:
         return known.get(dim) if isinstance(dim, str) else dim
@@ -107,7 +110,7 @@ def c_source(
                 if not plan.outputs[n].rank or inner != dtype else writer.names[plan.outputs[n]]
                 for n in results}  # fmt: skip
     given = {a: names.take(f"{local}_in") if inner != dtype else local for a, local in inputs.items()}
-    without = _without(program, everything, plan, value, mode)
+    without = _without(program, everything, plan, sizes, mode)
     if inner != dtype:
         without += _copies(
             plan, writer, {a: local for a, local in inputs.items() if occurs(local, "\n".join(body))}, results
@@ -160,14 +163,27 @@ def _copies(plan: Plan, writer: LoopWriter, inputs: Mapping[str, str], results: 
     return tuple(writer.blocks.values())[before:]
 
 
+def _arenas(sizes: Mapping[str, int], plan: Plan) -> list[Arena]:
+    """The blocks of the workspace of a plan; `sizes`: those that are numbers."""
+
+    def value(dim: Dim) -> int | None:
+        return value_of(dim, sizes) if isinstance(dim, int) or symbols_of(dim).keys() <= sizes.keys() else None
+
+    return list(dict.fromkeys(share_memory(fuse(plan, value)).values()))
+
+
+def _kept(sizes: Mapping[str, int], plan: Plan) -> list[tuple[Dim, ...]]:
+    """How much that is, by the sizes of each block; one of float64 among float32 counts twice."""
+    return [dims for arena in _arenas(sizes, plan) for dims in [arena.dims] * (2 if arena.wide else 1)]
+
+
 def _without(
-    program: Program, outputs: Sequence[str], plan: Plan, value: Callable[[Dim], int | None], precise: str
+    program: Program, outputs: Sequence[str], plan: Plan, sizes: Mapping[str, int], precise: str
 ) -> tuple[Arena, ...]:
     """The blocks that there would be without chunks."""
     if plan.chunks is None:
         return ()
-    whole = share_memory(fuse(build_plan(program, outputs, reuse=False, precise=precise), value))
-    return tuple(dict.fromkeys(whole.values()))
+    return tuple(_arenas(sizes, build_plan(program, outputs, reuse=False, sink=True, precise=precise)))
 
 
 def _symbols(plan: Plan) -> list[str]:
@@ -176,15 +192,20 @@ def _symbols(plan: Plan) -> list[str]:
     return list(dict.fromkeys([*plan.sizes, *more]))
 
 
-def _known(plan: Plan, symbols: list[str], sizes: Mapping[str, int], embedded: bool) -> dict[str, int]:
-    """The sizes that are numbers in the code."""
-    declared = {s for v in plan.program.variables.values() for d in v.dims for s in symbols_of(d)}
+def _checked(program: Program, sizes: Mapping[str, int]) -> Mapping[str, int]:
+    """The sizes that are given. Raises where one is no size of the program, or no size at all."""
+    declared = {s for v in program.variables.values() for d in v.dims for s in symbols_of(d)}
     for dim, number in sizes.items():
         if dim not in declared:
             known = ", ".join(sorted(declared))
             raise UnknownNameError(f"{dim} is not a size of this program", hint=f"its sizes: {known}")
         if type(number) is not int or number < 1:
             raise UnsupportedError(f"the size {dim} = {number!r} must be a whole number from 1 on")
+    return sizes
+
+
+def _known(plan: Plan, symbols: list[str], sizes: Mapping[str, int], embedded: bool) -> dict[str, int]:
+    """The sizes that are numbers in the code."""
     missing = sorted({s for d in [*symbols, *plan.derived] for s in symbols_of(d)} - set(sizes))
     if embedded and missing:
         raise UnsupportedError(

@@ -286,7 +286,14 @@ class Step:
             return self._adapted(arrays, checked)
         if self._loss is not None and self._checker.stochastic:
             self._checker.check_facts(arrays)
-        result = self._run(*arrays)
+        return self._result(arrays)
+
+    def _result(self, arrays: list[Any]) -> Any:
+        """What the code gives for arrays that fit. Raises ArrayError where the loss is not finite."""
+        try:
+            result = self._run(*arrays)
+        except ZeroDivisionError:  # of two sizes
+            raise self._checker.explain_not_finite(arrays, "a quotient of sizes") from None
         if self._loss is not None and not isfinite(result[0]):
             raise self._checker.explain_not_finite(arrays, f"the loss {self._loss}")
         return result
@@ -310,9 +317,7 @@ class Step:
             used[position] = array if new_shape is None else array.reshape(new_shape)
         if self._loss is not None and self._checker.stochastic:
             self._checker.check_facts(used)
-        result = self._run(*used)
-        if self._loss is not None and not isfinite(result[0]):
-            raise self._checker.explain_not_finite(used, f"the loss {self._loss}")
+        result = self._result(used)
         values = result if self._loss is None else result[1]
         shapes = dict(zip(self.names, checked.shapes, strict=True))
         for key in values:
@@ -333,9 +338,9 @@ class Step:
 
 
 def _key_function(count_: int) -> Callable[..., tuple[Any, ...]]:
-    """(shape, dtype) of each array in one flat tuple. Made as text: a loop would cost more than the look-up."""
+    """(shape, dtype, type) of each array in one flat tuple. Made as text: a loop would cost more than the look-up."""
     names = [f"a{k}" for k in range(count_)]
-    parts = "".join(f"{name}.shape, {name}.dtype, " for name in names)
+    parts = "".join(f"{name}.shape, {name}.dtype, {name}.__class__, " for name in names)
     key: Callable[..., tuple[Any, ...]] = eval(f"lambda {', '.join(names)}: ({parts})")
     return key
 

@@ -72,6 +72,7 @@ class Door:
                     raise ArrayError(
                         f"{name} is a {type(array).__name__}, neither a NumPy nor a {self._framework} array"
                     )
+                checker.refuse_masked(name, array)
                 array = self._make(np.asarray(array), own)
             shapes[name] = tuple(array.shape)
             plain_shape = checker.fit(name, shapes[name], sizes)

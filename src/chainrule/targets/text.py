@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import linecache
 import re
+import sys
 import textwrap
 from collections.abc import Callable, Collection, Mapping, Sequence
 from itertools import count
+from types import ModuleType
 from typing import Any
 
 from chainrule.algebra.program import Program, Variable
@@ -123,10 +125,16 @@ def join(
     return [indent + head + opens, *(f"{indent}    {entry}," for entry in entries), indent + closes + tail]
 
 
-def run(text: str, name: str) -> dict[str, Any]:
-    """Run a source text; gives its names. Tracebacks and debuggers know the text."""
-    file = f"<chainrule {name} {next(_serial)}>"
+def run(text: str, name: str, importable: bool = False) -> dict[str, Any]:
+    """Run a source text; gives its names. Tracebacks and debuggers know the text.
+
+    importable: for good, as a module, for what looks up a function's module by its name (`torch.compile`).
+    """
+    serial = next(_serial)
+    file = f"<chainrule {name} {serial}>"
     linecache.cache[file] = (len(text), None, text.splitlines(keepends=True), file)
-    space: dict[str, Any] = {"__name__": "chainrule.generated"}
-    exec(compile(text, file, "exec"), space)
-    return space
+    module = ModuleType(f"chainrule.generated_{serial}" if importable else "chainrule.generated")
+    if importable:
+        sys.modules[module.__name__] = module
+    exec(compile(text, file, "exec"), module.__dict__)
+    return module.__dict__

@@ -330,7 +330,7 @@ class TorchStep:
         self.dtype = dtype
         self._program = program
         self.gradients = tuple(gradients)
-        space = run(text.source, text.function)
+        space = run(text.source, text.function, importable=True)
         self.function = space[text.function]
         self.module = space.get("Network")
         self._torch = torch
@@ -362,16 +362,16 @@ class TorchStep:
             return self._door.leave(given, None, self.function(*given.arrays))
         torch = self._torch
         leaves, wanted = [], {}
-        for name, tensor in zip(self.names, given.arrays, strict=True):
-            leaf = tensor.detach()
-            if name in self.gradients:
-                if not leaf.is_floating_point():
-                    raise ArrayError(
-                        f"{name} is {leaf.dtype}: a gradient needs floating-point numbers", f"{name}.float()"
-                    )
-                wanted[name] = leaf = leaf.requires_grad_(True) if leaf is not tensor else leaf
-            leaves.append(leaf)
-        with torch.enable_grad():
+        with torch.inference_mode(False), torch.enable_grad():
+            for name, tensor in zip(self.names, given.arrays, strict=True):
+                leaf = tensor.clone() if tensor.is_inference() else tensor.detach()
+                if name in self.gradients:
+                    if not leaf.is_floating_point():
+                        raise ArrayError(
+                            f"{name} is {leaf.dtype}: a gradient needs floating-point numbers", f"{name}.float()"
+                        )
+                    wanted[name] = leaf.requires_grad_(True)
+                leaves.append(leaf)
             loss = self.function.apply(*leaves)
             found = torch.autograd.grad(loss, list(wanted.values())) if wanted else ()
         values = dict(zip(wanted, found, strict=True))
