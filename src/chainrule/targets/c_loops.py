@@ -1,4 +1,7 @@
-"""C statements for the loops of a fused plan: names, places in memory, and the lines of each loop, product and call."""
+"""C statements for the loops of a fused plan: names, places in memory, and the lines of each loop.
+
+Calls between loops are `c_calls.py`, loops over steps `c_recurrences.py`.
+"""
 
 from __future__ import annotations
 
@@ -7,19 +10,16 @@ from collections.abc import Mapping
 
 from chainrule.algebra.program import is_anonymous
 from chainrule.dims import Dim
-from chainrule.errors import UnsupportedError
 from chainrule.plan import Node
 from chainrule.plan.fusion import Axis, Call, Item, Kernel, Loop, Region, Statement, Tree
-from chainrule.plan.relations import STRUCTURAL
 from chainrule.plan.sharing import Arena, share_memory
 from chainrule.plan.teams import divide
 from chainrule.plan.wide import WIDE
+from chainrule.targets.c_calls import operation_call_lines, product_lines
 from chainrule.targets.c_expressions import ATOM, SUM, CSpelling, Text, bracket
 from chainrule.targets.c_helpers import WIDER
 from chainrule.targets.c_names import CNames
-from chainrule.targets.c_operations import Site, has_operation, operation_lines
 from chainrule.targets.c_recurrences import Part, loop_lines
-from chainrule.targets.c_relations import relation_lines
 from chainrule.targets.names import name_nodes
 
 __all__ = ["LoopWriter"]
@@ -80,7 +80,7 @@ class LoopWriter:
         """A size: a name, or a number."""
         return self.sizes[dim] if isinstance(dim, str) else str(dim)
 
-    def _letter(self, axis: Axis) -> str:
+    def letter(self, axis: Axis) -> str:
         """A loop variable: n runs to N, h to D_h."""
         if axis not in self._variables:
             dim = axis.dim
@@ -94,7 +94,7 @@ class LoopWriter:
     def _index(self, label: int) -> str | None:
         assert self._here is not None
         axis = self._here.axes.get(label)
-        return None if axis is None else self._letter(axis)
+        return None if axis is None else self.letter(axis)
 
     def pointer(self, node: Node) -> str:
         """The array in which a stored value lies."""
@@ -102,7 +102,7 @@ class LoopWriter:
             return self._sums[node]
         return self.inputs[node.attributes[0]] if node.op == "input" else self.names[node]
 
-    def _lies(self, node: Node, written: bool = False) -> Part:
+    def lies(self, node: Node, written: bool = False) -> Part:
         """The array of which a value is a part, and where the part begins; a `put` writes a part and is read whole."""
         if node in self.parts:
             return self.parts[node]
@@ -113,7 +113,7 @@ class LoopWriter:
     def _place(self, node: Node, labels: tuple[int, ...], statement: Statement) -> str:
         """An entry of a stored array: X[n * D_x + d]."""
         if node.op == "rows" or statement.node is node or node in self.parts:
-            part = self._lies(node, statement.node is node)
+            part = self.lies(node, statement.node is node)
         else:
             part = Part(self.pointer(node), node.dims, tuple(range(node.rank)), {})
         stored = self.kernel.stored
@@ -126,7 +126,7 @@ class LoopWriter:
             axis = statement.axes.get(labelled[k]) if k in labelled else None
             stride = [self.size(part.dims[j]) for j in kept[position + 1 :] if self.kernel.small(part.dims[j]) != 1]
             if axis is not None:
-                index = f"({part.begins[k]} + {self._letter(axis)})" if k in part.begins else self._letter(axis)
+                index = f"({part.begins[k]} + {self.letter(axis)})" if k in part.begins else self.letter(axis)
                 terms.append(" * ".join([index, *stride]))
             elif k in part.begins:
                 terms.append(" * ".join([part.begins[k], *stride]))
@@ -175,7 +175,7 @@ class LoopWriter:
     def _local(self, statement: Statement) -> str:
         """The variable for one entry: Z_nh."""
         node = statement.node
-        letters = [self._letter(statement.axes[a]) for a in statement.result if a in statement.axes]
+        letters = [self.letter(statement.axes[a]) for a in statement.result if a in statement.axes]
         name = self.names[node]
         return self.names_taken.plain(f"{name}_{''.join(letters)}") if letters else name
 
@@ -214,7 +214,7 @@ class LoopWriter:
                 lines += loop_lines(self, item.node)
             elif isinstance(item, Call):
                 lines += self._comment([item.node])
-                lines += self._product(item) if item.product else self._opaque(item.node)
+                lines += product_lines(self, item) if item.product else operation_call_lines(self, item.node)
             elif isinstance(item, Loop):
                 lines += self._comment([s.node for s in item.statements()])
                 lines += self._loop(item) if self.division is None else self._divided(item)
@@ -244,7 +244,7 @@ class LoopWriter:
         stored = node.rank and (self.kernel.stored.get(node) or node in set(self.plan.outputs.values()))
         return [f"if (!team->me) {line}" for line in lines] if self.division is not None and stored else lines
 
-    def _part(self, dim: Dim, lines: list[str]) -> list[str]:
+    def part_of_team(self, dim: Dim, lines: list[str]) -> list[str]:
         """Lines that run from `first` to `last`: this thread's part of an axis."""
         begins = [f"{name} = share({self.size(dim)}, team->me{plus}, team->of)"
                   for name, plus in (("first", ""), ("last", " + 1"))]  # fmt: skip
@@ -273,7 +273,7 @@ class LoopWriter:
         starts = [line for s in partial for line in self._start(s)]
         inner = self._loop(loop, "first", "last")
         lines += starts
-        lines += self._part(loop.axis.dim, inner)
+        lines += self.part_of_team(loop.axis.dim, inner)
         for statement in scalars:
             name = self._locals[statement.node]
             block = self.names_taken.plain(f"{name}_parts")
@@ -299,7 +299,7 @@ class LoopWriter:
             if statement.reduced and statement.loops[statement.opening] is loop and not last:
                 lines += self._start(statement)
                 after += self._finish(statement)
-        letter = self._letter(loop.axis)
+        letter = self.letter(loop.axis)
         if all(isinstance(item, Statement) for item in loop.body):
             lines += self._lanes(loop)
         inner: list[str] = []
@@ -336,7 +336,7 @@ class LoopWriter:
             return [f"{self._type(node)} {name} = {zero};"]
         lines: list[str] = []
         for loop in inner:
-            letter = self._letter(loop.axis)
+            letter = self.letter(loop.axis)
             lines.append(
                 "    " * len(lines) + f"for (size_t {letter} = 0; {letter} < {self.size(loop.axis.dim)}; {letter}++)"
             )
@@ -382,10 +382,11 @@ class LoopWriter:
     def _helper(self, name: str, node: Node) -> str:
         """A helper function for values of the node's type."""
         name += WIDER if node.dtype == WIDE else ""
-        self._needs(name)
+        self.needs(name)
         return name
 
-    def _needs(self, helper: str) -> bool:
+    def needs(self, helper: str) -> bool:
+        """A helper function that must be written into the file."""
         self.spelling.helpers.add(helper)
         return True
 
@@ -396,106 +397,3 @@ class LoopWriter:
             for other in statement.loops[-1].statements()
             for leaf in other.tree.leaves()
         ) if statement.loops else False  # fmt: skip
-
-    # -- calls ---------------------------------------------------------------------------------------------------
-
-    def _product(self, call: Call) -> list[str]:
-        node, product = call.node, call.product
-        assert product is not None
-        left, right = node.operands[product.left], node.operands[product.right]
-        dims = dict(enumerate(node.dims))
-        for operand in node.operands:
-            dims |= dict(zip(operand.axes, operand.node.dims, strict=True))
-        outer = [label for label in product.outer if self.kernel.small(dims[label]) != 1]
-        variables = {label: self._letter(Axis(-1, dims[label])) for label in outer}
-        summed = [label for label in outer if label >= node.rank]
-
-        def extent(labels: tuple[int, ...]) -> str:
-            texts = [self.size(dims[label]) for label in labels if self.kernel.small(dims[label]) != 1]
-            return " * ".join(texts) or "1"
-
-        def array(axes: tuple[int, ...], own: Node) -> str:
-            """Where the matrix begins."""
-            part = self._lies(own)
-            labelled = dict(zip(part.axes, axes, strict=True))
-            terms = []
-            for k in range(len(part.dims)):
-                parts = [part.begins[k]] if k in part.begins else []
-                parts += [variables[labelled[k]]] if labelled.get(k) in variables else []
-                if parts:
-                    index = f"({' + '.join(parts)})" if len(parts) > 1 else parts[0]
-                    terms.append(" * ".join([index, *self._after(part.dims, k)]))
-            return " + ".join([part.pointer, *terms])
-
-        def leading(axes: tuple[int, ...], own: Node, group: tuple[int, ...]) -> str:
-            part = self._lies(own)
-            return " * ".join(self._after(part.dims, part.axes[axes.index(group[-1])])) or "1"
-
-        result = tuple(range(node.rank))
-        target = call.into or node
-        lead_left = leading(left.axes, left.node, product.inner if product.transpose_left else product.rows)
-        lead_right = leading(right.axes, right.node, product.columns if product.transpose_right else product.inner)
-        keep = "0"
-        if summed:
-            keep = " || ".join(f"{variables[label]} > 0" for label in summed)
-        if call.into is not None:
-            keep = "1"
-        arguments = ", ".join([
-            str(int(product.transpose_left)), str(int(product.transpose_right)),
-            extent(product.rows), extent(product.columns), extent(product.inner),
-            array(left.axes, left.node), lead_left, array(right.axes, right.node), lead_right,
-            keep, array(result, target), leading(result, target, product.rows),
-        ])  # fmt: skip
-        self._needs("gemm")
-        by = self.division.by[node] if self.division is not None else ""
-        function = f"gemm_{by}(team, " if by in ("rows", "columns") else "gemm("
-        if by in ("rows", "columns"):
-            self._needs(f"gemm_{by}")
-        lines: list[str] = []
-        for label in outer:
-            letter = variables[label]
-            first, last = ("first", "last") if by == "outer" and label == outer[0] else ("0", self.size(dims[label]))
-            lines.append("    " * len(lines) + f"for (size_t {letter} = {first}; {letter} < {last}; {letter}++)")
-        lines.append("    " * len(lines) + f"{function}{arguments});")
-        return self._part(dims[outer[0]], lines) if by == "outer" else lines
-
-    def _after(self, dims: tuple[Dim, ...], axis: int) -> list[str]:
-        """The sizes of the axes that lie behind `axis` in memory: its stride."""
-        return [self.size(d) for d in dims[axis + 1 :] if self.kernel.small(d) != 1]
-
-    def _opaque(self, node: Node) -> list[str]:
-        name = node.attributes[1]
-        structural = name in STRUCTURAL
-        if not structural and not has_operation(name):
-            raise UnsupportedError(
-                f"{node.name or 'a value'} is computed by {name}, for which there is no C code",
-                hint='compile it with target "numpy"',
-            )
-
-        def entry(k: int, indices: Mapping[int, str]) -> str:
-            operand = node.operands[k]
-            return self._flat(operand.node, [indices[axis] for axis in operand.axes])
-
-        def scratch(dims: tuple[Dim, ...]) -> str:
-            block = self.names_taken.take("scratch")
-            self.blocks[block] = Arena(dims)
-            return block
-
-        site = Site(
-            node, self.real, self.spelling.suffix, entry,
-            lambda indices: self._flat(node, [indices[axis] for axis in range(node.rank)]),
-            self.size, scratch, self._needs,
-        )  # fmt: skip
-        lines = relation_lines(site) if structural else operation_lines(site)
-        if not node.rank:
-            lines.insert(0, f"{self.real} {self.names[node]};")
-        return lines
-
-    def _flat(self, node: Node, indices: list[str]) -> str:
-        """An entry of an array, by an index for each axis."""
-        if node.op == "number":
-            return self.spelling.coefficient(node.attributes[0])[0]
-        if not node.rank:
-            return self.scalar(node)
-        part = self._lies(node) if node.op == "rows" or node in self.parts else None
-        return (part or Part(self.pointer(node), node.dims, tuple(range(node.rank)), {})).entry(self.size, indices)
