@@ -10,8 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from chainrule.dims import Dim
-from chainrule.plan.fusion import Axis, Call, Item, Kernel, Loop, Region, Statement
 from chainrule.plan.graph import Node
+from chainrule.plan.kernel import Axis, Call, Item, Kernel, Loop, Region, Statement
 from chainrule.plan.wide import WIDE
 
 __all__ = ["Arena", "share_memory"]

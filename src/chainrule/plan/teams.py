@@ -16,8 +16,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from chainrule.dims import Dim
-from chainrule.plan.fusion import Axis, Call, Item, Kernel, Loop, Region, Statement
 from chainrule.plan.graph import Node
+from chainrule.plan.kernel import Axis, Call, Item, Kernel, Loop, Region, Statement
 from chainrule.plan.sharing import Arena
 
 __all__ = ["Division", "divide", "volume"]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from chainrule.dims import Dim
 from chainrule.errors import UnsupportedError
 from chainrule.plan import Node
-from chainrule.plan.fusion import Axis, Call
+from chainrule.plan.kernel import Axis, Call
 from chainrule.plan.relations import STRUCTURAL
 from chainrule.plan.sharing import Arena
 from chainrule.targets.c_operations import Site, has_operation, operation_lines

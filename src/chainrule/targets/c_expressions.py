@@ -12,7 +12,7 @@ from fractions import Fraction
 from chainrule.dims import Dim
 from chainrule.errors import UnsupportedError
 from chainrule.plan import Coefficient
-from chainrule.plan.fusion import Tree
+from chainrule.plan.kernel import Tree
 from chainrule.plan.wide import ROUNDED, WIDE, WIDENED
 from chainrule.targets.c_helpers import WIDER, helper_names
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from chainrule.algebra.program import is_anonymous
 from chainrule.dims import Dim
 from chainrule.plan import Node
-from chainrule.plan.fusion import Axis, Call, Item, Kernel, Loop, Region, Statement, Tree
+from chainrule.plan.kernel import Axis, Call, Item, Kernel, Loop, Region, Statement, Tree
 from chainrule.plan.sharing import Arena, share_memory
 from chainrule.plan.teams import divide
 from chainrule.plan.wide import WIDE
