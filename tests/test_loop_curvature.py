@@ -260,6 +260,27 @@ def test_the_steps_of_a_tangent_go_through_the_step_before() -> None:
     assert "lag(" not in product
 
 
+@pytest.mark.parametrize(("wrt", "of"), [("h0", "q"), ("A", "q"), ("x", "h")])
+def test_the_steps_of_a_jacobian_are_those_of_a_product(wrt: str, of: str) -> None:
+    found = cr.parse(STATE).jacobian(wrt, of)
+    report = found.check_steps()
+    assert report.ok, str(report)
+    assert report.count > 8
+    told = found.explained(1)
+    assert "c held" in told and "for every one at once: Δ₁[t" in told
+    assert "%" not in told and "lag(" not in told
+    assert found.steps
+
+
+def test_the_steps_of_a_hessian_are_those_of_a_product() -> None:
+    found = cr.parse(STATE).hessian("h0")
+    report = found.check_steps()
+    assert report.ok, str(report)
+    told = found.explained(1)
+    assert "dh[t−1] was computed before" in told
+    assert "linear in dh0, so for every one at once" in told
+
+
 def test_a_gauss_newton_product_goes_forwards_and_back() -> None:
     product = cr.parse(RNN).gauss_newton_product("A")
     assert product.equations == (

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from chainrule.algebra.program import Program, Variable
 from chainrule.calculus.forward import tangent_name, tangents
 from chainrule.calculus.reverse import differentiate
-from chainrule.dims import canonical_name, display_name
+from chainrule.dims import display_name
 from chainrule.errors import UnsupportedError
 from chainrule.explanation.checking import StepReport
 from chainrule.explanation.steps import Step
@@ -30,7 +30,7 @@ from chainrule.telling import gradients_told, tangents_told
 if TYPE_CHECKING:
     from chainrule.network import Network
 
-__all__ = ["Derived", "directional", "free_name", "hessian_product"]
+__all__ = ["Derived", "directional", "hessian_product"]
 
 
 class Derived:
@@ -133,14 +133,6 @@ class Derived:
 
     def __repr__(self) -> str:
         return f"<Derived {self}>"
-
-
-def free_name(program: Program, name: str) -> str:
-    """The name, with an underscore for each time that the program has it."""
-    taken = {canonical_name(n) for n in program.variables}
-    while canonical_name(name) in taken:
-        name += "_"
-    return name
 
 
 # -- first order: one direction ------------------------------------------------------------------------------------

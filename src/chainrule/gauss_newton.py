@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from chainrule.algebra.expr import Index, atom_variables, free, multiply, rename, sum_over
+from chainrule.algebra.expr import Index, atom_variables, free, multiply, rename
 from chainrule.algebra.expr import variable as bare_variable
 from chainrule.algebra.loops import arrange, is_lag, loop_members
 from chainrule.algebra.program import Equation, Program, Variable, is_anonymous
@@ -20,21 +20,27 @@ from chainrule.algebra.renaming import Renaming, renamed_expression, renamed_pro
 from chainrule.calculus.forward import tangent_name, tangents
 from chainrule.calculus.jacobian import JacobianProgram, jacobian
 from chainrule.calculus.reverse import differentiate, relevant_equations
-from chainrule.curvature import Derived, free_name
-from chainrule.dims import canonical_name, display_name
+from chainrule.curvature import Derived
+from chainrule.dims import display_name
 from chainrule.errors import UnsupportedError
 from chainrule.explanation.chain import Explainer
 from chainrule.explanation.told import Told, Where
 from chainrule.notation import phrases, tree
-from chainrule.notation.matrix import MatrixNotation
 from chainrule.notation.sentence import say
 from chainrule.notation.text import to_text
 from chainrule.notation.tree import Node
-from chainrule.notation.written import Written
 from chainrule.simplify.engine import simplify
 from chainrule.simplify.knowledge import Knowledge
 from chainrule.simplify.shortest import shortest
-from chainrule.telling import equations_of, gradients_told, tangents_told
+from chainrule.telling import (
+    equations_of,
+    flowing_back_told,
+    free_name,
+    gradients_told,
+    held_product,
+    signal_names,
+    tangents_told,
+)
 
 if TYPE_CHECKING:
     from chainrule.network import Network
@@ -207,12 +213,8 @@ def gauss_newton_product(network: Network, wrt: str, of: str | None = None) -> D
     value = found.value if found is not None else {}
     after.variables.pop(tangent_name(gradient), None)
     # Back: the gradient of Σ v ∘ f, v held.
-    held = after.copy()
-    held.declare(Variable(known, out.dims, out.orientation, "const", steps=out.steps))
-    product = held.fresh_name()
-    inner = multiply(bare_variable(known, out.indices), bare_variable(output, out.indices))
-    held.define(Variable(product, (), "scalar"), sum_over(inner, out.indices))
-    names = _signal_names(held, product, wrt)
+    held, product = held_product(after, output, known)
+    names = signal_names(held, product, wrt)
     backward = differentiate(held, product, [wrt], signal_names=names)
     program = backward.program.copy()
     result = free_name(program, f"G_{wrt}_d{wrt}")
@@ -247,34 +249,12 @@ def gauss_newton_product(network: Network, wrt: str, of: str | None = None) -> D
         yield from _curved_told(network, curved.program, middle, output, gradient, known, curvature_node)
         explainer = Explainer(held, backward, equations_of(network, held))
         where = Where(held, explainer.work, product)
-        notation = MatrixNotation(backward.program)
-        for signal, of_ in backward.signals.items():
-            own_ = backward.program.variables[signal]
-            value_ = backward.program.equations[signal].value
-            assert isinstance(value_, dict)
-            written = Written(backward.program, notation, value_, own_.dims, own_.orientation, own_.steps)
-            left = tree.at(signal, written.indices)
-            reason = say("what flows back to ", explainer.writer.node(of_), ", ", tree.sym(known), " held")
-            yield Told(left, written.tree, own_.shape, explainer.steps(signal, of_), where, reason)
+        yield from flowing_back_told(backward, explainer, where, known)
         reason = say("the gradient of ", explainer.writer.node(product), ", ", tree.sym(known), " held")
         yield answer.plainly(explainer.steps(backward.gradients[wrt], wrt), where, reason)
 
     answer.teller = told
     return answer
-
-
-def _signal_names(held: Program, product: str, wrt: str) -> dict[str, str]:
-    """γ₁, γ₂, …: what flows back is no error signal of the loss."""
-    found = differentiate(held, product, [wrt])
-    names: dict[str, str] = {}
-    taken = {canonical_name(n) for n in held.variables}
-    for number, of in enumerate(found.signals.values(), 1):
-        letter = "Γ" if len(held.variables[of].dims) >= 2 else "γ"
-        name = f"{letter}{number}"
-        while canonical_name(name) in taken:
-            name += "_"
-        names[of] = name
-    return names
 
 
 def _curved_told(

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from chainrule.algebra.expr import Expr, Index, free
 from chainrule.algebra.loops import has_loops, is_lag
 from chainrule.algebra.program import Operation, Program, is_anonymous
+from chainrule.calculus.forward import tangent_name
 from chainrule.calculus.jacobian import JacobianProgram, jacobian
 from chainrule.calculus.jacobian_structure import find_structure
 from chainrule.calculus.reverse import differentiate, relevant_equations
 from chainrule.calculus.seeded import goes_through_a_loop
 from chainrule.dims import display_name
 from chainrule.errors import DimensionError
+from chainrule.explanation.chain import Explainer
 from chainrule.explanation.steps import Step
 from chainrule.explanation.told import Told, Where, check_told
 from chainrule.explanation.whole import JacobianExplainer
-from chainrule.notation import tree
+from chainrule.notation import phrases, tree
 from chainrule.notation.binding import POSTFIX
 from chainrule.notation.index import index_node, index_text, letters_for
 from chainrule.notation.matrix import MatrixNotation
@@ -26,7 +29,7 @@ from chainrule.notation.sentence import say
 from chainrule.notation.text import to_text
 from chainrule.notation.tree import Node
 from chainrule.notation.written import Written
-from chainrule.telling import equations_of, gradients_told
+from chainrule.telling import equations_of, flowing_back_told, free_name, gradients_told, held_product, signal_names
 
 if TYPE_CHECKING:
     from chainrule.explanation.checking import StepReport
@@ -212,10 +215,17 @@ class Jacobian:
 
     @cached_property
     def steps(self) -> tuple[Step, ...]:
-        """The derivation, from the chain rule to the final form; none through a loop, and none of an exact 0."""
-        if not self.depends or goes_through_a_loop(self._forward, self.of, self.wrt):
-            return ()
-        return self.explainer.all_steps()
+        """The derivation, from the chain rule to the result; through a loop that of a product; none of an exact 0."""
+        return tuple(step for one in self.told for step in one.steps)
+
+    @cached_property
+    def _looped(self) -> bool:
+        """Whether it goes through a loop, where a product with it is what has steps."""
+        return self.depends and goes_through_a_loop(self._forward, self.of, self.wrt)
+
+    @cached_property
+    def _own_steps(self) -> tuple[Step, ...]:
+        return () if not self.depends or self._looped else self.explainer.all_steps()
 
     @property
     def network(self) -> Network:
@@ -234,8 +244,25 @@ class Jacobian:
 
     @cached_property
     def told(self) -> tuple[Told, ...]:
-        """What is to be told: the formula with its steps."""
-        return (self._told(),)
+        """What is to be told: the formula with its steps; through a loop what they are for any one product first."""
+        return (*(self._product_told() if self._looped else ()), self._told())
+
+    def _product_told(self) -> Iterable[Told]:
+        """The gradient of Σ c ∘ f for any c: what is linear in c is then taken for all c at once."""
+        known = free_name(self._forward, "c")
+        held, product = held_product(self._forward, self.of, known)
+        backward = differentiate(held, product, [self.wrt], signal_names=signal_names(held, product, self.wrt))
+        explainer = Explainer(held, backward, equations_of(self._network, held))
+        where = Where(held, explainer.work, product)
+        yield from flowing_back_told(backward, explainer, where, known)
+        gradient, own = backward.gradients[self.wrt], held.variables[self.wrt]
+        value = backward.program.equations[gradient].value
+        assert isinstance(value, dict)
+        steps = own.steps
+        written = Written(backward.program, MatrixNotation(backward.program), value, own.dims, own.orientation, steps)
+        left = tree.partial(phrases.bracketed(explainer.writer.node(product)), tree.at(self.wrt, written.indices))
+        reason = say("of ", tree.sym(self.of), " with any ", tree.sym(known), ", which is held")
+        yield Told(left, written.tree, own.shape, explainer.steps(gradient, self.wrt), where, reason)
 
     def _told(self) -> Told:
         left, right = self.left_node_at([], []), self.written.tree
@@ -248,9 +275,14 @@ class Jacobian:
         reason = ""
         if not self.depends:
             reason = say(tree.sym(self.of), " does not depend on ", tree.sym(self.wrt), ": it is exactly 0")
-        elif not self.steps:
-            reason = "it goes through a loop, so its steps are the equations: " + "; ".join(self.equations[:-1])
-        return Told(left, right, self.shape, self.steps, where, reason)
+        elif self._looped:
+            reason = f"linear in {self._any}, so for every one at once: " + "; ".join(self.equations[:-1])
+        return Told(left, right, self.shape, self._own_steps, where, reason)
+
+    @property
+    def _any(self) -> str:
+        """What it is linear in."""
+        return display_name(free_name(self._forward, "c"))
 
     def explained(self, explain: int = 1, form: str = "text") -> str:
         """The formulas with their steps, as text, latex, markdown or html; explain as in `Derivation.text`."""
@@ -307,8 +339,16 @@ class Hessian(Jacobian):
 
     @cached_property
     def told(self) -> tuple[Told, ...]:
-        """The gradient first, then its Jacobian."""
+        """The gradient first, then its Jacobian; through a loop a product with it, then for all directions at once."""
+        if self._looped:
+            from chainrule.curvature import hessian_product
+
+            return (*hessian_product(self._network, self.wrt).told, self._told())
         return (*gradients_told(self._free.derive(self.wrt)), self._told())
+
+    @property
+    def _any(self) -> str:
+        return display_name(tangent_name(self.wrt))
 
     def left_node_at(self, outer: list[str], inner: list[str]) -> Node:
         """∂²J/∂w², or an entry of it: ∂²J/∂w[i]∂w[j]."""

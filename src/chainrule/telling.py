@@ -9,12 +9,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
-from chainrule.algebra.program import Program, is_anonymous
+from chainrule.algebra.expr import multiply, sum_over, variable
+from chainrule.algebra.program import Program, Variable, is_anonymous
 from chainrule.calculus.forward import tangent_name
+from chainrule.calculus.reverse import Backward, differentiate
+from chainrule.dims import canonical_name
+from chainrule.explanation.chain import Explainer
 from chainrule.explanation.tangent import TangentExplainer
 from chainrule.explanation.told import Told, Where
 from chainrule.notation import tree
 from chainrule.notation.matrix import MatrixNotation
+from chainrule.notation.sentence import say
 from chainrule.notation.tree import Node
 from chainrule.notation.written import Written
 
@@ -22,7 +27,15 @@ if TYPE_CHECKING:
     from chainrule.derivation import Derivation
     from chainrule.network import Network
 
-__all__ = ["equations_of", "gradients_told", "tangents_told"]
+__all__ = [
+    "equations_of",
+    "flowing_back_told",
+    "free_name",
+    "gradients_told",
+    "held_product",
+    "signal_names",
+    "tangents_told",
+]
 
 
 def equations_of(network: Network, program: Program) -> dict[str, Node]:
@@ -82,3 +95,50 @@ def tangents_told(
             left = tree.at(tangent, written.indices)
         where = Where(with_directions, explainer.work, name)
         yield Told(left, written.tree, own.shape, explainer.steps(name), where)
+
+
+def free_name(program: Program, name: str) -> str:
+    """The name, with an underscore for each time that the program has it."""
+    taken = {canonical_name(n) for n in program.variables}
+    while canonical_name(name) in taken:
+        name += "_"
+    return name
+
+
+def held_product(program: Program, output: str, known: str) -> tuple[Program, str]:
+    """The program with Σ known ∘ output at its end, `known` declared and held; and what that scalar is called."""
+    held, out = program.copy(), program.variables[output]
+    held.declare(Variable(known, out.dims, out.orientation, "const", steps=out.steps))
+    product = held.fresh_name()
+    inner = multiply(variable(known, out.indices), variable(output, out.indices))
+    held.define(Variable(product, (), "scalar"), sum_over(inner, out.indices))
+    return held, product
+
+
+def signal_names(held: Program, product: str, wrt: str) -> dict[str, str]:
+    """γ₁, γ₂, …: what flows back from a product is no error signal of the loss."""
+    found = differentiate(held, product, [wrt])
+    names: dict[str, str] = {}
+    taken = {canonical_name(n) for n in held.variables}
+    for number, of in enumerate(found.signals.values(), 1):
+        letter = "Γ" if len(held.variables[of].dims) >= 2 else "γ"
+        name = f"{letter}{number}"
+        while canonical_name(name) in taken:
+            name += "_"
+        names[of] = name
+    return names
+
+
+def flowing_back_told(
+    backward: Backward, explainer: Explainer, where: Where, known: str
+) -> Iterable[Told]:  # fmt: skip
+    """The signals of a product with `known`, which is held, each with its steps."""
+    notation = MatrixNotation(backward.program)
+    for signal, of in backward.signals.items():
+        own = backward.program.variables[signal]
+        value = backward.program.equations[signal].value
+        assert isinstance(value, dict)
+        written = Written(backward.program, notation, value, own.dims, own.orientation, own.steps)
+        left = tree.at(signal, written.indices)
+        reason = say("what flows back to ", explainer.writer.node(of), ", ", tree.sym(known), " held")
+        yield Told(left, written.tree, own.shape, explainer.steps(signal, of), where, reason)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from chainrule.algebra.expr import Expr, Factor, Index, free
 from chainrule.algebra.program import Program, Variable, is_anonymous
 from chainrule.notation import phrases, tree
-from chainrule.notation.index import in_order, index_node, letters_for, summed_letters
+from chainrule.notation.index import at_steps, in_order, index_node, letters_for, summed_letters
 from chainrule.notation.sentence import Sentence, joined, say
 from chainrule.notation.sequences import Projection, one_step_of, time_index
 from chainrule.notation.text import to_text
@@ -48,8 +48,8 @@ def layout_reason(program: Program, target: Target, expression: Expr) -> Sentenc
     said = tree.equal(tree.partial(sym(target.loss), tree.at(own.name, letters)), entry)
     told: list[Sentence] = []
     if len(expression) == 1:
-        ((factors, bound), _) = next(iter(expression.items()))
-        names = dict(zip(indices, letters, strict=True))
+        (factors, bound), steps = at_steps(program, next(iter(expression)))
+        names = dict(zip(indices, letters, strict=True)) | steps
         names |= dict(zip(bound, summed_letters(taken, letters), strict=False))
         for position, index in enumerate(indices):
             told += _place(program, factors, index, position, names, own)

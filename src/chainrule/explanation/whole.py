@@ -5,7 +5,7 @@ indices of an entry of θ (`Writer.outer`), so it is a matrix at a vector. Nothi
 at a station without a name, its own Jacobian is derived first. The Hessian is the Jacobian of the gradient, whose
 equations, signals among them, are the stations of the chain.
 
-Through a loop there are no steps; what is computed on the way is said (`Jacobian.equations`).
+Through a loop a product with it has steps, which is then taken for all directions at once (`Jacobian.told`).
 """
 
 from __future__ import annotations

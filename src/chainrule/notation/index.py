@@ -22,7 +22,7 @@ from chainrule.notation.tree import Node, names_in
 from chainrule.simplify.masks import extremum
 from chainrule.sizes import spoken, symbols_of
 
-__all__ = ["in_order", "index_node", "index_text", "letters_for", "summed_letters"]
+__all__ = ["at_steps", "in_order", "index_node", "index_text", "letters_for", "summed_letters"]
 
 # operations along axes whose entries can be written one by one
 ALONG_AXES = frozenset({"max", "min", "prod", "cumprod", "ismax", "ismin", "prod_others"})
@@ -64,7 +64,7 @@ def _sum(program: Program, expression: Expr, names: dict[Index, str], taken: Set
 
 
 def _term(program: Program, key: Monomial, coefficient: Fraction, names: dict[Index, str], taken: Set[str]) -> Node:
-    key, steps = _at_steps(program, key)
+    key, steps = at_steps(program, key)
     factors, bound = key
     names = names | steps
     inner = dict(names)
@@ -106,7 +106,7 @@ def _term(program: Program, key: Monomial, coefficient: Fraction, names: dict[In
     return outside.whole(coefficient)
 
 
-def _at_steps(program: Program, key: Monomial) -> tuple[Monomial, dict[Index, str]]:
+def at_steps(program: Program, key: Monomial) -> tuple[Monomial, dict[Index, str]]:
     """Σₜ 1[t = T] h[t,i] is h[T,i]: the term without such factors and sums, and what the indices are instead."""
     steps: dict[Index, str] = {}
     for index in key[1]:

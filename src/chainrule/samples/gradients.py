@@ -19,7 +19,7 @@ from chainrule.algebra.expr import (
 from chainrule.algebra.program import Program, Variable
 from chainrule.calculus.lift import lift
 from chainrule.calculus.reverse import differentiate
-from chainrule.curvature import Derived, free_name
+from chainrule.curvature import Derived
 from chainrule.dims import Dim, display_name
 from chainrule.errors import UnsupportedError
 from chainrule.notation import phrases, tree
@@ -27,7 +27,7 @@ from chainrule.notation.sentence import say
 from chainrule.simplify.engine import simplify
 from chainrule.simplify.knowledge import Knowledge
 from chainrule.simplify.shortest import shortest
-from chainrule.telling import gradients_told
+from chainrule.telling import free_name, gradients_told
 
 if TYPE_CHECKING:
     from chainrule.network import Network

@@ -26,13 +26,13 @@ from chainrule.algebra.loops import dependent
 from chainrule.algebra.program import Variable
 from chainrule.calculus.lift import lift
 from chainrule.calculus.reverse import differentiate
-from chainrule.curvature import Derived, free_name
+from chainrule.curvature import Derived
 from chainrule.dims import Dim, display_name
 from chainrule.errors import UnsupportedError
 from chainrule.explanation.told import Told
 from chainrule.notation import tree
 from chainrule.notation.sentence import say
-from chainrule.telling import gradients_told
+from chainrule.telling import free_name, gradients_told
 
 if TYPE_CHECKING:
     from chainrule.network import Network

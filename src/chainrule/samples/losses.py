@@ -26,13 +26,13 @@ from chainrule.algebra.loops import dependent
 from chainrule.algebra.program import Program, Variable, is_anonymous
 from chainrule.algebra.renaming import Renaming, renamed_program
 from chainrule.calculus.jacobian import jacobian
-from chainrule.curvature import free_name
 from chainrule.dims import Dim, display_dim, display_name, format_shape
 from chainrule.errors import UnsupportedError
 from chainrule.explanation.told import Told
 from chainrule.jacobians import Jacobian
 from chainrule.notation import tree
 from chainrule.notation.sentence import say
+from chainrule.telling import free_name
 
 if TYPE_CHECKING:
     from chainrule.network import Network
