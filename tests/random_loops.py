@@ -156,9 +156,9 @@ def main(count: int, seed: int) -> None:
             check(text, number, steps=number % 4 == 0)
         except ChainruleError as error:
             refused[str(error).splitlines()[0][:90]] += 1
-    print(f"{count} programs, {count - sum(refused.values())} right, none wrong")
+    print(f"{count} programs, {count - sum(refused.values())} right, none wrong")  # noqa: T201
     for reason, times in refused.most_common():
-        print(f"  refused {times}: {reason}")
+        print(f"  refused {times}: {reason}")  # noqa: T201
 
 
 if __name__ == "__main__":

@@ -147,7 +147,7 @@ class Explainer:
             "one term for each way to ", end, ", summed", self._at_which_steps(paths, of), shared and "; " + shared
         )
         if any(tuple(path) == (self.loss, of) for path in paths):
-            loss = tree.sym(self.loss)
+            loss = self.writer.node(self.loss)
             return say(
                 said,
                 "; ",
