@@ -216,7 +216,7 @@ class Jacobian:
     @cached_property
     def steps(self) -> tuple[Step, ...]:
         """The derivation, from the chain rule to the result; through a loop that of a product; none of an exact 0."""
-        return tuple(step for one in self.told for step in one.steps)
+        return tuple(step for one in self.told for step in one.steps) if self._looped else self._own_steps
 
     @cached_property
     def _looped(self) -> bool:
