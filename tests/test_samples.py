@@ -44,3 +44,17 @@ def test_plain_cases_need_no_word():
 def test_a_vector_with_n_entries_is_not_taken_for_n_samples():
     with pytest.raises(ChainruleError):
         cr.parse("input x : N\nparam W : K × N\nJ = ‖W x‖²").sample_norms("W")
+
+
+def test_a_gradient_that_is_written_with_the_loss_means_that_of_the_sample():
+    rng = np.random.default_rng(4)
+    net = cr.parse("input x : D\nlabel y : K\nparam W : H × D\nparam U : K × H\nh = tanh(W x)\nJ = ½ ‖U h − y‖²")
+    given = {"X": (4, 3), "Y": (4, 5), "W": (7, 3), "U": (5, 7)}
+    X, Y, W, U = arrays = [rng.standard_normal(shape) for shape in given.values()]
+    h = np.tanh(X @ W.T)
+    wanted = ((h @ U.T - Y) ** 2).sum(1) * (h**2).sum(1)  # ‖U h − y‖² is 2 J, of one sample
+    found = net.sample_norms("U")
+    np.testing.assert_allclose(found.evaluate(**dict(zip(given, arrays, strict=True))), wanted, rtol=1e-12)
+    np.testing.assert_allclose(found.compile()(**dict(zip(given, arrays, strict=True))), wanted, rtol=1e-12)
+    distance = cr.parse("input x : D\nparam w : D\nJ = ‖x − w‖").sample_gradients("w").evaluate(X=X, w=W[0])
+    np.testing.assert_allclose(distance, (W[0] - X) / np.linalg.norm(X - W[0], axis=1)[:, None], rtol=1e-12)

@@ -36,6 +36,7 @@ def lift(
             taken.add(upper)
         else:
             names[name] = name
+    used = dict(names)  # what the formulas mean: behind the loss, its value for each sample
     out = program.copy()
     out.variables, out.equations = {}, {}
     for var in program.variables.values():
@@ -46,14 +47,14 @@ def lift(
         if isinstance(equation.value, Operation):
             value: Expr | Operation = equation.value
             if equation.name in data:
-                value = _lift_operation(equation.value, program, data, names)
+                value = _lift_operation(equation.value, program, data, used)
         elif equation.name in data:
-            value = _lift_expression(equation.value, data, names, batch)
+            value = _lift_expression(equation.value, data, used, batch)
         if equation.name not in data:
             out.define(var, equation.value, equation.source)
             continue
         if equation.name == loss:
-            sample = out.fresh_name()
+            used[loss] = sample = out.fresh_name()
             out.define(Variable(sample, (batch, *var.dims), "column"), value, _renamed_source(equation.source, names))
             own = (-1, batch)
             total = sum_over(variable(sample, (own,)), [own])
