@@ -294,6 +294,8 @@ class Network:
         """Arrays by the program's names without axes of size 1, and the sizes that they set."""
         import numpy as np
 
+        from chainrule.targets.held_facts import broken
+
         given = {self.name(k): v for k, v in arrays.items()}
         sizes: dict[str, int] = {}
         origin: dict[str, str] = {}
@@ -332,6 +334,12 @@ class Network:
                         f"{variable.name} is {format_shape(variable.shape)} with {dim} = {wanted}{by}, "
                         f"but the array has shape {array.shape}"
                     )
+            fact = broken(array, variable.facts)
+            if fact is not None:
+                raise ArrayError(
+                    f"{variable.name} is declared {fact}, but the array is not",
+                    f"leave the fact out of the declaration of {variable.name}",
+                )
             values[variable.name] = array
         unknown = [n for n in given if n not in values]
         if unknown:

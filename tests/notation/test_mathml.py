@@ -105,6 +105,9 @@ def test_read_back_it_has_the_value_of_the_text(name: str, found: Derivation) ->
     for declared in program.declarations.values():
         shape = [d if isinstance(d, int) else sizes.setdefault(d, next(primes)) for d in declared.shape]
         arrays[declared.name] = rng.uniform(0.2, 0.9, shape)
+        if "one-hot" in declared.facts:
+            width = arrays[declared.name].shape[-1]
+            arrays[declared.name] = np.eye(width)[rng.integers(0, width, arrays[declared.name].shape[:-1])]
         if "symmetric" in declared.facts:
             arrays[declared.name] += arrays[declared.name].T
     values = program.evaluate(**arrays)

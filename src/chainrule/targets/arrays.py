@@ -15,6 +15,7 @@ import numpy as np
 from chainrule.algebra.program import Variable
 from chainrule.dims import Dim, canonical_name, format_shape
 from chainrule.errors import ArrayError
+from chainrule.targets.held_facts import HOLDS, SUMS, broken, furthest
 
 __all__ = ["ArrayChecker", "Checked"]
 
@@ -39,10 +40,9 @@ class ArrayChecker:
         self.dtype = np.dtype(dtype)
         self._keys = {canonical_name(name): name for name in declared}
         # Gradients such as ŷ − y hold only where the entries of y sum to 1, so that is checked at each call.
-        self.stochastic = tuple(
-            position for position, name in enumerate(arguments)
-            if variables[name].dims and {"one-hot", "rows sum to 1"} & set(variables[name].facts)
-        )  # fmt: skip
+        self.stated = tuple(k for k, name in enumerate(arguments) if HOLDS.keys() & set(variables[name].facts))
+        facts = {fact for name in arguments for fact in variables[name].facts}
+        self.beyond_sums = bool((HOLDS.keys() - SUMS) & facts)
 
     def by_name(self, given: Mapping[str, Any]) -> list[Any]:
         """The arrays in the order of the arguments. Any spelling of a name will do; extra declared ones are ignored.
@@ -170,19 +170,24 @@ class ArrayChecker:
         return ArrayError(message, hint=hint)
 
     def check_facts(self, arrays: list[Any]) -> None:
-        """Raises ArrayError where rows that were declared to sum to 1 do not: the gradients would be wrong."""
-        for position in self.stochastic:
-            excess = arrays[position].sum(axis=-1) - 1
-            if not np.vdot(excess, excess) < 1e-6 * max(excess.size, 1):
-                name = self.arguments[position]
-                facts = ", ".join(self.variables[name].facts)
-                worst = np.ravel(excess)[np.argmax(np.abs(np.ravel(excess)))] + 1
-                if np.isfinite(worst):
-                    raise ArrayError(
-                        f"{name} is declared {facts}, but a row of it sums to {worst:g}: the gradients hold for sums "
-                        "of 1",
-                        hint=f"one-hot rows, or leave the fact out of the declaration of {name}",
-                    )
+        """Raises ArrayError where an array is not what it was declared to be: the gradients would be wrong."""
+        for position in self.stated:
+            name = self.arguments[position]
+            facts = self.variables[name].facts
+            fact = broken(arrays[position], facts)
+            if fact is None:
+                continue
+            if fact in SUMS and (worst := furthest(arrays[position])) is not None:
+                raise ArrayError(
+                    f"{name} is declared {', '.join(facts)}, but a row of it sums to {worst:g}: the gradients hold for "
+                    "sums of 1",
+                    hint=f"one-hot rows, or leave the fact out of the declaration of {name}",
+                )
+            instead = "stochastic, for soft labels, or " if fact == "one-hot" else ""
+            raise ArrayError(
+                f"{name} is declared {fact}, but it is not: the gradients hold where it is",
+                hint=f"{instead}leave the fact out of the declaration of {name}",
+            )
 
     def explain_not_finite(self, arrays: list[Any], what: str) -> ArrayError:
         """Why `what` came out as NaN or infinite: an array that holds such values or none, or an overflow."""

@@ -27,6 +27,7 @@ from chainrule.targets.c_glue import glue_text
 from chainrule.targets.c_operations import has_operation
 from chainrule.targets.c_pool import pool
 from chainrule.targets.c_source import CSource, c_source
+from chainrule.targets.held_facts import HOLDS, SUMS
 from chainrule.targets.registry import Target, register
 
 __all__ = ["CStep", "compile_c"]
@@ -116,6 +117,8 @@ class CStep:
     def __call__(self, **given: Any) -> Any:
         """Run the step on NumPy arrays by name."""
         arrays = self._checker.by_name(given)
+        if self._made.loss is not None and self._checker.beyond_sums:
+            return self._adapted(arrays)  # the C code looks at sums alone
         results = [np.empty(shape, self._type) for shape in self._shapes]
         return self._judged(arrays, self._call(*arrays, *results), results)
 
@@ -170,7 +173,7 @@ class CStep:
     def _adapted(self, arrays: list[Any]) -> Any:
         """A call with arrays that are reshaped, converted or copied first; gradients go back to the shapes given."""
         used, given_shapes, shapes, _ = self._prepared(arrays)
-        if self._made.loss is not None and self._checker.stochastic:
+        if self._made.loss is not None and self._checker.stated:
             self._checker.check_facts(used)
         results = [np.empty(shape, self._type) for shape in shapes]  # another thread may have set other ones
         loss = self._call(*used, *results)
@@ -349,7 +352,8 @@ def compile_c(
         program, outputs, loss=loss, gradients=gradients, dtype=dtype, sizes=sizes, embedded=embedded, chunk=chunk,
         memory=memory, threads=threads, precise=precise, comments=comments, name=name,
     )  # fmt: skip
-    quick = _quick_call(source)
+    facts = {fact for name in source.plan.arguments for fact in program.variables[name].facts}
+    quick = _quick_call(source) if source.loss is None or not (HOLDS.keys() - SUMS) & facts else None
     kind = CStep if quick is None else type("CStep", (CStep,), {"__call__": quick, "__doc__": CStep.__doc__})
     step: CStep = kind(source, choose_blas(blas) if "CBLAS" in source.text else Blas("none"), threads)
     return step

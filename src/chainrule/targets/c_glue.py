@@ -134,18 +134,25 @@ static int sizes_fail(size_t *s)
 @derive@    return 0;
 }
 
-/* 0 where the rows of argument k (n numbers, rows of `length`) sum to 1 as declared */
-static int rows_fail(const @real@ *rows, size_t n, size_t length)
+/* 0 where the rows of an argument (n numbers, rows of `length`) sum to 1 as declared; one_hot ones have one entry */
+static int rows_fail(const @real@ *rows, size_t n, size_t length, int one_hot)
 {
     double worst = 0.0;
+    int wrong = 0;
     for (size_t r = 0; r + length <= n; r += length) {
         @real@ sum = 0;
         LANES_SUM
         for (size_t k = 0; k < length; k++)
             sum += rows[r + k];
+        if (one_hot) {
+            int set = 0;
+            for (size_t k = 0; k < length; k++)
+                set += rows[r + k] != 0;
+            wrong |= set != 1;
+        }
         worst += ((double)sum - 1.0) * ((double)sum - 1.0);
     }
-    return !(worst < 1e-6 * (double)(length ? (n / length > 0 ? n / length : 1) : 1));
+    return wrong || !(worst < 1e-6 * (double)(length ? (n / length > 0 ? n / length : 1) : 1));
 }
 
 static int facts_fail(const size_t *s, void *const *a)
@@ -157,7 +164,7 @@ static int facts_fail(const size_t *s, void *const *a)
                 length = axes_of[k][i] < 0 ? s[-1 - axes_of[k][i]] : (size_t)axes_of[k][i];
                 n *= length;
             }
-            if (rows_fail((const @real@ *)a[k], n, length))
+            if (rows_fail((const @real@ *)a[k], n, length, sums_to_one[k] == 2))
                 return 1;
         }
     return 0;
@@ -264,7 +271,7 @@ PyObject *chainrule_bound(PyObject *self, PyObject *none)
     const Bound *b = (const Bound *)PyCapsule_GetPointer(PyTuple_GetItem(self, 0), NULL);
     (void)none;
     if (facts_fail(b->sizes, b->arrays)) {
-        PyErr_SetString(PyExc_ValueError, "rows that are declared to sum to 1 do not: the gradients would be wrong");
+        PyErr_SetString(PyExc_ValueError, "rows declared one-hot, or to sum to 1, are not: gradients would be wrong");
         return NULL;
     }
     void *thread = b->quick ? NULL : PyEval_SaveThread();
@@ -364,8 +371,8 @@ def glue_text(source: CSource, threads: int = 1) -> str:
         arguments.append("team")
     call = f"{source.function}({', '.join(arguments)});"
     rows = [
-        int(bool(program.variables[n].dims) and bool({"one-hot", "rows sum to 1"} & set(program.variables[n].facts)))
-        if source.loss is not None else 0
+        0 if source.loss is None or not program.variables[n].dims
+        else 2 if "one-hot" in program.variables[n].facts else int("rows sum to 1" in program.variables[n].facts)
         for n in inputs
     ]  # fmt: skip
     text = _GLUE

@@ -284,7 +284,7 @@ class Step:
             checked = self._check(arrays)
         if checked is not None:
             return self._adapted(arrays, checked)
-        if self._loss is not None and self._checker.stochastic:
+        if self._loss is not None and self._checker.stated:
             self._checker.check_facts(arrays)
         return self._result(arrays)
 
@@ -315,7 +315,7 @@ class Step:
         for position, new_shape, dtype in checked.changes:
             array = np.asarray(used[position], dtype=dtype)
             used[position] = array if new_shape is None else array.reshape(new_shape)
-        if self._loss is not None and self._checker.stochastic:
+        if self._loss is not None and self._checker.stated:
             self._checker.check_facts(used)
         result = self._result(used)
         values = result if self._loss is None else result[1]

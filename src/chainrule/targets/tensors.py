@@ -59,7 +59,7 @@ class Door:
             for position, shape, dtype in checked.changes:
                 array = np.asarray(plain[position], dtype=dtype)
                 plain[position] = array if shape is None else array.reshape(shape)
-            if self._loss is not None and checker.stochastic:
+            if self._loss is not None and checker.stated:
                 checker.check_facts(plain)
             made = [self._make(array, None) for array in plain]
             return Given(made, dict(zip(checker.arguments, checked.shapes, strict=True)), True)
@@ -77,8 +77,8 @@ class Door:
             shapes[name] = tuple(array.shape)
             plain_shape = checker.fit(name, shapes[name], sizes)
             ready.append(array if plain_shape == shapes[name] else array.reshape(plain_shape))
-        if self._loss is not None and checker.stochastic and all(self._known(ready[k]) for k in checker.stochastic):
-            checker.check_facts([self._back(a) if k in checker.stochastic else a for k, a in enumerate(ready)])
+        if self._loss is not None and checker.stated and all(self._known(ready[k]) for k in checker.stated):
+            checker.check_facts([self._back(a) if k in checker.stated else a for k, a in enumerate(ready)])
         return Given(ready, shapes, False)
 
     def leave(self, given: Given, loss: Any, values: Mapping[str, Any]) -> Any:
