@@ -74,6 +74,18 @@ FORMS = {
     "orthogonal": ("const Q : D × D, orthogonal\nparam x : D\nJ = xᵀ Qᵀ Q x", "x", "2 x"),
     "inverse of a rotation": ("const Q : D × D, orthogonal\nparam x : D\nconst a : D\nJ = aᵀ inv(Q) x", "x", "Q a"),
     "inverse times itself": ("const A : D × D\nparam x : D\nJ = xᵀ inv(A) A x", "x", "2 x"),
+    "Cholesky factor, Murray 2016, eq. 10": (
+        "param A : D × D, symmetric\nconst G : D × D\nL = cholesky(A)\nJ = sum(G ∘ L)", "A",
+        "inv(L)ᵀ (halftril(Lᵀ G) + halftril(Lᵀ G)ᵀ) inv(L)/2",
+    ),
+    "Gaussian likelihood by a Cholesky factor": (
+        "param A : D × D\nconst y : D\nL = cholesky(A)\nz = inv(L) y\nJ = 1/2 norm(z)^2 + sum(log(diag(L)))", "A",
+        "(inv(L)ᵀ − inv(L)ᵀ z zᵀ) inv(L)/2",
+    ),
+    "triangles": ("param M : D × D\nconst G : D × D\nJ = sum(tril(M, -1) ∘ G) + sum(triu(M).^2 ∘ G)", "M",
+                  "tril(G, -1) + 2 triu(G ∘ M)"),
+    "a triangle of an outer product": ("param x : D\nconst G : D × D\nJ = sum(tril(x xᵀ) ∘ G)", "x",
+                                       "tril(G) x + triu(Gᵀ) x"),
     "Matrix Cookbook 126": (
         "param X : N × D\nconst B : N × N, symmetric\nconst C : N × N, symmetric\nJ = tr(inv(Xᵀ C X) (Xᵀ B X))", "X",
         "2 (B − C X inv(Xᵀ C X) Xᵀ B) X inv(Xᵀ C X)",

@@ -99,3 +99,19 @@ def test_a_failure_where_the_branch_is_taken_is_told():
     step = cr.trace(lambda x: np.sum(np.where(x > -2, np.log(x), 0)), x=(5,)).derive().compile()
     with pytest.raises(cr.ArrayError, match="not finite"), np.errstate(all="ignore"):
         step(x=X)
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+@pytest.mark.parametrize("target", ["numpy", "torch", "jax", "c"])
+def test_angles_on_the_axes(target):
+    points = np.array([[1.0, 0], [-1, 0], [0, 1], [0, -1], [0.5, 2], [0.5, -2], [-2, 0.5], [-0.3, -0.7], [3, 3]])
+    a, b = points.T.copy()
+    weights = np.arange(1.0, 10.0)
+
+    def function(a, b):
+        return np.sum(np.arctan2(a, b) * weights)
+
+    loss, gradients = cr.trace(function, a=(9,), b=(9,)).derive().compile(target=target)(a=a, b=b)
+    assert loss == pytest.approx(function(a, b), rel=1e-13)
+    assert np.asarray(gradients["a"]) == pytest.approx(weights * b / (a**2 + b**2), rel=1e-12, abs=1e-14)
+    assert np.asarray(gradients["b"]) == pytest.approx(-weights * a / (a**2 + b**2), rel=1e-12, abs=1e-14)

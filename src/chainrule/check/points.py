@@ -85,6 +85,24 @@ def value_of(program: Program, points: Points, expression: Expr, indices: Any) -
         return evaluate_expression(expression, indices, points.known, points.sizes, program.functions)
 
 
+def _factored(program: Program) -> list[str]:
+    """Declared matrices that have a Cholesky factor."""
+    found = [e.value.args[0] for e in program if isinstance(e.value, Operation) and e.value.op == "cholesky"]
+    return [name for name in found if name not in program.equations]
+
+
+def _near_definite(
+    drawn: list[dict[str, Array]], names: Iterable[str], program: Program, rng: np.random.Generator
+) -> None:
+    """Matrices with a factor: positive definite, but not symmetric where they are not declared to be."""
+    for point in drawn:
+        for name in names:
+            size = len(point[name])
+            root = rng.standard_normal((size, size))
+            bent = 0.0 if "symmetric" in program.variables[name].facts else 0.1 * rng.standard_normal((size, size))
+            point[name] = root @ root.T + np.eye(size) + bent
+
+
 def points_of(
     program: Program, seed: int = 0, facts: Mapping[str, tuple[str, ...]] | None = None,
     given: Mapping[str, int] | None = None,
@@ -105,8 +123,11 @@ def points_of(
     ):
         rng = np.random.default_rng((seed, number))
         best: tuple[int, Points] | None = None
-        for positive, spread in PLANS:
-            drawn = [sample(sampled, sizes, rng, positive, spread) for _ in range(count)]
+        definite = _factored(program)
+        for positive, spread in (*PLANS, *((None, 1.0) for _ in definite[:1])):
+            drawn = [sample(sampled, sizes, rng, bool(positive), spread) for _ in range(count)]
+            if positive is None:
+                _near_definite(drawn, definite, program, rng)
             points = Points(dict(sizes), {n: np.stack([d[n] for d in drawn]) for n in drawn[0]}, count)
             evaluate(program, points, [e.name for e in program])
             usable = _usable(program, points)

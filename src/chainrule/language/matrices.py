@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from chainrule.algebra.expr import single
+from chainrule.algebra.expr import multiply, single, variable
 from chainrule.dims import Dim
 from chainrule.errors import DimensionError
+from chainrule.functions.operations import auxiliary
 from chainrule.language import ast
 from chainrule.language.scope import Call
 from chainrule.language.structure import Structure
@@ -21,7 +22,7 @@ __all__ = ["MATRIX_CALLS", "Matrices"]
 
 MATRIX_CALLS = frozenset({
     "inv", "det", "logdet", "solve", "pinv", "cholesky", "eigvalsh", "eigvecsh", "svdvals", "svdu", "svdv", "qrq",
-    "qrr", "gaps",
+    "qrr", "gaps", "halftril",
 })  # fmt: skip
 
 
@@ -95,6 +96,12 @@ class Matrices(Structure):
     def call_cholesky(self, node: ast.Call, value: Value) -> Value:
         value = self.square("cholesky", value, node)
         return self.operation("cholesky", (value,), value.dims, "matrix", source=Call("cholesky", (value.text,)))
+
+    def call_halftril(self, node: ast.Call, value: Value) -> Value:
+        """The lower triangle with half of the diagonal: Φ in the derivative of a Cholesky factor."""
+        value = self.square("halftril", value, node)
+        mask = auxiliary(self.program, "half triangle", (), value.dims)
+        return replace(value, expr=multiply(value.expr, variable(mask, value.indices)), text="")
 
     def call_eigvalsh(self, node: ast.Call, value: Value) -> Value:
         value = self.square("eigvalsh", value, node)

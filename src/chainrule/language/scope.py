@@ -55,7 +55,7 @@ BUILTINS = frozenset(
      "sqrt", "square", "sign", "indicator", "transpose", "rowsum", "colsum", "rowmean", "colmean",
      "det", "logdet", "inv", "pinv", "solve", "cholesky", "kron",
      "eigvalsh", "eigvecsh", "svdvals", "svdu", "svdv", "qrq", "qrr", "gaps",
-     "concat", "reshape", "pad", "shift", "flip", "windows", "cumsum", "onehot",
+     "concat", "reshape", "pad", "shift", "flip", "windows", "cumsum", "onehot", "tril", "triu", "halftril",
      "prod", "cumprod", "ismax", "ismin", "prod_others", "clip"}
 )  # fmt: skip
 

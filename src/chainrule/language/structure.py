@@ -1,4 +1,4 @@
-"""Calls that move entries about: concat, reshape, pad, shift, flip, windows, cumsum, kron, onehot.
+"""Calls that move entries about: concat, reshape, pad, shift, flip, windows, cumsum, kron, onehot, tril, triu.
 
 Each takes what `chainrule.algebra.structure` makes; here the arguments are read, and which axis is meant: over=rows,
 over=columns, over=last or the number of an axis. Without a word a vector has one axis, concat and cumsum go along the
@@ -8,8 +8,10 @@ rows of a matrix, and everything else goes along the last axis.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
-from chainrule.algebra.expr import free, variable
+from chainrule.algebra.expr import bare, free, multiply, variable
+from chainrule.algebra.relations import relation
 from chainrule.algebra.structure import (
     Array,
     concat_of,
@@ -28,6 +30,7 @@ from chainrule.language import ast
 from chainrule.language.ones import settled
 from chainrule.language.reductions import Reductions
 from chainrule.language.values import Value, orientation_of
+from chainrule.sizes import minus
 
 __all__ = ["STRUCTURE_CALLS", "Structure"]
 
@@ -42,6 +45,8 @@ STRUCTURE_CALLS: dict[str, tuple[int, tuple[str, ...], dict[str, int]]] = {
     "cumsum": (1, (), {}),
     "kron": (2, (), {}),
     "onehot": (1, ("classes",), {}),
+    "tril": (1, (), {"k": 0}),
+    "triu": (1, (), {"k": 0}),
 }
 ROWS = frozenset({"concat", "cumsum"})
 
@@ -82,6 +87,14 @@ class Structure(Reductions):
             found = onehot_of(self.program, self.whole_name(values[0]), classes)
             dims = self.program.variables[found].dims
             return Value(variable(found, free(dims)), dims, orientation_of(len(dims)))
+        if name in ("tril", "triu"):
+            if values[0].orientation != "matrix":
+                raise DimensionError(f"{values[0].says()}: {name} takes a matrix", None, node.span)
+            i, j = values[0].indices
+            lower = relation("≤", [(1, j), (-1, i)], given["k"])  # j ≤ i + k
+            upper = relation("≤", [(1, i), (-1, j)], minus(0, given["k"]))
+            mask = bare(lower if name == "tril" else upper)
+            return replace(values[0], expr=multiply(values[0].expr, mask), text="")
         if any(value.orientation == "scalar" for value in values):
             raise DimensionError(f"{values[0].says()}: {name} goes along an axis", None, node.span)
         axis = self.one_axis(name, values[0], ast.Call(name, node.args, tuple(axis_options), span=node.span))

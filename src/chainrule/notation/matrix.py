@@ -14,6 +14,7 @@ from fractions import Fraction
 from chainrule.algebra.expr import Expr, Index, Monomial, Rational, free
 from chainrule.algebra.program import Program, Steps, is_anonymous
 from chainrule.dims import Dim
+from chainrule.functions.operations import defined_by
 from chainrule.notation import binding, tree
 from chainrule.notation.forms import Edge, Irreducible, Vec, applied, cheapest, kind, meet_early, scaled
 from chainrule.notation.names import Names
@@ -22,6 +23,7 @@ from chainrule.notation.reduction import Reduction
 from chainrule.notation.scalars import squared_norm, with_scalars
 from chainrule.notation.sequences import Projection, StepProgram, letter_of, one_step_of, time_index
 from chainrule.notation.tree import Node
+from chainrule.notation.triangles import bracketed, half_triangle, triangle
 from chainrule.simplify.masks import extremum
 
 __all__ = ["Irreducible", "MatrixNotation"]
@@ -93,7 +95,7 @@ class MatrixNotation(Names):
         terms = [self.term(k, c, indices) for k, c in expression.items()]
         if not any(full for _, _, full in terms):
             return _summed([(s, self._fill(v.col, indices)) for s, v, _ in terms])
-        ordered = sorted(((s, v.col) for s, v, _ in terms), key=lambda t: -t[0])
+        ordered = bracketed(sorted(((s, v.col) for s, v, _ in terms), key=lambda t: -t[0]))
         if meet_early(ordered):
             ordered.sort(key=lambda t: (-t[0], ("matrix", "column", "row", "scalar", "identity").index(kind(t[1]))))
         if meet_early(ordered):
@@ -205,7 +207,7 @@ class MatrixNotation(Names):
             elif head == "n":
                 work.scalars.append((tree.num(Fraction(name)), e))  # type: ignore[arg-type]
             elif head == "rel":
-                raise Irreducible
+                work.edges.append(triangle(str(name), indices))
             elif head == "δ":
                 work.identity.append((indices[0], indices[1]))
             elif isinstance(name, tuple):
@@ -224,6 +226,8 @@ class MatrixNotation(Names):
                     row if binding.cost(row) < binding.cost(turned_col) - 1e-9 else turned_col,
                 )
                 work.labels.setdefault(indices[0], []).append(vec)
+            elif len(indices) == 2 and e == 1 and self._is_half_triangle(head, str(name)):
+                work.edges.append(half_triangle(indices))
             elif len(indices) == 2:
                 fwd, bwd = self.matrix_of(str(name))
                 fwd, bwd = tree.power(applied(head, fwd), e), tree.power(applied(head, bwd), e)
@@ -243,6 +247,10 @@ class MatrixNotation(Names):
         col = with_scalars(body.col, scalars, work.coefficient)
         row = col if body.row is body.col else with_scalars(body.row, scalars, work.coefficient)
         return sign, Vec(col, row), full
+
+    def _is_half_triangle(self, head: str, name: str) -> bool:
+        operation = defined_by(self.program, name)
+        return not head and operation is not None and operation.op == "half triangle"
 
     def _several(
         self, head: str, name: tuple[tuple[str, int], ...], indices: tuple[Index, ...], e: Fraction, work: Reduction

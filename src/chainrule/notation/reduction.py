@@ -18,6 +18,7 @@ from chainrule.notation import binding, tree
 from chainrule.notation.forms import Edge, Irreducible, Vec, cheapest, matrix_forms, same
 from chainrule.notation.order import Order
 from chainrule.notation.tree import Node
+from chainrule.notation.triangles import applied_triangles, is_triangle
 
 __all__ = ["Reduction"]
 
@@ -57,6 +58,8 @@ class Reduction:
                 scalars.append((self._total(index, mine), Fraction(1)))
                 continue
             touching = [e for e in edges if index in (e.start, e.end)]
+            if any(map(is_triangle, touching)):
+                raise Irreducible
             for e in touching:
                 edges.remove(e)
             if degree[index] == 1:
@@ -90,13 +93,25 @@ class Reduction:
         for edge in edges:
             groups.setdefault(frozenset((edge.start, edge.end)), []).append(edge)
         for members in groups.values():
-            if len(members) > 1:
-                start, end = members[0].start, members[0].end
-                forward = self.order.joined([e.leaving(start) for e in members])
-                backward = self.order.joined([e.leaving(end) for e in members])
-                for e in members:
-                    edges.remove(e)
-                edges.append(Edge(start, end, *matrix_forms(forward, backward)))
+            start, end = members[0].start, members[0].end
+            masks = [e for e in members if is_triangle(e)]
+            plain = [e for e in members if not is_triangle(e)]
+            if masks and not plain and labels.get(start) and labels.get(end):  # the triangle of u vᵀ
+                left, right = labels.pop(start), labels.pop(end)
+                rows, columns = ([v.row for v in side] for side in (left, right))
+                forward = tree.product([self.order.joined([v.col for v in left]), self.order.joined(columns)])
+                backward = tree.product([self.order.joined([v.col for v in right]), self.order.joined(rows)])
+                plain = [Edge(start, end, *matrix_forms(forward, backward))]
+            elif len(members) < 2:
+                continue
+            if not plain:
+                raise Irreducible
+            forward = self.order.joined([e.leaving(start) for e in plain])
+            backward = self.order.joined([e.leaving(end) for e in plain])
+            for e in members:
+                edges.remove(e)
+            forms = applied_triangles(masks, start, forward, backward)
+            edges.append(Edge(start, end, *matrix_forms(*forms)))
 
     def _leaf(self, edge: Edge, index: Index, out: Index, mine: list[Vec]) -> Vec:
         """Σ over a leaf: A v, or a sum over rows or columns."""
@@ -179,7 +194,7 @@ class Reduction:
     def assemble(self, free_: tuple[Index, ...]) -> tuple[Vec, bool]:
         """What is left, over the free indices; whether all of them occur."""
         labels, edges, identity = self.labels, self.edges, self.identity
-        if any(i not in free_ for pair in identity for i in pair):
+        if any(i not in free_ for pair in identity for i in pair) or any(map(is_triangle, edges)):
             raise Irreducible
         if not free_:
             return same(tree.num(1)), True

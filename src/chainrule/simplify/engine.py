@@ -14,7 +14,7 @@ from chainrule.algebra.expr import Atom, Expr, Factor, Index, Monomial, Rational
 from chainrule.algebra.program import is_anonymous
 from chainrule.functions import FUNCTIONS
 from chainrule.simplify.affine import use_affine
-from chainrule.simplify.facts import simplify_facts, simplify_integers
+from chainrule.simplify.facts import join_triangles, simplify_facts, simplify_integers
 from chainrule.simplify.inverses import simplify_inverses
 from chainrule.simplify.knowledge import Application, Knowledge
 from chainrule.simplify.masks import seen, simplify_masks
@@ -56,6 +56,8 @@ def simplify(expression: Expr, knowledge: Knowledge) -> Expr:
     reduced = simplify_terms(expression, knowledge)
     if len(reduced) > 1 and knowledge.ratios:
         reduced = join_complements(reduced, knowledge.program)
+    if len(reduced) > 1 and knowledge.matrices:
+        reduced = join_triangles(reduced, knowledge.program)
     if len(reduced) > 1:
         return use_affine(reduced, knowledge, simplify_terms)
     return reduced

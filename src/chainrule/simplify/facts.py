@@ -26,6 +26,7 @@ from chainrule.algebra.expr import (
     Index,
     Monomial,
     Rational,
+    add,
     fresh_bound,
     monomial,
     multiply,
@@ -38,7 +39,7 @@ from chainrule.algebra.relations import INDICATORS, relation_of
 from chainrule.functions.operations import auxiliary, defined_by
 from chainrule.simplify.matrices import is_orthogonal, is_symmetric
 
-__all__ = ["simplify_facts", "simplify_integers", "triangle_of"]
+__all__ = ["join_triangles", "simplify_facts", "simplify_integers", "triangle_of"]
 
 LOWER, UPPER = "lower", "upper"
 DEEPEST = 3  # definitions that are looked through
@@ -299,6 +300,22 @@ def _half_triangle(key: Monomial, program: Program) -> tuple[Expr, str] | None:
         if operation is not None and operation.op == "half triangle" and isinstance(exponent, int):
             return monomial(Fraction(1, 2) ** exponent, [f for f in factors if f[0] != atom], bound), ""
     return None
+
+
+def join_triangles(expression: Expr, program: Program) -> Expr:
+    """H[k,l] R + H[l,k] R = R, for the mask H of a Cholesky factor's derivative: the two triangles of a symmetric R."""
+    for key, coefficient in expression.items():
+        factors, bound = key
+        for atom, exponent in factors:
+            operation = defined_by(program, str(atom[1])) if not atom[0] and len(set(atom[2])) == 2 else None
+            if operation is None or operation.op != "half triangle" or exponent != 1:
+                continue
+            rest = [f for f in factors if f[0] != atom]
+            ((turned, scale),) = monomial(coefficient, [*rest, ((*atom[:2], atom[2][::-1]), 1)], bound).items()
+            if turned != key and expression.get(turned) == scale:
+                left = {k: c for k, c in expression.items() if k not in (key, turned)}
+                return join_triangles(add(left, monomial(coefficient, rest, bound)), program)
+    return expression
 
 
 def simplify_integers(key: Monomial, program: Program) -> tuple[Expr, str] | None:

@@ -81,10 +81,16 @@ def arccosh(a: Traced) -> Traced:
 
 @register("arctan2")
 def arctan2(a: Traced, b: Traced) -> Traced:
-    """The angle of (b, a): arctan(a/b), and π further where b < 0; where b is 0 it has no value here."""
+    """The angle of (b, a), away from (0, 0), by the smaller of the two quotients, so that none is divided by 0.
+
+    Where |b| ≥ |a| it is arctan(a/b), and π further where b < 0; elsewhere ±π/2 − arctan(b/a), with the sign of a.
+    """
     zero = wrap(a.tracer, 0)
+    flat = compare(apply("abs", b), apply("abs", a), ">=")
     turned = chosen(compare(a, zero, "<"), wrap(a.tracer, -math.pi), wrap(a.tracer, math.pi))
-    return plus(apply("arctan", over(a, b)), times(number(compare(b, zero, "<")), turned))
+    near = plus(apply("arctan", over(a, b)), times(number(compare(b, zero, "<")), turned))
+    steep = minus(times(apply("sgn", a), wrap(a.tracer, math.pi / 2)), apply("arctan", over(b, a)))
+    return chosen(flat, near, steep)
 
 
 @register(np.sinc)
