@@ -194,8 +194,13 @@ class Network:
         node = notation.spelled(equation.name)
         if isinstance(equation.value, Operation) and equation.value.op == "constant":
             return Node("raw", (), equation.value.attributes[0].text), []
-        if node is not None or not isinstance(equation.value, dict):
-            return node or Node("raw", (), "…"), []
+        if node is not None:
+            return node, []
+        if not isinstance(equation.value, dict):
+            try:
+                return notation.operated(equation.name) or Node("raw", (), "…"), []
+            except Irreducible:
+                return Node("raw", (), "…"), []
         try:
             node = notation.write(equation.value, variable.dims, variable.orientation, variable.steps)
             if "][" in to_text(node):  # a step of a step, X[u][n], is no notation

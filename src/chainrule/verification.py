@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from chainrule.algebra.loops import loop_members, moved
 from chainrule.algebra.program import Operation, Program, Variable
 from chainrule.dims import Dim
+from chainrule.functions.operations import defined_by
 from chainrule.kinks import Switches, switches_of
 from chainrule.reference import evaluate_program, evaluates_many_points
 from chainrule.sizes import is_derived, symbols_of, value_of
@@ -176,6 +177,9 @@ def _classes(program: Program) -> dict[str, list[Dim]]:
         stack = [equation.value.args[0]]
         while stack:
             name = stack.pop()
+            operation = defined_by(program, name)
+            if operation is not None and operation.op in ("argmax", "argsort"):
+                continue  # they make whole numbers of any
             if name in program.equations:
                 stack += program.equations[name].arguments
             else:

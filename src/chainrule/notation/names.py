@@ -18,7 +18,9 @@ from chainrule.simplify.matrices import is_symmetric
 
 __all__ = ["Names", "options_of"]
 
-AXES_OPERATIONS = frozenset({"max", "min", "prod", "cumprod", "ismax", "ismin", "prod_others", "cumprod_others"})
+AXES_OPERATIONS = frozenset(
+    {"max", "min", "prod", "cumprod", "ismax", "ismin", "prod_others", "cumprod_others", "argmax", "argsort"}
+)
 
 
 class Names(ABC):
@@ -91,7 +93,7 @@ class Names(ABC):
         if not self.unnamed(name):
             return tree.sym(name)
         if name not in self._scalars:
-            node = self.spelled(name) or self._operated(name)
+            node = self.spelled(name) or self.operated(name)
             self._scalars[name] = node or self.scalar(self._definition(name))
         return self._scalars[name]
 
@@ -102,7 +104,7 @@ class Names(ABC):
             variable = self.program.variables[name]
             (_dim,) = variable.dims
             node = tree.sym(name, *shape_of(variable.dims, variable.orientation)) if not self.unnamed(name) else None
-            node = node or self.spelled(name) or self._operated(name)
+            node = node or self.spelled(name) or self.operated(name)
             if node is None:
                 known = self.vector(self._definition(name), variable.indices[0])
             elif variable.orientation == "row":
@@ -118,7 +120,7 @@ class Names(ABC):
         if known is None:
             variable = self.program.variables[name]
             node = tree.sym(name, *variable.dims) if not self.unnamed(name) else self.spelled(name)
-            node = node or self._operated(name)
+            node = node or self.operated(name)
             if node is not None and is_symmetric(self.program, name):
                 known = (node, node)
             elif node is not None:
@@ -133,8 +135,8 @@ class Names(ABC):
             self._matrices[name] = known
         return known
 
-    def _operated(self, name: str) -> Node | None:
-        """An unnamed operation as a call on what its arguments are: inv(A + Xᵀ X)."""
+    def operated(self, name: str) -> Node | None:
+        """An operation as a call on what its arguments are: inv(A + Xᵀ X). Raises Irreducible."""
         operation = defined_by(self.program, name)
         variable = self.program.variables[name]
         if operation is None or not operation.args or name.startswith("∂") or len(variable.dims) > 2:

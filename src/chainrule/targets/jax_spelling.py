@@ -134,6 +134,8 @@ class JaxSpelling(PureSpelling):
         "solve": "jnp.linalg.solve",
         "pinv": "jnp.linalg.pinv",
         "cholesky": "jnp.linalg.cholesky({args}, symmetrize_input=True)",
+        "argmax": "{0}.argmax(axis={axis}).astype({0}.dtype)",
+        "argsort": "jnp.argsort({0}, axis={axis}).astype({0}.dtype)",
         "eigvalsh": "jnp.linalg.eigh({args}, symmetrize_input=True)[0]",
         "eigvecsh": "jnp.linalg.eigh({args}, symmetrize_input=True)[1]",
         "gaps": "_gaps",

@@ -149,6 +149,8 @@ class TorchSpelling(PureSpelling):
         "solve": "torch.linalg.solve",
         "pinv": "torch.linalg.pinv",
         "cholesky": "_cholesky",
+        "argmax": "{0}.argmax(dim={axis}).to({0}.dtype)",
+        "argsort": "{0}.argsort(dim={axis}, stable=True).to({0}.dtype)",
         "eigvalsh": "_eigh({args})[0]",
         "eigvecsh": "_eigh({args})[1]",
         "gaps": "_gaps",

@@ -32,6 +32,7 @@ from chainrule.tracing import (  # noqa: F401  (the tables)
     orders,
     parts,
     picked,
+    positions,
     shaping,
     spectra,
     sums,
