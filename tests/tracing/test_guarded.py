@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 
 import chainrule as cr
+from chainrule.plan.graph import Graph
+from chainrule.plan.rules import Builder
 
 X = np.array([1.0, 2.0, 0.0, -1.0, 3.0])
 WEIGHTS = np.array([2.0, 3.0, 5.0, 7.0, 11.0])
@@ -115,3 +117,13 @@ def test_angles_on_the_axes(target):
     assert loss == pytest.approx(function(a, b), rel=1e-13)
     assert np.asarray(gradients["a"]) == pytest.approx(weights * b / (a**2 + b**2), rel=1e-12, abs=1e-14)
     assert np.asarray(gradients["b"]) == pytest.approx(-weights * a / (a**2 + b**2), rel=1e-12, abs=1e-14)
+
+
+def test_a_long_chain_of_sums_is_followed():
+    """A function of three thousand steps: what is known of a node is found from its operands on, not back from it."""
+    graph = Graph()
+    builder = Builder(graph)
+    x = total = graph.make("input", (), ("N",), ("x",)).whole
+    for _ in range(3000):
+        total = builder.add(total, builder.map("sin", total))
+    assert builder.multiply(total, builder.map("log", x)).node.op == "multiply"

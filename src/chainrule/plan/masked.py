@@ -32,11 +32,25 @@ class Masks:
         self.graph = graph
         self._zeros: dict[Node, tuple[Operand, ...]] = {}
         self._fails: dict[Node, frozenset[frozenset[int]]] = {}
+        self._signs: dict[Node, tuple[bool, bool]] = {}
+        self._seen = 0  # nodes that are looked at already
+
+    def _look(self, node: Node) -> None:
+        """Look at all nodes up to this one, operands first, so that no chain of them is too long to follow."""
+        nodes = self.graph.nodes
+        if node.number < self._seen or node.number >= len(nodes) or nodes[node.number] is not node:
+            return
+        first, self._seen = self._seen, node.number
+        for known in nodes[first : node.number]:
+            self.sign(known)
+            self.zeros(known)
+            self.fails(known)
 
     def zeros(self, node: Node) -> tuple[Operand, ...]:
         """Masks, over axes of the node, where each of which is 0 the node is 0."""
         known = self._zeros.get(node)
         if known is None:
+            self._look(node)
             known = self._zeros[node] = tuple(dict.fromkeys(self._found_zeros(node)))[:MOST]
         return known
 
@@ -70,16 +84,17 @@ class Masks:
         return False
 
     def _as_mask(self, node: Node) -> Operand:
-        """The mask itself, not its numbers 0 and 1."""
+        """The mask itself, where it is there, not its numbers 0 and 1."""
         if node.is_map("step"):
-            inner = node.operands[0].node
-            return self.graph.make("map", (inner.whole,), node.dims, ("positive",), "bool").whole
+            found = self.graph.find("map", (node.operands[0].node.whole,), ("positive",))
+            return node.whole if found is None else found.whole
         return node.whole
 
     def fails(self, node: Node) -> frozenset[frozenset[int]]:
         """For each argument that may be outside a domain: the axes of the node along which it varies."""
         known = self._fails.get(node)
         if known is None:
+            self._look(node)
             known = self._fails[node] = self._found_fails(node)
         return known
 
@@ -99,8 +114,23 @@ class Masks:
             out.add(frozenset(range(node.rank)))
         return frozenset(out)
 
+    def sign(self, node: Node) -> tuple[bool, bool]:
+        """Whether the values are certainly above 0 (exponentials that vanish apart), and certainly not below 0."""
+        known = self._signs.get(node)
+        if known is None:
+            self._look(node)
+            known = self._signs[node] = (self._found_positive(node), self._found_nonnegative(node))
+        return known
+
     def positive(self, node: Node) -> bool:
-        """True where the values are certainly above 0, exponentials that vanish apart."""
+        """True where the values are certainly above 0."""
+        return self.sign(node)[0]
+
+    def nonnegative(self, node: Node) -> bool:
+        """True where the values are certainly not below 0."""
+        return self.sign(node)[1]
+
+    def _found_positive(self, node: Node) -> bool:
         if node.op == "number":
             return bool(node.attributes[0].value > 0)
         if node.op == "map":
@@ -118,8 +148,7 @@ class Masks:
             return all(self.positive(o.node) for o in node.operands)
         return False
 
-    def nonnegative(self, node: Node) -> bool:
-        """True where the values are certainly not below 0."""
+    def _found_nonnegative(self, node: Node) -> bool:
         if node.op == "map":
             name = node.attributes[0]
             if name in ("square", "sqrt", "positive") or (name in FUNCTIONS and FUNCTIONS[name].nonnegative):
@@ -129,7 +158,7 @@ class Masks:
             return bool(node.attributes[0].value > 0) and self.nonnegative(node.operands[0].node)
         if node.op in ("add", "multiply", "divide", "sum", "contract", "broadcast", "copy", "diagonal"):
             return all(self.nonnegative(o.node) for o in node.operands)
-        return self.positive(node)
+        return self._found_positive(node)
 
     # -- what is guarded -------------------------------------------------------------------------------------------
 
@@ -147,6 +176,9 @@ class Masks:
         from chainrule.plan.numbers import Coefficient
 
         place = {axis: k for k, axis in enumerate(value.axes)}
+        if mask.node.is_map("step"):
+            inner = mask.node.operands[0].node
+            mask = Operand(self.graph.make("map", (inner.whole,), inner.dims, ("positive",), "bool"), mask.axes)
         zero = self.graph.make("number", (), (), (Coefficient(Fraction(0)),))
         operands = (Operand(mask.node, tuple(place[a] for a in mask.axes)), value.node.whole, Operand(zero, ()))
         made = self.graph.make("apply", operands, value.node.dims, ("where",), hint=value.node.hint or "chosen")
