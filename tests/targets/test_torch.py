@@ -146,7 +146,9 @@ def test_gradients_that_hold_for_symmetric_matrices_only_are_differentiated_once
     assert "cannot be differentiated again" in step.source
 
 
-INSIDE_TORCH = pytest.mark.filterwarnings("ignore:.*should not be instantiated:DeprecationWarning")  # what dynamo does
+INSIDE_TORCH = pytest.mark.filterwarnings(  # what dynamo and inductor do themselves
+    "ignore:.*should not be instantiated:DeprecationWarning", "ignore:.torch.jit.script:DeprecationWarning"
+)
 
 
 @INSIDE_TORCH
