@@ -28,6 +28,7 @@ from chainrule.sizes import minus, never_negative, plus, polynomial, renamed, sp
 __all__ = [
     "CONSTANTS",
     "INDICATORS",
+    "RELATION",
     "Relation",
     "extremes",
     "in_order",

@@ -132,19 +132,28 @@ def cumsum_of(array: Array, axis: int) -> Array:
     return _through(array, axis, [array[1][axis]], [1], 0, "≤")
 
 
-def concat_of(arrays: Sequence[Array], axis: int) -> Array:
-    """One behind the other along an axis. Raises DimensionError where other sizes differ."""
-    first = arrays[0][1]
-    total = plus(*(dims[axis] for _, dims in arrays))
-    result = (*first[:axis], total, *first[axis + 1 :])
+def concat_of(arrays: Sequence[Array], axis: int, rank: int | None = None) -> Array:
+    """One behind the other along an axis. Raises DimensionError where other sizes differ.
+
+    rank: how many axes the result has; an array with one fewer has no such axis, and is one entry along it.
+    """
+    rank = len(arrays[0][1]) if rank is None else rank
+    full = [(*dims[:axis], 1, *dims[axis:]) if len(dims) == rank - 1 else dims for _, dims in arrays]
+    total = plus(*(dims[axis] for dims in full))
+    result = (*full[0][:axis], total, *full[0][axis + 1 :])
     out: Expr = {}
     before: Dim = 0
-    for value, dims in arrays:
-        others = [(*d[:axis], *d[axis + 1 :]) for d in (dims, first)]
-        if others[0] != others[1]:
+    for (value, own), dims in zip(arrays, full, strict=True):
+        if len(dims) != rank or any(dims[k] != full[0][k] for k in range(rank) if k != axis):
             shapes = ", ".join(" × ".join(map(display_dim, d)) for _, d in arrays)
             raise DimensionError(f"pieces of sizes {shapes} cannot be joined", "the other sizes must be the same")
-        part, _ = _through((value, dims), axis, [total], [1], minus(0, before))
+        if len(own) == rank:
+            part, _ = _through((value, own), axis, [total], [1], minus(0, before))
+        else:
+            places = free(result)
+            at = [place for k, place in enumerate(places) if k != axis]
+            part = placed((value, own), at, [], {})
+            part = multiply(part, related("=", [(1, places[axis])], before))
         out = add(out, part)
         before = plus(before, dims[axis])
     return out, result

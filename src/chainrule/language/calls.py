@@ -33,6 +33,7 @@ from chainrule.language.scope import BUILTINS, Call, bare_name, is_numeric, know
 from chainrule.language.structure import STRUCTURE_CALLS
 from chainrule.language.values import Value, broadcast, matrix_product, transpose
 from chainrule.library import definition_names, definition_text, inner_name
+from chainrule.sizes import minus, never_negative, polynomial
 
 __all__ = ["Calls"]
 
@@ -337,10 +338,11 @@ class Calls(Letters):
         for arg in node.args:
             if isinstance(arg, ast.Name) and arg.name in self.dims:
                 dims.append(arg.name)
-            elif isinstance(arg, ast.Number) and arg.value.denominator == 1 and arg.value > 0:
-                dims.append(int(arg.value))
-            else:
+                continue
+            size = self.affine(arg)  # 3, D + 1, 2 K
+            if size is None or size.terms or not never_negative(polynomial(minus(size.constant, 1))):
                 raise LanguageError(f"{name} takes sizes, not {print_expression(arg)}", f"{name}(D)", node.span)
+            dims.append(size.constant)
         if name == "eye":
             dims = dims * 2 if len(dims) == 1 else dims
             return Value(delta(*free(dims)), tuple(dims), "matrix")

@@ -272,10 +272,12 @@ class Expressions(Indices):
 
     def on_entry(self, node: ast.Entry) -> Value:
         value, entry = self.entry_base(node)
-        if any(ref.kind == "slice" for ref in node.indices) or len(node.indices) != len(value.dims):
+        if any(ref.kind == "slice" for ref in node.indices):
+            return self.part(self.filled(entry, len(value.dims)), value)
+        if len(node.indices) != len(value.dims):
             raise UnsupportedError(
                 f"{print_expression(node)}: an entry of a formula has a letter or a position for each axis",
-                "a name for the formula, then a slice of the name", node.span,
+                "a name for the formula, then an entry of the name", node.span,
             )  # fmt: skip
         return self.entry(entry, value)
 

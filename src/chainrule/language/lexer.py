@@ -196,8 +196,7 @@ class _Lexer:
                 self.openings.append((line, len(line) - 1))
         elif kind == "LSQB":
             self._open("[", start)
-            behind = line and line[-1].kind in OPERAND_ENDS
-            kind = "LBLOCK" if not behind or (line[-1].end < start and _has_rows(self.source, start)) else "LSQB"
+            kind = "LSQB" if line and self._has_entries(line[-1], start) else "LBLOCK"
         elif kind == "LBRACE":
             if not (line and line[-1].kind == "CARET") and not (self.shape and line[-1].kind in ("COLON", "ARROW")):
                 raise self.error("braces stand only behind ^", "x[t] for an index, x_t for a name", start, end)
@@ -229,6 +228,13 @@ class _Lexer:
             self.line.append(Token("FACT", words.lower(), begin, begin + len(part.strip())))
             comma, position = position + len(part), position + len(part) + 1
         return match.end()
+
+    def _has_entries(self, before: Token, start: int) -> bool:
+        """Whether a bracket holds indices of what stands before it; 2 [A, B] and xᵀ [A, B] are products."""
+        if before.kind not in OPERAND_ENDS:
+            return False
+        factor = before.kind in ("TRANSPOSE", "TIGHT") or (before.kind == "NUMBER" and before.text != "1")  # 1[i = j]
+        return before.end == start or not (factor or _has_rows(self.source, start))
 
     def _norm(self, text: str, start: int, end: int) -> None:
         inside = bool(self.brackets) and self.brackets[-1][0] == "‖"

@@ -124,9 +124,14 @@ class Structure(Reductions):
         rows = []
         for row in node.rows:
             values = [settled(self.expr(part)) for part in row]
+            kinds = {value.orientation for value in values}
+            allowed = {"matrix", "row"}
+            if len(row) == 1 or "matrix" in kinds:  # [h, x] of two columns says two things
+                allowed.add("column")
+            if len(row) == 1 or kinds == {"row", "scalar"}:  # [1, 2] may be meant as a column
+                allowed.add("scalar")
             for value in values:
-                fits = value.orientation in ("matrix", "row") or (len(row) == 1 and value.orientation == "column")
-                if not fits:
+                if value.orientation not in allowed:
                     raise DimensionError(
                         f"{value.says()}: what stands beside each other in [A, B] are matrices or rows",
                         "[x; y] for one column beneath another", node.span,
@@ -135,15 +140,19 @@ class Structure(Reductions):
         return self.joined(rows, beneath=True)
 
     def joined(self, values: list[Value], beneath: bool) -> Value:
+        """Arrays beneath or beside each other: rows beneath each other and a column beside a matrix are a matrix."""
         if len(values) == 1:
             return values[0]
         kinds = {value.orientation for value in values}
-        if len(kinds) > 1 or (kinds == {"row"} and beneath):
+        flat, thin = ("column", "scalar") if beneath else ("row", "scalar")
+        whole = kinds <= {"matrix", "row" if beneath else "column"}
+        if not whole and not kinds <= {flat, thin}:
             shapes = ", ".join(value.says() for value in values)
             raise DimensionError(f"blocks join arrays of one kind; {shapes}", "concat(A, B, over=rows)", None)
-        axis = 1 if kinds == {"matrix"} and not beneath else 0
-        expr, dims = concat_of([_array(value) for value in values], axis)
-        return Value(expr, dims, values[0].orientation)
+        axis = 1 if whole and not beneath else 0
+        rank = 2 if whole else 1
+        expr, dims = concat_of([_array(value) for value in values], axis, rank)
+        return Value(expr, dims, "matrix" if whole else flat)
 
     def one_axis(self, name: str, value: Value, node: ast.Call) -> int:
         if not node.options:

@@ -42,8 +42,6 @@ def strength(node: Node) -> int:
     """How strongly the outermost operation of a node binds."""
     if node.op in ("rel", "range", "stepwise"):
         return SUM - 1
-    if node.op == "blocks":  # x [A, B] would be entries of x
-        return PRODUCT
     if node.op in ("worded", "foreign"):
         return strength(node.args[0])
     if node.op == "sum":
@@ -65,7 +63,7 @@ def strength(node: Node) -> int:
 
 def cost(node: Node) -> float:
     """How much reading a formula takes, in weighted symbols."""
-    own = {"sym": 1.0, "num": 0.8, "ones": 1.0, "eye": 1.0, "T": 1.0, "diag": 1.5, "call": 1.0, "fn": 0.8,
+    own = {"sym": 1.0, "num": 0.8, "ones": 1.0, "eye": 1.0, "zeros": 0.8, "T": 1.0, "diag": 1.5, "call": 1.0, "fn": 0.8,
            "pow": 0.8, "^": 0.8, "div": 0.4, "norm": 1.2, "sigma": 1.5, "lookup": 0.2, "iverson": 1.6,
            "partial": 0.4}.get(node.op, 0.0)  # fmt: skip
     if node.op == "entry":
@@ -74,6 +72,8 @@ def cost(node: Node) -> float:
         own = 0.9 + 0.2 * len(names_in(node))
     if node.op in ("ediv", "rel"):
         own = 0.5
+    if node.op == "blocks":
+        own = 0.3 * len(node.args)
     if node.op in ("sum", "had"):
         own = 0.3 * (len(node.args) - 1) + 0.3 * (
             node.op == "sum" and isinstance(node.data, tuple) and node.data[:1] == (-1,)

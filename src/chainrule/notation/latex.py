@@ -293,6 +293,7 @@ _WRITERS: dict[str, Callable[[Node], str]] = {
     "fn": _call, "call": _call,
     "diag": lambda n: rf"\operatorname{{diag}}\!\left({to_latex(n.args[0])}\right)",
     "ones": lambda n: r"\mathbf{1}" if n.cols == 1 else r"\mathbf{1}^\top",
+    "zeros": lambda n: "0",
     "eye": lambda n: "I",
     "option": lambda n: r"\text{{{} {}}}".format(*names_in(n)),
     "raw": _raw, "second": _second, "worded": lambda n: to_latex(n.args[0]),

@@ -14,6 +14,7 @@ from chainrule.dims import canonical_name
 from chainrule.notation import binding, tree
 from chainrule.notation.binding import ATOM, HADAMARD, POSTFIX, PRODUCT, SUM
 from chainrule.notation.latex import function_to_latex, sigma_to_latex, to_latex
+from chainrule.notation.parts import block_rows
 from chainrule.notation.text import FUNCTION_TEXT, to_text
 from chainrule.notation.tree import Node, names_in
 
@@ -44,7 +45,9 @@ def width(node: Node) -> float:
         return _letters(name) + 0.2 + sum(0.75 * len(x) for x in letters)
     if op == "entry":
         return width(args[0]) + 0.2 + sum(0.75 * len(x) for x in names_in(node))
-    if op in ("ones", "eye"):
+    if op == "blocks":
+        return 2.0 + max(sum(width(a) + 1.5 for a in row) for row in block_rows(node))
+    if op in ("ones", "eye", "zeros"):
         return 2.0 if op == "ones" and node.cols != 1 else 1.2
     if op == "iverson":
         return 6.0

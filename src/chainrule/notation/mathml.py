@@ -308,6 +308,7 @@ _WRITERS: dict[str, Callable[[Node], str]] = {
     "second": _second, "rel": _rel, "raised": _raised,
     "bracket": lambda n: row("<mn>𝟏</mn>" + _fenced(inner_mathml(n.args[0]), _is_tall(n), "[", "]")),
     "group": lambda n: inner_mathml(n.args[0]),
+    "zeros": lambda n: "<mn>0</mn>",
     "eye": lambda n: "<mi>I</mi>",
     "option": lambda n: text_to_mathml("{} {}".format(*names_in(n))),
     "raw": lambda n: text_to_mathml(str(n.data)),

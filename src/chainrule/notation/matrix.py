@@ -11,14 +11,16 @@ from contextlib import suppress
 from dataclasses import dataclass
 from fractions import Fraction
 
-from chainrule.algebra.expr import Expr, Index, Monomial, Rational, free
+from chainrule.algebra.expr import Expr, Factor, Index, Monomial, Rational, free
 from chainrule.algebra.program import Program, Steps, is_anonymous
 from chainrule.dims import Dim
 from chainrule.functions.operations import defined_by
 from chainrule.notation import binding, tree
+from chainrule.notation.blocks import BlockNotation
 from chainrule.notation.forms import Edge, Irreducible, Vec, applied, cheapest, kind, meet_early, scaled
-from chainrule.notation.names import Names
+from chainrule.notation.offsets import has_offsets
 from chainrule.notation.order import Order
+from chainrule.notation.places import cut_out, is_placed
 from chainrule.notation.reduction import Reduction
 from chainrule.notation.scalars import squared_norm, with_scalars
 from chainrule.notation.sequences import Projection, StepProgram, letter_of, one_step_of, time_index
@@ -45,7 +47,7 @@ class Step:
             raise Irreducible from None
 
 
-class MatrixNotation(Names):
+class MatrixNotation(BlockNotation):
     """Writes the expressions of one program. Anonymous names are written out in their place."""
 
     def __init__(self, program: Program, inlined: frozenset[str] = frozenset()) -> None:
@@ -66,6 +68,8 @@ class MatrixNotation(Names):
 
     def vector(self, expression: Expr, index: Index) -> Vec:
         """Both forms."""
+        if any(is_placed(key, index) for key in expression):
+            return self.vector_blocks(expression, index)
         terms = [self.term(key, c, (index,)) for key, c in expression.items()]
         if not terms:
             zero = tree.num(0)
@@ -85,6 +89,8 @@ class MatrixNotation(Names):
         """As a matrix whose rows are the first index."""
         if not expression:
             return tree.num(0)
+        if any(is_placed(key, index) for key in expression for index in indices):
+            return self.matrix_blocks(expression, indices)
         whole = self._matrix(expression, indices)
         if whole.op == "sum" and all(map(_all_turned, whole.args)):  # (X B + B X)ᵀ rather than Bᵀ Xᵀ + Xᵀ Bᵀ
             turned = tree.transpose(self._matrix(expression, indices[::-1]))
@@ -196,7 +202,7 @@ class MatrixNotation(Names):
 
     def _product(self, key: Monomial, coefficient: Rational, free_: tuple[Index, ...]) -> tuple[int, Vec, bool]:
         """A term as a product of matrices and vectors."""
-        factors, bound = key
+        factors, bound = self._uncut(key) if has_offsets(key[0]) else key
         work = Reduction(self.order, abs(Fraction(coefficient)))
         squares: dict[Index, Node] = {}
         for atom, exponent in factors:
@@ -236,8 +242,7 @@ class MatrixNotation(Names):
                 raise Irreducible
         work.scalars.extend(squared_norm(node) for node in squares.values())
         left = [i for i in bound if i not in squares]
-        places = self.program.places()
-        held = {i: sorted(places.get(str(a[1]), 0) for a, _ in factors if i in a[2]) for i in left}
+        held = {i: sorted(self.place(str(a[1])) for a, _ in factors if i in a[2]) for i in left}
         left.sort(key=lambda i: (held[i], i))  # the program's order, whatever the names are
         work.reduce(left)
         ordered = sorted(work.sizes, key=lambda d: self.program.places().get(str(d), 0))
@@ -300,6 +305,28 @@ class MatrixNotation(Names):
         forward = tree.power(tree.call(head, tuple(forwards), m, n_), e)
         backward = tree.power(tree.call(head, tuple(backwards), n_, m), e)
         work.edges.append(Edge(distinct[0], distinct[1], forward, backward))
+
+    def _uncut(self, key: Monomial) -> Monomial:
+        """The term without relations, in names of parts. Raises Irreducible where it has no such form."""
+        factors, bound, cuts = cut_out(key)
+        out: list[Factor] = []
+        for (head, name, indices), exponent in factors:
+            if not any(i in cuts for i in indices):
+                out.append(((head, name, indices), exponent))
+                continue
+            new = tuple(i for i in (cuts[i][0] if i in cuts else i for i in indices) if i is not None)
+            which = tuple(cuts[i][1] if i in cuts else None for i in indices)
+            if isinstance(name, tuple):
+                called, start = [], 0
+                for argument, arity in name:
+                    own = which[start : start + arity]
+                    kept = sum(c is None or c.length is not None for c in own)
+                    called.append((self.cut(argument, own), kept))
+                    start += arity
+                out.append(((head, tuple(called), new), exponent))
+            else:
+                out.append(((head, self.cut(str(name), which), new), exponent))
+        return tuple(out), tuple(bound)
 
 
 def _summed(terms: list[tuple[int, Node]]) -> Node:

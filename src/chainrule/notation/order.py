@@ -27,7 +27,8 @@ class Order:
         if core.op in ("sym", "at"):
             if self._has_signal(core):
                 return (0, 0)
-            return (1, self.program.places().get(tree.name_of(core), 0))
+            places = self.program.places()
+            return (1, places.get(tree.name_of(core), places.get(_stem(core), 0)))
         if core.op == "fn":
             return (2, 0)
         if core.op == "sum":
@@ -37,7 +38,7 @@ class Order:
     def _has_signal(self, node: Node) -> bool:
         """True where a signal stands in it: (δ₁ U + δ₂ A) ∘ (1 − h²)."""
         if node.op in ("sym", "at"):
-            variable = self.program.variables.get(tree.name_of(node))
+            variable = self.program.variables.get(tree.name_of(node), self.program.variables.get(_stem(node)))
             return variable is not None and variable.kind == "signal"
         return any(map(self._has_signal, node.args))
 
@@ -50,3 +51,8 @@ class Order:
             return tree.hadamard(sorted(parts, key=self.rank))
         bottom = tree.hadamard(sorted(map(inverted, below), key=self.rank))
         return tree.quotient(tree.hadamard(sorted(above, key=self.rank)) if above else tree.num(1), bottom)
+
+
+def _stem(node: Node) -> str:
+    """The name that a part is of: A for A[:,1:k]."""
+    return tree.names_in(node)[0] if node.op == "at" else str(node.data)

@@ -1,12 +1,22 @@
-"""Arrays made of others: blocks beside and beneath each other."""
+"""Arrays made of others, and parts of arrays: [A, B; C, D], zeros in a gap of it, A[:,1:k] and A[2,:]."""
 
 from __future__ import annotations
 
-from chainrule.dims import Dim
-from chainrule.notation.tree import Node
-from chainrule.sizes import plus
+import re
+from typing import NamedTuple
 
-__all__ = ["block_rows", "blocks"]
+from chainrule.dims import Dim, display_name
+from chainrule.notation.tree import Node, num
+from chainrule.sizes import plus, spoken
+
+__all__ = ["Cut", "block_rows", "blocks", "cut", "position_text", "zeros"]
+
+
+class Cut(NamedTuple):
+    """Positions start, start + 1, … of an axis, counted from 0: `length` of them; None: one entry, and no axis."""
+
+    start: Dim
+    length: Dim | None
 
 
 def blocks(rows: list[list[Node]]) -> Node:
@@ -26,3 +36,32 @@ def block_rows(node: Node) -> list[tuple[Node, ...]]:
         rows.append(node.args[start : start + int(count)])
         start += int(count)
     return rows
+
+
+def zeros(rows: Dim, cols: Dim) -> Node:
+    """An array of zeros, which fills a gap."""
+    return num(0) if rows == 1 == cols else Node("zeros", (), None, rows, cols)
+
+
+def cut(whole: Node, cuts: tuple[Cut | None, ...], rows: Dim, cols: Dim) -> Node:
+    """A part of an array; None: all of an axis."""
+    letters = tuple(":" if c is None else _positions(c) for c in cuts)
+    if whole.op == "sym":
+        return Node("at", (), (str(whole.data), *letters), rows, cols)
+    return Node("entry", (whole,), letters, rows, cols)
+
+
+def _positions(part: Cut) -> str:
+    first = position_text(plus(part.start, 1))
+    return first if part.length is None else f"{first}:{position_text(plus(part.start, part.length))}"
+
+
+def position_text(dim: Dim) -> str:
+    """A position as it stands in brackets: 3, K+1, 2K.
+
+    >>> position_text(plus("2*K", 1)), position_text("H*d")
+    ('2K+1', 'H*d')
+    """
+    text = spoken(dim, display_name)
+    text = text[1:-1] if text.startswith("(") else text
+    return re.sub(r"(?<![\w)])(\d+)\*(?=[^\W\d])", r"\1", text.replace(" ", ""))

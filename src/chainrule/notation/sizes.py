@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from chainrule.dims import Dim, display_dim
+from chainrule.dims import Dim
+from chainrule.notation.parts import position_text
 from chainrule.notation.tree import Node
 
 __all__ = ["size_line", "size_text"]
 
 
 def size_text(rows: Dim, cols: Dim) -> str:
-    """(1×D_h)."""
+    """(1×D_h), ((D+E)×2K)."""
     return f"({_dim(rows)}×{_dim(cols)})"
 
 
 def _dim(dim: Dim) -> str:
-    return display_dim(dim)
+    text = position_text(dim)
+    return f"({text})" if isinstance(dim, str) and any(sign in text for sign in "+-/") else text
 
 
 def size_line(node: Node) -> str:

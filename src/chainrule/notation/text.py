@@ -104,6 +104,9 @@ def _prod(node: Node) -> str:
         if position > 1 and parts[-1] == "1ᵀ":  # u 1ᵀ A is read from the left, where 1ᵀ has no size yet: u (1ᵀ A)
             parts[-1] = f"(1ᵀ {text})"
             continue
+        if parts and a.op == "blocks" and len(block_rows(a)) == 1 and not (parts[-1].isdigit() or parts[-1][-1] == "ᵀ"):
+            # x [A, B] would be entries of x
+            text = f"({text})"
         if parts and text[0].isdigit() and parts[-1][-1].isdigit():  # J^2 · 1[i = j]
             text = f"· {text}"
         parts.append(text)
@@ -181,6 +184,7 @@ _WRITERS: dict[str, Callable[[Node], str]] = {
     "diag": lambda n: f"diag({_write(n.args[0])})",
     "ones": lambda n: f"ones({n.rows})" if n.cols == 1 else f"ones({n.cols})ᵀ",
     "eye": lambda n: "I",
+    "zeros": lambda n: f"zeros({', '.join(map(display_dim, (n.rows,) if n.cols == 1 else (n.rows, n.cols)))})",
     "option": lambda n: "{}={}".format(*names_in(n)),
     "raw": lambda n: str(n.data),
     "raised": lambda n: f"{_tight(n.args[0], ATOM)}{'.^' if n.data else '^'}{to_text(n.args[1], ATOM)}",

@@ -17,12 +17,15 @@ from chainrule.algebra.expr import (
     Monomial,
     Rational,
     add,
+    bare,
+    fresh_bound,
     monomial,
     multiply,
     number,
+    rename,
 )
 from chainrule.algebra.program import Program, is_anonymous
-from chainrule.algebra.relations import CONSTANTS, INDICATORS
+from chainrule.algebra.relations import CONSTANTS, INDICATORS, RELATION
 from chainrule.simplify.brackets import bracket, only
 from chainrule.simplify.branches import find_branches
 from chainrule.simplify.chunks import lookups_parted, shared, split
@@ -31,6 +34,7 @@ from chainrule.simplify.knowledge import Knowledge
 __all__ = ["factored"]
 
 LONGEST_DENOMINATOR = 10_000
+PLACE = -70_000  # the index of what stands at some positions, while that is factored
 MOST_TERMS = 12  # of a sum in which shared numbers are looked for
 
 
@@ -70,7 +74,7 @@ def _by_delta(
     for factors, _ in expression:
         if any(a[2] and a[0] not in INDICATORS and any(i[0] < 0 for i in a[2]) for a, _ in factors):
             for factor in factors:
-                if factor[0][0] == "δ" and all(i[0] < 0 for i in factor[0][2]):
+                if factor[0][0] in INDICATORS and len(factor[0][2]) > 1 and all(i[0] < 0 for i in factor[0][2]):
                     counts[factor] = counts.get(factor, 0) + 1
     delta = next((factor for factor, count in counts.items() if count > 1), None)
     if delta is None:
@@ -88,6 +92,40 @@ def _by_delta(
     ((factors, bound), value) = next(iter(beside.items()))
     made = monomial(value, [delta, *factors], bound)
     return add(made, factored(rest, indices, knowledge, program, orientation)) if rest else made
+
+
+def _by_place(
+    expression: Expr, indices: tuple[Index, ...], knowledge: Knowledge, program: Program, orientation: str
+) -> Expr | None:
+    """What stands at the same positions, 1[j = k + o] with a free j, is one sum: σ − σ² at the first entries of a."""
+    groups: dict[Atom, Expr] = {}
+    rest: Expr = {}
+    for (factors, bound), value in expression.items():
+        places = [a for a, _ in factors if a[0] == RELATION and any(i[0] < 0 for i in a[2])]
+        inner = [i for a in places for i in a[2] if i[0] >= 0]
+        if len(places) != 1 or len(inner) != 1 or sum(i[0] < 0 for i in places[0][2]) != 1:
+            rest[factors, bound] = value
+            continue
+        here = (PLACE, inner[0][1])
+        head, name, places_ = places[0]
+        place: Atom = (head, name, tuple(here if i == inner[0] else i for i in places_))
+        left = [((h, n, tuple(here if i == inner[0] else i for i in ix)), e) for (h, n, ix), e in factors]
+        left = [f for f in left if f[0] != place]
+        if any(i == here for (_, _, ix), _ in left for i in ix):
+            groups[place] = add(groups.get(place, {}), monomial(value, left, [i for i in bound if i != inner[0]]))
+        else:
+            rest[factors, bound] = value
+    if all(len(group) < 2 for group in groups.values()):
+        return None
+    out = factored(rest, indices, knowledge, program, orientation)
+    for place, group in groups.items():
+        inside = factored(group, indices, knowledge, program, "matrix")
+        if len(inside) > 1:
+            inside = bracket(inside, indices, program, "matrix")
+        here = next(i for i in place[2] if i[0] == PLACE)
+        index = fresh_bound(here[1])
+        out = add(out, rename(multiply(inside, bare(place)), {here: index}, [index]))
+    return out
 
 
 def _scalar_parts(key: Monomial) -> dict[Monomial, tuple[frozenset[int], float]]:
@@ -161,11 +199,16 @@ def _content(values: list[Fraction]) -> Fraction:
     return Fraction(top, bottom) * (-1 if negative else 1)
 
 
+def _is_slice(atom: Atom) -> bool:
+    """True for 1[k = i + o] with a summed index: the term has x[i+o]."""
+    return atom[0] == RELATION and any(i[0] >= 0 for i in atom[2])
+
+
 def _common(expression: Expr) -> dict[Atom, Rational]:
     """Factors without summed indices that every term has, with the exponent that all share."""
     shared: dict[Atom, Rational] | None = None
     # diag(ŷ) − ŷ ŷᵀ stays: beside a delta only scalars are taken out.
-    deltas = any(a[0] in INDICATORS for factors, _ in expression for a, _ in factors)
+    deltas = any(a[0] in INDICATORS and not _is_slice(a) for factors, _ in expression for a, _ in factors)
     for factors, _ in expression:
         mine = {
             a: e for a, e in factors
@@ -190,6 +233,9 @@ def _by_group(
     expression: Expr, indices: tuple[Index, ...], knowledge: Knowledge, program: Program, orientation: str
 ) -> Expr:
     """The largest factor that some of the terms share, if any."""
+    placed = _by_place(expression, indices, knowledge, program, orientation)
+    if placed is not None:
+        return placed
     chosen_ = _by_mask(expression, indices, knowledge, program, orientation) if knowledge.masks else None
     if chosen_ is not None:
         return chosen_
