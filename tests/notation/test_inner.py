@@ -23,11 +23,11 @@ J = norm(O)^2
 def test_inner_arrays_of_attention_have_names_and_equations() -> None:
     net = cr.parse(HEADS)
     equations = {e.name: str(e) for e in net.equations}
-    assert equations["A1"] == "A1[i,j,k] = sum(l, X[i,l] Wq[l,j,k])"
-    assert equations["A4"] == "A4[m] = A3[m] ./ rowsum(A3[m])"
-    assert net.inner == ("A1", "A2", "A3", "A4", "A5", "A6")
+    assert equations["Q"] == "Q[i,j,k] = sum(l, X[i,l] Wq[l,j,k])"
+    assert equations["P"] == "P[m] = A1[m] ./ rowsum(A1[m])"
+    assert net.inner == ("Q", "K", "A1", "P", "V", "O1")
     gradients = net.derive().gradients
-    assert gradients["Wo"].text == "2 sum(l, A6[l,i,j] O[l,k])"
+    assert gradients["Wo"].text == "2 sum(l, O1[l,i,j] O[l,k])"
     assert max(len(g.text) for g in gradients.values()) < 130  # it was 800
 
 
@@ -37,27 +37,29 @@ def test_the_names_are_values_and_may_stand_in_a_claim() -> None:
     sizes = {"T": 5, "E": 3, "H": 2, "d": 7, "e": 11}
     arrays = {n: np.asarray(rng.standard_normal([sizes[str(d)] for d in v.shape])) for n, v in net.declarations.items()}
     known = net.evaluate(**arrays)
-    np.testing.assert_allclose(known["A1"], np.einsum("il,ljk->ijk", arrays["X"], arrays["Wq"]), rtol=1e-12)
-    np.testing.assert_allclose(known["A4"].sum(-1), np.ones((2, 5)), rtol=1e-12)
-    assert cr.check(net, "∂J/∂Wo[i,j,k] = 2 sum(l, A6[l,i,j] O[l,k])").ok
-    assert not cr.check(net, "∂J/∂Wo[i,j,k] = 2 sum(l, A5[l,i,j] O[l,k])").ok
+    np.testing.assert_allclose(known["Q"], np.einsum("il,ljk->ijk", arrays["X"], arrays["Wq"]), rtol=1e-12)
+    np.testing.assert_allclose(known["P"].sum(-1), np.ones((2, 5)), rtol=1e-12)
+    assert cr.check(net, "∂J/∂Wo[i,j,k] = 2 sum(l, O1[l,i,j] O[l,k])").ok
+    assert not cr.check(net, "∂J/∂Wo[i,j,k] = 2 sum(l, V[l,i,j] O[l,k])").ok
 
 
 def test_names_avoid_the_users() -> None:
     net = cr.parse(HEADS.replace("X : T × E", "A : T × E").replace("(X,", "(A,"))
-    assert net.inner[0] == "B1"
+    assert net.inner[2] == "B1"
     taken = cr.parse(HEADS.replace("const s", "const A1").replace(", s)", ", A1)"))
-    assert taken.inner[0] == "A2"
+    assert taken.inner[2] == "A2"
+    named = cr.parse(HEADS.replace("const s", "const Q").replace(", s)", ", Q)"))
+    assert named.inner[0] == "Q1"
 
 
 def test_they_can_be_renamed_and_stay_so() -> None:
     net = cr.parse(HEADS)
-    renamed = net.rename({"A4": "P", "X": "Z", "T": "N"})
-    assert renamed.inner == ("A1", "A2", "A3", "P", "A5", "A6")
+    renamed = net.rename({"P": "S", "X": "Z", "T": "N"})
+    assert renamed.inner == ("Q", "K", "A1", "S", "V", "O1")
     assert "Z[i,l]" in str(renamed.equations[0])
-    assert "P[j,l,i]" in " ".join(s.text for s in renamed.derive().signals.values())
+    assert "S[j,l,i]" in " ".join(s.text for s in renamed.derive().signals.values())
     with pytest.raises(LanguageError):
-        net.rename({"X": "A4"})
+        net.rename({"X": "P"})
 
 
 PLAIN = {
@@ -156,3 +158,38 @@ def test_batch_norm_of_images_is_as_short_in_a_network() -> None:
         "g[j] r[j] (G[i,j,k,l] − X̂[i,j,k,l] mean(m, mean(n, mean(p, G[n,j,m,p] X̂[n,j,m,p])))"
         " − mean(m, mean(n, mean(p, G[n,j,m,p]))))"
     )
+
+
+@pytest.mark.parametrize("activation", ["gelu", "silu", "mish", "gelu_tanh"])
+def test_the_argument_of_an_activation_that_shows_it_often_is_z(activation: str) -> None:
+    net = cr.parse(
+        f"input X : N × D\nparam W : D × K\nparam c : 1 × K\ninput G : N × K\nJ = sum(G ∘ {activation}(X W + c))"
+    )
+    assert net.inner == ("Z",)
+    assert str(net.equations[0]) == "Z = X W + c"
+    derivation = net.derive()
+    (signal,) = [s for s in derivation.signals.values() if s.of == "Z"]
+    assert "X W" not in signal.text
+    assert derivation.gradients["W"].text == "Xᵀ Δ₁"
+    assert derivation.verify().ok
+
+
+@pytest.mark.parametrize(
+    "formula",
+    [
+        "sum(tanh(W x + c))",
+        "sum(relu(W x + c))",
+        "sum(silu(c))",
+        "sum(silu(2 c))",
+        "CE(c, softmax(W x))",
+        "norm(W x + c)^2",
+    ],
+)
+def test_other_arguments_have_no_name_of_ours(formula: str) -> None:
+    assert cr.parse(f"input x : n\nparam W : m × n\nparam c : m\nJ = {formula}").inner == ()
+
+
+def test_several_arguments_are_numbered_and_avoid_the_users_z() -> None:
+    net = cr.parse("input x : n\nparam W : n × n\nparam z : n\nJ = sum(silu(W x + z)) + sum(gelu(Wᵀ x))")
+    assert net.inner == ("z1", "z2")
+    assert net.derive().verify().ok

@@ -256,7 +256,7 @@ def _variable(
             node = _sum(program, rename(value, {}), mapping, taken | set(names.values()))
             term = next(iter(value.items()))
             simple = len(value) == 1 and len(term[0][0]) == 1 and term[1] == 1 and term[0][0][0][1] == 1
-            return node, not simple and node.op not in ("at", "sym")
+            return node, not simple and node.op not in ("at", "sym", "sigma", "call", "fn")
     letters = [names[i] for i in indices]
     if _is_onehot(program, ("", name, indices)) and is_anonymous(name):
         ids = str(program.equations[name].arguments[0])

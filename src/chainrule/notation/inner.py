@@ -4,6 +4,9 @@ A definition of the library may name what it is made of (`# normalised is X̂`, 
 calls layer_norm and has not written X̂ itself, the name stands among its equations, and its gradients are as short as
 the literature's. What has no such name:
 
+The argument of an activation that is a product with itself, such as gelu(H W + c), stands in its derivative twice and
+more. Where it is a formula, it is called z as in the literature (Z where it is a matrix), by `_arguments`.
+
 A definition such as multi_head_attention is expanded into unnamed arrays. Where such an array is a matrix it is
 written out in its place; one with three or more indices has to be written in index notation, sums and all, wherever
 a gradient multiplies with it. `named_inner` gives it a name instead (A₁, A₂, …), which stands among the network's
@@ -36,7 +39,7 @@ LETTERS = ("A", "B", "C", "E", "F", "G", "H")
 
 def named_inner(program: Program) -> tuple[Program, tuple[str, ...]]:
     """The program with names for such arrays, and these names; the program itself where there is none."""
-    called = _called(program)
+    called = _called(program) | _arguments(program)
     deep = _beyond_matrices(program) - set(called)
     if not deep and not called:
         return program, ()
@@ -73,6 +76,40 @@ def _called(program: Program) -> dict[str, str]:
         if letter not in ("", WRITTEN_OUT) and not is_lag(equation):
             found[equation.name] = letter
     return found
+
+
+def _arguments(program: Program) -> dict[str, str]:
+    """Unnamed sums and products whose derivative an activation shows more than once: u in u ∘ Φ(u)."""
+    found: dict[str, str] = {}
+    for equation in program:
+        for name in getattr(equation.source, "args", ()):
+            own = program.variables.get(name)
+            if own is None or not is_anonymous(name) or name in program.interior or own.steps is not None:
+                continue
+            value = program.expression(name)
+            if value is None or not 0 < len(own.dims) < 3:
+                continue
+            compound = len(value) > 1 or any(bound and not has_offsets(factors) for factors, bound in value)
+            if compound and _entries_used(program, equation.name, name) > 1:
+                found[name] = "Z" if len(own.dims) == 2 else "z"
+    return found
+
+
+def _entries_used(program: Program, user: str, name: str) -> int:
+    """How often a definition uses an entry of its argument, where it goes entry by entry; else 0."""
+    count, pending, seen = 0, [user], {user}
+    while pending:
+        value = program.expression(pending.pop())
+        if value is None or any(bound for _, bound in value):
+            return 0
+        for factors, _ in value:
+            for atom, _ in factors:
+                names = atom_variables(atom)
+                count += name in names
+                inside = [n for n in names if n in program.interior and n not in seen]
+                seen.update(inside)
+                pending += inside
+    return count
 
 
 def _numbered(program: Program, called: dict[str, str], taken: set[str]) -> dict[str, str]:
