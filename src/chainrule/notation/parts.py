@@ -6,7 +6,7 @@ import re
 from typing import NamedTuple
 
 from chainrule.dims import Dim, display_name
-from chainrule.notation.tree import Node, num
+from chainrule.notation.tree import Node, names_in, num
 from chainrule.sizes import plus, spoken
 
 __all__ = ["Cut", "block_rows", "blocks", "cut", "position_text", "zeros"]
@@ -48,6 +48,8 @@ def cut(whole: Node, cuts: tuple[Cut | None, ...], rows: Dim, cols: Dim) -> Node
     letters = tuple(":" if c is None else _positions(c) for c in cuts)
     if whole.op == "sym":
         return Node("at", (), (str(whole.data), *letters), rows, cols)
+    if whole.op == "at":  # of one step of a sequence: h[t,1:k]
+        return Node("at", (), (*names_in(whole), *letters), rows, cols)
     return Node("entry", (whole,), letters, rows, cols)
 
 

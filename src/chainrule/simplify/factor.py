@@ -34,7 +34,7 @@ from chainrule.simplify.knowledge import Knowledge
 __all__ = ["factored"]
 
 LONGEST_DENOMINATOR = 10_000
-PLACE = -70_000  # the index of what stands at some positions, while that is factored
+PLACE = 70_000  # how far away the index of what stands at some positions is, while that is factored
 MOST_TERMS = 12  # of a sum in which shared numbers are looked for
 
 
@@ -100,13 +100,14 @@ def _by_place(
     """What stands at the same positions, 1[j = k + o] with a free j, is one sum: σ − σ² at the first entries of a."""
     groups: dict[Atom, Expr] = {}
     rest: Expr = {}
+    number_ = min((i[0] for fs, _ in expression for (_, _, ix), _ in fs for i in ix), default=0) - PLACE
     for (factors, bound), value in expression.items():
         places = [a for a, _ in factors if a[0] == RELATION and any(i[0] < 0 for i in a[2])]
         inner = [i for a in places for i in a[2] if i[0] >= 0]
         if len(places) != 1 or len(inner) != 1 or sum(i[0] < 0 for i in places[0][2]) != 1:
             rest[factors, bound] = value
             continue
-        here = (PLACE, inner[0][1])
+        here = (number_, inner[0][1])
         head, name, places_ = places[0]
         place: Atom = (head, name, tuple(here if i == inner[0] else i for i in places_))
         left = [((h, n, tuple(here if i == inner[0] else i for i in ix)), e) for (h, n, ix), e in factors]
@@ -122,7 +123,7 @@ def _by_place(
         inside = factored(group, indices, knowledge, program, "matrix")
         if len(inside) > 1:
             inside = bracket(inside, indices, program, "matrix")
-        here = next(i for i in place[2] if i[0] == PLACE)
+        here = next(i for i in place[2] if i[0] == number_)
         index = fresh_bound(here[1])
         out = add(out, rename(multiply(inside, bare(place)), {here: index}, [index]))
     return out
