@@ -214,9 +214,9 @@ def test_why_this_transpose(network: str, name: str, said: list[str]) -> None:
 def test_the_heading_calls_an_unnamed_place_as_the_steps_do() -> None:
     text = "input X : T × D\nparam W : D × F\nparam V : F × D\nR = X + gelu(X W) V\nJ = MSE(X, R)"
     told = cr.parse(text).derive().text(1)
-    assert "= ∂J/∂gelu(X W) = " in told
-    assert "gelu(X W) reaches J through" in told
-    assert "normal_cdf(X W)) reaches" not in told
+    assert "= ∂J/∂gelu(Z) = " in told
+    assert "gelu(Z) reaches J through" in told
+    assert "normal_cdf(Z)) reaches" not in told
 
 
 def test_a_loss_that_holds_the_name_itself_says_which_derivative_is_its_own() -> None:
