@@ -31,6 +31,7 @@ LONGER = {
     "mc_diag",  # x.^2, where x.*x has one symbol less
     "mc_sum1",  # ones(3) ones(4)ᵀ, where "ones" says no size
     "tx108", "tx210", "tx223", "tx236", "tx248", "tx271",
+    "tx368", "tx378", "tx416", "tx460", "tx461", "tx485", "tx497", "tx507",
 }  # fmt: skip
 
 
