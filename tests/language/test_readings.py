@@ -151,3 +151,13 @@ def test_a_recurrence_without_its_range() -> None:
     with pytest.raises(ChainruleError) as caught:
         cr.parse("input x : T × D\nparam A : D × D\nh[t] = tanh(x[t] + A h[t-1])\nJ = sum(h[T])")
     assert "for t = 1..T behind the equation" in (caught.value.hint or "")
+
+
+def test_class_numbers_are_no_weights_of_a_cross_entropy() -> None:
+    """One number a row meets one for each class inside the definition: refused, or said where it may be meant."""
+    text = "input X : N × K\nlabel t : N{}\nJ = mean(CE(t, softmax(X)))"
+    with pytest.raises(ChainruleError, match="one whole number a row") as raised:
+        cr.parse(text.format(", integer"))
+    assert "CE_labels(t, z)" in str(raised.value.hint)
+    assert cr.parse(text.format("")).repeats == ["t (N × 1) is repeated over K columns"]
+    assert not cr.parse(text.format(" × K")).repeats

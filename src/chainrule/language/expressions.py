@@ -21,6 +21,7 @@ from chainrule.language import ast
 from chainrule.language.bound import children, chosen_letter, index_pair, summed_letter
 from chainrule.language.dialects import check_as_numpy
 from chainrule.language.indices import Indices, Reach
+from chainrule.language.labels import repeated_label
 from chainrule.language.ones import as_vectors, kept_spread, makes_spread
 from chainrule.language.printer import print_expression
 from chainrule.language.scope import is_numeric
@@ -305,6 +306,9 @@ class Expressions(Indices):
             return replace(matrix_product(a, b, span), spread=makes_spread(node, left, right))
         if op == "∘":
             a, b = self.factor(left, right)
+            if self.scopes:
+                said = (repeated_label(self.program, left, right), repeated_label(self.program, right, left))
+                self.repeats += filter(None, said)
             return self.say_repeats(hadamard(a, b, span), left, right)
         if op == "*":
             if left.orientation != "scalar" and right.orientation != "scalar":
