@@ -135,8 +135,16 @@ def test_compile_replaces_an_older_file(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_a_reader_that_stops_early_is_no_error() -> None:
-    command = [sys.executable, "-m", "chainrule", "derive", ONE_LAYER, "--no-verify"]
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["-m", "chainrule", "derive", ONE_LAYER, "--no-verify"],
+        ["-c", "import sys, chainrule.cli as c; c.app = lambda: sys.stdout.write('left to the last flush'); c.main()"],
+    ],
+    ids=["while it writes", "at the last flush"],
+)
+def test_a_reader_that_stops_early_is_no_error(arguments: list[str]) -> None:
+    command = [sys.executable, *arguments]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         assert process.stdout is not None
         assert process.stderr is not None
