@@ -19,17 +19,16 @@ from typing import Any
 from chainrule.algebra.program import Program
 from chainrule.dims import format_shape
 from chainrule.errors import ArrayError, UnsupportedError
-from chainrule.plan import build_plan
 from chainrule.plan.wide import PRECISE_OPTION, Precise, precision
 from chainrule.targets.jax_spelling import JaxSpelling
-from chainrule.targets.names import Names
-from chainrule.targets.passes import headings, split
-from chainrule.targets.pure import PureWriter, spells
+from chainrule.targets.passes import split
+from chainrule.targets.pure import spells
+from chainrule.targets.pure_text import PureText, values_text
 from chainrule.targets.registry import Target, register
 from chainrule.targets.spelling import ATOM, PRODUCT
 from chainrule.targets.tensors import Door
-from chainrule.targets.text import LazyNames, argument_lines, join, keys_of, reference_array, run, size_lines, wrapped
-from chainrule.targets.widening import Widening, mode_of
+from chainrule.targets.text import argument_lines, join, keys_of, run, wrapped
+from chainrule.targets.widening import mode_of
 
 __all__ = ["JaxStep", "compile_jax"]
 
@@ -90,26 +89,20 @@ def _step_text(
 ) -> _Text:  # fmt: skip
     passes = split(program, loss, gradients, mode_of(precise))
     plan = passes.plan
-    names = Names({*_RESERVED, *JaxSpelling.helpers})
-    arguments = {name: names.take(name) for name in passes.arguments}
-    seed = names.take(passes.seed)
-    writer = PureWriter(plan, names, arguments | {passes.seed: seed}, JaxSpelling, dtype, LazyNames(names))
-    spelling, titles = writer.spelling, headings(plan)
-    widening = Widening(precise, spelling, names)
-    spelling.like = reference_array(program, arguments)
-    forward = writer.body(passes.forward, titles, comments)
-    forward = [*widening.opening(list(arguments.values()), forward), *forward]
+    text = PureText(program, plan, passes.arguments, JaxSpelling, _RESERVED, comments, dtype, precise, seed=passes.seed)
+    arguments, seed, writer, widening = text.arguments, text.seed, text.writer, text.widening
+    forward = text.body(passes.forward)
     result = writer.value(plan.outputs[loss])[0]
-    forward_sizes = size_lines(plan, spelling.sizes_used, arguments, spelling.size)
-    spelling.sizes_used, spelling.like = set(), seed
-    backward = writer.body(passes.backward, titles, comments)
-    backward = [*widening.opening([seed, *(arguments[name] for name in passes.inputs)], backward), *backward]
-    backward_sizes = size_lines(plan, spelling.sizes_used, arguments, spelling.size)
+    forward_sizes = text.size_lines()
+    text.spelling.like = seed
+    backward = writer.body(passes.backward, text.titles, comments)
+    backward = text.opened([seed, *(arguments[name] for name in passes.inputs)], backward)
+    backward_sizes = text.size_lines()
 
     kept = [*(arguments[name] for name in passes.inputs), *(writer.names[node] for node in passes.saved)]
     fixed = [local for name, local in arguments.items() if name not in gradients]
     body = [*forward, *backward]
-    helpers = list(spelling.helpers_of(body))
+    helpers = list(text.spelling.helpers_of(body))
     if fixed:
         helpers.append(_FIXED.format(names=", ".join(fixed)))
     if passes.tied:
@@ -161,24 +154,10 @@ def _predict_text(
     program: Program, outputs: Sequence[str], name: str, comments: Mapping[str, str], keys: Mapping[str, str],
     dtype: str, precise: Precise,
 ) -> _Text:  # fmt: skip
-    plan = build_plan(program, outputs, reuse=False, precise=mode_of(precise))
-    names = Names({*_RESERVED, name, *JaxSpelling.helpers})
-    arguments = {argument: names.take(argument) for argument in plan.arguments}
-    writer = PureWriter(plan, names, arguments, JaxSpelling, dtype, LazyNames(names))
-    spelling = writer.spelling
-    spelling.like = reference_array(program, arguments)
-    widening = Widening(precise, spelling, names)
-    body = writer.body(plan.steps, headings(plan), comments)
-    body = [*widening.opening(list(arguments.values()), body), *body]
-    entries = [f'"{keys[output]}": {widening.result(writer.value(node)[0])}' for output, node in plan.outputs.items()]
-    lines = _head(body, spelling.helpers_of(body))
-    lines += ["", "", *join(f"def {name}(", list(arguments.values()), "):", "")]
-    lines += ["    " + line for line in wrapped(f'"""The values of {", ".join(outputs)}.')]
-    lines += ["", *("    " + line for line in argument_lines(program.variables, arguments)), '    """']
-    lines += ["    " + line for line in size_lines(plan, spelling.sizes_used, arguments, spelling.size)]
-    lines += ["    " + line for line in body]
-    lines += join("return {", entries, "}")
-    return _Text("\n".join(lines) + "\n", name, tuple(plan.arguments))
+    source, arguments = values_text(
+        program, outputs, name, comments, keys, JaxSpelling, _RESERVED, _head, dtype, precise
+    )
+    return _Text(source, name, arguments)
 
 
 class JaxStep:

@@ -13,24 +13,16 @@ from dataclasses import dataclass
 
 from chainrule.algebra.program import Program
 from chainrule.dims import Dim
-from chainrule.plan import Node, build_plan
+from chainrule.plan import Node
 from chainrule.plan.wide import Precise
-from chainrule.targets.names import Names
-from chainrule.targets.passes import Passes, headings, split
+from chainrule.targets.passes import Passes, split
 from chainrule.targets.pure import PureWriter
+from chainrule.targets.pure_text import PureText, values_text
 from chainrule.targets.spelling import PRODUCT
-from chainrule.targets.text import (
-    LazyNames,
-    argument_lines,
-    join,
-    reference_array,
-    shape,
-    size_lines,
-    wrapped,
-)
+from chainrule.targets.text import argument_lines, join, shape, wrapped
 from chainrule.targets.torch_module import module_lines
 from chainrule.targets.torch_spelling import TorchSpelling
-from chainrule.targets.widening import Widening, mode_of
+from chainrule.targets.widening import mode_of
 
 __all__ = ["Saved", "TorchText", "predict_text", "step_text"]
 
@@ -77,6 +69,11 @@ def _as_in_forward(backward):
 '''
 
 
+_RESERVED = (
+    "functools", "torch", "math", "ctx", "Step", "_autocast", "_as_in_forward", "Network", "step", "_forward",
+)  # fmt: skip
+
+
 @dataclass(frozen=True, slots=True)
 class TorchText:
     """source: runs by itself.  function: its name there.  arguments: of it, in order.  saved: what it keeps."""
@@ -101,46 +98,25 @@ def step_text(
     """A loss with its derived backward pass, and the module around it. gradients: argument → equation."""
     passes = split(program, loss, gradients, mode_of(precise))
     plan = passes.plan
-    names = Names(
-        {
-            "functools",
-            "torch",
-            "math",
-            "ctx",
-            "Step",
-            "_autocast",
-            "_as_in_forward",
-            "Network",
-            "step",
-            *TorchSpelling.helpers,
-            "_forward",
-        }
+    text = PureText(
+        program, plan, passes.arguments, TorchSpelling, _RESERVED, comments, dtype, precise, seed=passes.seed
     )
-    arguments = {name: names.take(name) for name in passes.arguments}
-    seed = names.take(passes.seed)
-    sizes = LazyNames(names)
-    writer = PureWriter(plan, names, arguments | {passes.seed: seed}, TorchSpelling, dtype, sizes)
-    spelling, titles = writer.spelling, headings(plan)
-    widening = Widening(precise, spelling, names)
-
-    spelling.like = reference_array(program, arguments)
-    forward = writer.body(passes.forward, titles, comments)
-    forward = [*widening.opening(list(arguments.values()), forward), *forward]
+    arguments, seed, writer, widening = text.arguments, text.seed, text.writer, text.widening
+    forward = text.body(passes.forward)
     result = writer.value(plan.outputs[loss])[0]
     kept = [writer.names[node] for node in passes.saved]
-    forward_sizes = size_lines(plan, spelling.sizes_used, arguments, spelling.size)
+    forward_sizes = text.size_lines()
 
-    spelling.sizes_used, spelling.like = set(), seed
-    backward, returned = _backward(passes, writer, widening, gradients, titles, comments, list(arguments), seed)
-    read = [arguments[name] for name in passes.inputs]
-    backward = [*widening.opening([seed, *read], backward), *backward]
-    backward_sizes = size_lines(plan, spelling.sizes_used, arguments, spelling.size)
+    text.spelling.like = seed
+    backward, returned = _backward(passes, text, gradients)
+    backward = text.opened([seed, *(arguments[name] for name in passes.inputs)], backward)
+    backward_sizes = text.size_lines()
 
     saved = _saved(passes, writer, arguments, comments)
     call = ", ".join(arguments.values())
-    loss_name = names.take(loss) if not plan.outputs[loss].name else result
+    loss_name = text.names.take(loss) if not plan.outputs[loss].name else result
     body = [*forward, *backward]
-    lines = ["import functools", *_head(body, [_AUTOCAST, *spelling.helpers_of(body)])]
+    lines = ["import functools", *_head(body, [_AUTOCAST, *text.spelling.helpers_of(body)])]
     lines += ["", "", *join("def _forward(", list(arguments.values()), "):", "")]
     keeps = f", and what the backward pass uses: {', '.join(kept)}" if kept else ""
     lines += [f"    {line}" for line in wrapped(f'"""The loss {loss}{keeps}."""')]
@@ -179,16 +155,13 @@ def step_text(
         ]
     lines += [f"        {line}" for line in (*backward_sizes, *backward)]
     lines += join("return ", returned, "", " " * 8, "(", ")")
-    lines += ["", "", *module_lines(program, arguments, loss, sizes)]
+    lines += ["", "", *module_lines(program, arguments, loss, text.sizes)]
     return TorchText("\n".join(lines).rstrip("\n") + "\n", "Step", tuple(arguments), saved)
 
 
-def _backward(
-    passes: Passes, writer: PureWriter, widening: Widening, gradients: Mapping[str, str], titles: Mapping[str, str],
-    comments: Mapping[str, str], order: list[str], seed: str,
-) -> tuple[list[str], list[str]]:  # fmt: skip
+def _backward(passes: Passes, text: PureText, gradients: Mapping[str, str]) -> tuple[list[str], list[str]]:
     """The statements, where those that one gradient alone needs are behind a condition; and what is returned."""
-    plan = passes.plan
+    plan, writer, widening, order, seed = passes.plan, text.writer, text.widening, list(text.arguments), text.seed
     key = {gradient: name for name, gradient in gradients.items()}
     last = {gradient: node for node, gradient in passes.only.items()}
     waiting: dict[str, list[Node]] = {}
@@ -197,7 +170,7 @@ def _backward(
     plain: list[Node] = []
 
     def flush() -> None:
-        lines.extend(writer.body(plain, titles, comments))
+        lines.extend(writer.body(plain, text.titles, text.comments))
         plain.clear()
 
     for node in passes.backward:
@@ -208,7 +181,7 @@ def _backward(
         waiting.setdefault(gradient, []).append(node)
         if node is last[gradient]:
             flush()
-            block = writer.body(waiting[gradient], titles, comments)
+            block = writer.body(waiting[gradient], text.titles, text.comments)
             if block and key[gradient] in order:
                 lines.append(f"if ctx.needs_input_grad[{order.index(key[gradient])}]:")
                 lines += [f"    {line}" for line in block]
@@ -281,22 +254,12 @@ def predict_text(
     dtype: str, precise: Precise,
 ) -> TorchText:  # fmt: skip
     """A function that gives the values `outputs` under their `keys`."""
-    plan = build_plan(program, outputs, reuse=False, precise=mode_of(precise))
-    names = Names({"torch", "math", name, *TorchSpelling.helpers})
-    arguments = {argument: names.take(argument) for argument in plan.arguments}
-    writer = PureWriter(plan, names, arguments, TorchSpelling, dtype, LazyNames(names))
-    spelling = writer.spelling
-    spelling.like = reference_array(program, arguments)
-    widening = Widening(precise, spelling, names)
-    body = writer.body(plan.steps, headings(plan), comments)
-    body = [*widening.opening(list(arguments.values()), body), *body]
-    entries = [f'"{keys[output]}": {widening.result(writer.value(node)[0])}' for output, node in plan.outputs.items()]
-    lines = _head(body, spelling.helpers_of(body))
-    lines = lines if lines[0] else lines[1:]
-    lines += ["", "", f"def {name}({', '.join(arguments.values())}):"]
-    lines += ["    " + line for line in wrapped(f'"""The values of {", ".join(outputs)}.')]
-    lines += ["", *("    " + line for line in argument_lines(program.variables, arguments)), '    """']
-    lines += ["    " + line for line in size_lines(plan, spelling.sizes_used, arguments, spelling.size)]
-    lines += ["    " + line for line in body]
-    lines += join("return {", entries, "}")
-    return TorchText("\n".join(lines) + "\n", name, tuple(plan.arguments), ())
+    source, arguments = values_text(
+        program, outputs, name, comments, keys, TorchSpelling, {"torch", "math"}, _value_head, dtype, precise
+    )
+    return TorchText(source, name, arguments, ())
+
+
+def _value_head(body: Sequence[str], helpers: Sequence[str]) -> list[str]:
+    lines = _head(body, helpers)
+    return lines if lines[0] else lines[1:]
