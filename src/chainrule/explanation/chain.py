@@ -18,10 +18,11 @@ from chainrule.algebra.program import Program
 from chainrule.calculus.reverse import Backward
 from chainrule.explanation.edges import find_identities
 from chainrule.explanation.graph import Graph, Path
-from chainrule.explanation.links import Links, Stage, bindings_of, conditions_of
+from chainrule.explanation.links import Links, bindings_of, conditions_of
 from chainrule.explanation.pattern import Match
 from chainrule.explanation.proof import proof_of
 from chainrule.explanation.rules import describe_application
+from chainrule.explanation.stage import Stage, add_step
 from chainrule.explanation.stated import statement
 from chainrule.explanation.steps import Formula, State, Step, Term
 from chainrule.explanation.writing import APART, Writer, row_steps
@@ -244,30 +245,13 @@ class Explainer:
         return now, state
 
     def _push(self, steps: list[Step], now: Formula, state: State, of: str, stage: Stage, position: int = 0) -> Formula:
-        """The next formula; it is no step where it reads the same."""
-        after = self.writer.formula(state, of)
-        if after.node == now.node:
-            if steps and stage.conditions:  # it reads the same, but a fact was used: bᵀ inv(L) for L = Lᵀ
-                known = dict.fromkeys((*steps[-1].conditions, *stage.conditions))
-                steps[-1] = replace(steps[-1], conditions=tuple(known))
-            return replace(now, state=state)
-        fine: list[Step] = []
-        before = now
-        for value, rule, detail, conditions in stage.within:
+        """The next formula, of these terms; the stage changes the one at `position`."""
+
+        def with_value(value: Expr) -> Formula:
             term = replace(state[position], value=value)
-            there = self.writer.formula((*state[:position], term, *state[position + 1 :]), of)
-            if there.node != before.node:
-                fine.append(Step(before, there, rule, {}, stage.place, detail, "", conditions))
-                before = there
-        if len(fine) == 1 and fine[0].right.node == after.node:
-            only = fine[0]
-            stage = replace(stage, rule=only.rule, detail=only.detail)
-            fine = []
-        steps.append(Step(
-            now, after, stage.rule, stage.bindings or {}, stage.place, stage.detail, stage.identity, stage.conditions,
-            tuple(fine), stage.prover,
-        ))  # fmt: skip
-        return after
+            return self.writer.formula((*state[:position], term, *state[position + 1 :]), of)
+
+        return add_step(steps, now, self.writer.formula(state, of), stage, with_value)
 
     def _finish(self, steps: list[Step], now: Formula, name: str, of: str, state: State = ()) -> tuple[Step, ...]:
         """Collect the terms, simplify, factor, and turn into the layout of the result."""

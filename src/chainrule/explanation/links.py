@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable
+from dataclasses import replace
 from functools import partial
 
 from chainrule.algebra.expr import Expr, add, delta, multiply, rename, variable
@@ -17,8 +17,9 @@ from chainrule.explanation.graph import Graph
 from chainrule.explanation.pattern import Match
 from chainrule.explanation.proof import proof_of, prove
 from chainrule.explanation.rules import describe_application
+from chainrule.explanation.stage import Stage
 from chainrule.explanation.stated import statement
-from chainrule.explanation.steps import ProofLine, Shown
+from chainrule.explanation.steps import ProofLine
 from chainrule.explanation.writing import Writer, side_by_side, split_signs
 from chainrule.functions import FUNCTIONS
 from chainrule.notation import tree
@@ -29,23 +30,7 @@ from chainrule.notation.tree import Node
 from chainrule.simplify.engine import simplify
 from chainrule.simplify.knowledge import Application, Knowledge
 
-__all__ = ["Links", "Stage", "bindings_of", "conditions_of"]
-
-
-@dataclass(frozen=True)
-class Stage:
-    """What becomes of one link: the value behind it, and the rule that gave it."""
-
-    value: Expr
-    rule: str
-    detail: str = ""
-    identity: str = ""
-    bindings: Mapping[str, str] | None = None
-    conditions: tuple[str, ...] = ()
-    within: tuple[tuple[Expr, str, str, tuple[str, ...]], ...] = ()  # value, rule, detail, conditions: finer
-    place: str = ""
-    shown: Shown = None
-    prover: Callable[[], tuple[ProofLine, ...]] | None = None
+__all__ = ["Links", "bindings_of", "conditions_of"]
 
 
 class Links:

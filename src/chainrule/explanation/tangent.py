@@ -21,7 +21,8 @@ from chainrule.algebra.program import Program, Steps, Variable, is_anonymous
 from chainrule.calculus.forward import lag_tangent, tangent_name
 from chainrule.explanation.edges import elementwise_head
 from chainrule.explanation.graph import Graph
-from chainrule.explanation.links import Links, Stage
+from chainrule.explanation.links import Links
+from chainrule.explanation.stage import Stage, add_step
 from chainrule.explanation.steps import Formula, Push, Step
 from chainrule.explanation.writing import Writer, side_by_side, split_signs
 from chainrule.functions import FUNCTIONS
@@ -161,29 +162,14 @@ class TangentExplainer:
         return variable(tangent_name(name), self.work.variables[name].indices)
 
     def _push(self, steps: list[Step], now: Formula, state: Pushes, stage: Stage, position: int = 0) -> Formula:
-        after = Formula(self._node(state), state)
-        if after.node == now.node:
-            if steps and stage.conditions:  # it reads the same, but a fact was used: bᵀ inv(L) for L = Lᵀ
-                known = dict.fromkeys((*steps[-1].conditions, *stage.conditions))
-                steps[-1] = replace(steps[-1], conditions=tuple(known))
-            return replace(now, state=state)
-        fine: list[Step] = []
-        before = now
-        for value, rule, detail, conditions in stage.within:
+        """The next formula, of these terms; the stage changes the one at `position`."""
+
+        def with_value(value: Expr) -> Formula:
             inner = replace(state[position], value=value, shown=None)
             whole = (*state[:position], inner, *state[position + 1 :])
-            there = Formula(self._node(whole), whole)
-            if there.node != before.node:
-                fine.append(Step(before, there, rule, {}, stage.place, detail, "", conditions))
-                before = there
-        if len(fine) == 1 and fine[0].right.node == after.node:
-            stage = replace(stage, rule=fine[0].rule, detail=fine[0].detail)
-            fine = []
-        steps.append(Step(
-            now, after, stage.rule, stage.bindings or {}, stage.place, stage.detail, stage.identity, stage.conditions,
-            tuple(fine), stage.prover,
-        ))  # fmt: skip
-        return after
+            return Formula(self._node(whole), whole)
+
+        return add_step(steps, now, Formula(self._node(state), state), stage, with_value)
 
     def _stages(self, of: str, wrt: str, value: Expr) -> list[Stage]:
         """What becomes of ∂of/∂wrt times a tangent."""
