@@ -24,6 +24,7 @@ from chainrule.dims import Dim, display_name
 from chainrule.errors import UnsupportedError
 from chainrule.notation import phrases, tree
 from chainrule.notation.sentence import say
+from chainrule.samples.losses import batch_of, in_rows, lifted_to
 from chainrule.simplify.engine import simplify
 from chainrule.simplify.knowledge import Knowledge
 from chainrule.simplify.shortest import shortest
@@ -31,8 +32,6 @@ from chainrule.telling import free_name, gradients_told
 
 if TYPE_CHECKING:
     from chainrule.network import Network
-
-from chainrule.samples.losses import batch_of, in_rows, lifted_to
 
 __all__ = ["sample_gradients", "sample_norms", "sum_by_name"]
 

@@ -32,13 +32,12 @@ from chainrule.errors import UnsupportedError
 from chainrule.explanation.told import Told
 from chainrule.notation import tree
 from chainrule.notation.sentence import say
+from chainrule.samples.gradients import sum_by_name
+from chainrule.samples.losses import Rows, batch_of, in_rows, lifted_to, names_of
 from chainrule.telling import free_name, gradients_told
 
 if TYPE_CHECKING:
     from chainrule.network import Network
-
-from chainrule.samples.gradients import sum_by_name
-from chainrule.samples.losses import Rows, batch_of, in_rows, lifted_to, names_of
 
 __all__ = ["kronecker_factors"]
 

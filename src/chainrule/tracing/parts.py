@@ -91,6 +91,15 @@ def rot90(m: Any, k: int = 1, axes: Any = (0, 1)) -> Traced:
     return out
 
 
+def _chosen(a: Any, axis: int | None, function: Any, argument: Any) -> Traced:
+    """The rows along an axis, or of all entries in a row, that NumPy's own function chooses of their positions."""
+    if axis is None:
+        a, axis = ravel(a), 0
+    axis = axis % len(a.axes)
+    positions = np.arange(known_size(a, a.axes[axis], f"np.{function.__name__}"))
+    return rows(a, axis, function(positions, argument))
+
+
 @register(np.roll)
 def roll(a: Any, shift: Any, axis: Any = None) -> Traced:
     """Turned on."""
@@ -103,17 +112,13 @@ def roll(a: Any, shift: Any, axis: Any = None) -> Traced:
             a = roll(a, one, k)
         turned: Traced = a
         return turned
-    axis = axis % len(a.axes)
-    return rows(a, axis, np.roll(np.arange(known_size(a, a.axes[axis], "np.roll")), shift))
+    return _chosen(a, axis, np.roll, shift)
 
 
 @register(np.repeat)
 def repeat(a: Any, repeats: Any, axis: Any = None) -> Traced:
     """Each entry several times."""
-    if axis is None:
-        a, axis = ravel(a), 0
-    axis = axis % len(a.axes)
-    return rows(a, axis, np.repeat(np.arange(known_size(a, a.axes[axis], "np.repeat")), repeats))
+    return _chosen(a, axis, np.repeat, repeats)
 
 
 @register(np.tile)
@@ -126,7 +131,7 @@ def tile(A: Any, reps: Any) -> Traced:
     counts = [1] * (len(a.axes) - len(counts)) + counts
     for axis, count in enumerate(counts):
         if count != 1:
-            a = rows(a, axis, np.tile(np.arange(known_size(a, a.axes[axis], "np.tile")), count))
+            a = _chosen(a, axis, np.tile, count)
     out: Traced = a
     return out
 
@@ -147,10 +152,7 @@ def unstack(x: Any, axis: int = 0) -> tuple[Traced, ...]:
 @register(np.delete)
 def delete(arr: Any, obj: Any, axis: Any = None) -> Traced:
     """Without some entries along an axis."""
-    if axis is None:
-        arr, axis = ravel(arr), 0
-    axis = axis % len(arr.axes)
-    return rows(arr, axis, np.delete(np.arange(known_size(arr, arr.axes[axis], "np.delete")), obj))
+    return _chosen(arr, axis, np.delete, obj)
 
 
 @register(np.diff)
