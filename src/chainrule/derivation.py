@@ -10,27 +10,21 @@ from typing import TYPE_CHECKING, Any
 
 from chainrule.algebra.expr import free, rename
 from chainrule.algebra.expr import variable as algebra_variable
-from chainrule.algebra.loops import Loop, has_loops, is_lag, stages
-from chainrule.algebra.program import Operation, Variable, is_anonymous
+from chainrule.algebra.program import Variable, is_anonymous
 from chainrule.calculus.reverse import Backward, differentiate
-from chainrule.calculus.tied import tied, tied_said
+from chainrule.calculus.tied import TIED, tied
 from chainrule.dims import Dim, canonical_name, display_name
 from chainrule.errors import DimensionError
 from chainrule.explanation.chain import Explainer
-from chainrule.explanation.graph import Graph
-from chainrule.explanation.last_step import earlier, first_step
-from chainrule.explanation.reasons import Target, layout_reason
 from chainrule.explanation.steps import Step
 from chainrule.explanation.writing import APART
-from chainrule.notation import phrases, tree
 from chainrule.notation.binding import ATOM
 from chainrule.notation.latex import name_to_latex, to_latex
 from chainrule.notation.matrix import Irreducible, MatrixNotation
-from chainrule.notation.sentence import joined, say
-from chainrule.notation.sequences import step_letter
 from chainrule.notation.text import to_text
 from chainrule.notation.tree import Node, at
 from chainrule.notation.written import Written
+from chainrule.reaching import reason_of
 from chainrule.simplify.knowledge import Knowledge
 from chainrule.simplify.shortest import shortest
 
@@ -40,9 +34,6 @@ if TYPE_CHECKING:
     from chainrule.verification import Report
 
 __all__ = ["Derivation", "Gradient", "Step"]
-
-# Facts that tie the entries of a matrix to each other; each is taken to move by itself; `Gradient.tied` has the other.
-CONSTRAINED = ("symmetric", "positive definite", "orthogonal", "diagonal", "lower triangular", "upper triangular")
 
 
 class Gradient:
@@ -136,7 +127,7 @@ class Gradient:
         None where nothing ties the entries, and for a triangular matrix also where it is a part of the gradient.
         """
         own = self._derivation.network.program.variables[self.of]
-        facts = [f for f in own.facts if f in CONSTRAINED]
+        facts = [f for f in own.facts if f in TIED]
         if not facts or len(own.dims) != 2 or self.of in self._derivation.backward.zero:
             return None
         program = self._derivation.program.copy()
@@ -279,48 +270,6 @@ class Derivation:
             return False
         return True
 
-    def _run(self, gradient: Gradient) -> str:
-        """In which order the steps of a signal are computed, and what stands before the first of them."""
-        for stage in stages(self.program) if has_loops(self.network.program) else ():
-            if isinstance(stage, Loop) and any(e.name == gradient.name for e in stage.equations):
-                steps = gradient.variable.steps
-                if steps is None:
-                    return ""
-                dim = gradient.variable.dims[steps.axis]
-                first, last, outside = (dim, 1, f"{dim}+1") if stage.backwards else (1, dim, 0)
-                said = say("; computed for ", tree.sym(steps.letter), f" = {first}..{last}")
-                used = earlier(self.program, gradient.name, stage.backwards)
-                named = [tree.sym(f"{display_name(n)}[{outside}]") for n in used if n in self.backward.signals]
-                if not named:
-                    return said
-                said = say(said, ", where ", joined(", ", named), " is 0" if len(named) == 1 else " are 0")
-                start = first_step(self.program, gradient.name, stage.backwards)
-                with suppress(Irreducible):
-                    if start is not None:
-                        there, writer = replace(steps, letter=str(first)), self.explainer.writer
-                        own = gradient.variable
-                        node = writer.shown_node(start, own.dims, own.orientation, there)
-                        said = say(said, ", so ", tree.equal(writer.node(gradient.name, str(first)), node))
-                return said
-        return ""
-
-    def _user_nodes(self, name: str) -> list[Node]:
-        """What uses a name; of a lag what uses it, one step on."""
-        equation, steps = self.program.equations.get(name), self.program.variables[name].steps
-        if steps is None or equation is None or not is_lag(equation):
-            return [self.describe_node(name)]
-        assert isinstance(equation.value, Operation)
-        found: list[Node] = []
-        for user in Graph(self.network.program, self.loss, name, set()).users(name):
-            if self.program.variables[user].steps is None:
-                continue
-            try:
-                at = step_letter(steps.letter, -equation.value.attributes[0])
-                found.append(self.notation.step_node(user, at))
-            except Irreducible:
-                found.append(self.describe_node(user))
-        return found or [self.describe_node(name)]
-
     def latex_symbol(self, gradient: Gradient) -> str:
         """The left-hand side in LaTeX."""
         letters = gradient.written.indices
@@ -332,31 +281,7 @@ class Derivation:
 
     def reason(self, gradient: Gradient) -> str:
         """One line: where each transpose and each sum comes from, and how the two layouts are related."""
-        if gradient.of in self.backward.zero:
-            return self.no_dependence(gradient.of)
-        own = self.program.variables[gradient.of]
-        graph = Graph(self.network.program, self.loss, gradient.of, set())
-        users = [node for user in graph.users(gradient.of) for node in self._user_nodes(user)]
-        users = [n if n.op in APART else phrases.bracketed(n) for n in users]
-        if gradient.name in self.backward.signals:
-            many = ": one term for each, summed" if len(users) > 1 else ""
-            start = self.describe_node(own.name)
-            start = start if start.op in APART else phrases.bracketed(start)
-            return say(
-                start, " reaches ", tree.sym(self.loss), " through ", joined(" and ", users), many, self._run(gradient)
-            )  # fmt: skip
-        numerator = (gradient.turned or gradient.written).tree
-        target = Target(self.loss, own, numerator, tuple(users))
-        told = layout_reason(self.program, target, gradient.expression)
-        facts = [f for f in own.facts if f in CONSTRAINED]
-        if not facts:
-            return told
-        free_entries = f" is {facts[0]}, and each entry is differentiated as if it could move by itself"
-        tied = gradient.tied
-        other = ["; ", tied_said(facts[0], display_name(own.name)), " it is "] if len(own.dims) == 2 else []
-        if tied is None:
-            other = other and [*other, "that part of it"]
-        return say(told, "; ", tree.sym(own.name), free_entries, *other, *([tied.tree] if tied is not None else []))
+        return reason_of(self, gradient)
 
     @cached_property
     def explainer(self) -> Explainer:

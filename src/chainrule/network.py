@@ -16,8 +16,8 @@ from chainrule.algebra.program import Equation, Operation, Program, is_anonymous
 from chainrule.algebra.renaming import Renaming, renamed_program
 from chainrule.algebra.sheets import read_as_sheets
 from chainrule.calculus.lift import lift
-from chainrule.dims import Dim, canonical_name, display_dim, display_name, format_shape
-from chainrule.errors import ArrayError, ChainruleWarning, DimensionError, UnknownNameError, UnsupportedError
+from chainrule.dims import Dim, canonical_name, display_name, format_shape
+from chainrule.errors import ChainruleWarning, DimensionError, UnknownNameError, UnsupportedError
 from chainrule.language.elaborate import Elaborated
 from chainrule.language.printer import print_expression, print_program
 from chainrule.language.renaming import bound_letters, check, known_names, renamed
@@ -30,7 +30,6 @@ from chainrule.notation.text import to_text
 from chainrule.notation.tree import Node
 from chainrule.simplify.forward import shorter_to_differentiate
 from chainrule.simplify.matrices import MATRIX_FACTS
-from chainrule.sizes import is_derived, settle, symbols_of
 
 if TYPE_CHECKING:
     from chainrule.curvature import Derived
@@ -297,66 +296,9 @@ class Network:
 
     def check_arrays(self, arrays: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, int]]:
         """Arrays by the program's names without axes of size 1, and the sizes that they set."""
-        import numpy as np
+        from chainrule.given import checked_arrays
 
-        from chainrule.targets.held_facts import broken
-
-        given = {self.name(k): v for k, v in arrays.items()}
-        sizes: dict[str, int] = {}
-        origin: dict[str, str] = {}
-        values: dict[str, Any] = {}
-        derived: list[tuple[str, int]] = []
-        for variable in self.program.variables.values():
-            if variable.kind not in ("input", "label", "param", "const"):
-                continue
-            if variable.name not in given:
-                raise ArrayError(f"no array for {variable.name} ({format_shape(variable.shape)})", f"{variable.name}=…")
-            try:
-                array = np.asarray(given[variable.name], dtype=np.float64)
-            except (TypeError, ValueError):
-                raise ArrayError(f"{variable.name} is not an array of numbers") from None
-            if np.isnan(array).any():
-                raise ArrayError(f"{variable.name} holds NaN", "clean the data first")
-            if array.ndim == len(variable.shape) != len(variable.dims):
-                keep = [k for k, d in enumerate(variable.shape) if d != 1]
-                if all(array.shape[k] == 1 for k in range(array.ndim) if k not in keep):
-                    array = array.reshape([array.shape[k] for k in keep])
-            if array.ndim != len(variable.dims):
-                raise ArrayError(
-                    f"{variable.name} is {format_shape(variable.shape)}, but the array has shape {array.shape}"
-                )
-            for dim, got in zip(variable.dims, array.shape, strict=True):
-                if is_derived(dim):
-                    derived.append((str(dim), got))
-                    origin.setdefault(str(dim), variable.name)
-                    continue
-                wanted = dim if isinstance(dim, int) else sizes.setdefault(dim, got)
-                if isinstance(dim, str):
-                    origin.setdefault(dim, variable.name)
-                if wanted != got:
-                    by = f" ({origin[dim]} says so)" if isinstance(dim, str) else ""
-                    raise ArrayError(
-                        f"{variable.name} is {format_shape(variable.shape)} with {dim} = {wanted}{by}, "
-                        f"but the array has shape {array.shape}"
-                    )
-            fact = broken(array, variable.facts)
-            if fact is not None:
-                raise ArrayError(
-                    f"{variable.name} is declared {fact}, but the array is not",
-                    f"leave the fact out of the declaration of {variable.name}",
-                )
-            values[variable.name] = array
-        unknown = [n for n in given if n not in values]
-        if unknown:
-            raise ArrayError(f"{unknown[0]} is computed by the program and cannot be given")
-        wrong = settle(derived, sizes)
-        if wrong is not None:
-            dim, got = wrong
-            by = ", ".join(f"{display_name(s)} = {sizes[s]}" for s in symbols_of(dim) if s in sizes)
-            raise ArrayError(
-                f"{origin[dim]} has a size {got} where {display_dim(dim)} is asked for{', with ' if by else ''}{by}"
-            )
-        return values, sizes
+        return checked_arrays(self.program, {self.name(k): v for k, v in arrays.items()})
 
     # -- derivatives -----------------------------------------------------------------------------------------------
 

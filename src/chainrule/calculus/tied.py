@@ -8,7 +8,7 @@ that obey the fact needs another: for G = ∂J/∂A
     lower triangular    the lower triangle of G    (and upper)
     orthogonal          (G − Q Gᵀ Q)/2             its part along the rotations
 
-`tied` gives the expression, simplified where it can be; a new fact is one more branch.
+`tied` gives the expression, simplified where it can be; a new fact is one more branch, and a word in TIED.
 """
 
 from __future__ import annotations
@@ -21,7 +21,10 @@ from chainrule.algebra.relations import relation
 from chainrule.simplify.engine import simplify
 from chainrule.simplify.knowledge import Knowledge
 
-__all__ = ["tied", "tied_said"]
+__all__ = ["TIED", "tied", "tied_said"]
+
+# the facts that tie the entries of a matrix to each other
+TIED = ("symmetric", "positive definite", "orthogonal", "diagonal", "lower triangular", "upper triangular")
 
 SAID = {
     "symmetric": "where A[i,j] and A[j,i] are one number",
