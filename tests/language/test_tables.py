@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from chainrule.language import ast, lexer, make_tables, parser, tables
-from chainrule.language.actions import ACTIONS, Context
+from chainrule.language.actions import ACTIONS
+from chainrule.language.context import Context
 
 lark = pytest.importorskip("lark")
 

@@ -27,9 +27,10 @@ from chainrule.language.letters import Letters
 from chainrule.language.matrices import MATRIX_CALLS
 from chainrule.language.ones import settled
 from chainrule.language.parser import parse_program
+from chainrule.language.pieces import Call, bare_name, is_numeric
 from chainrule.language.printer import print_expression
 from chainrule.language.reductions import REDUCTIONS
-from chainrule.language.scope import BUILTINS, Call, bare_name, is_numeric, known_functions, squeeze
+from chainrule.language.scope import BUILTINS, known_functions, squeeze
 from chainrule.language.structure import STRUCTURE_CALLS
 from chainrule.language.values import Value, broadcast, matrix_product, transpose
 from chainrule.library import definition_names, definition_text, inner_name

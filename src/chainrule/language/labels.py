@@ -9,7 +9,7 @@ from __future__ import annotations
 from chainrule.algebra.expr import free
 from chainrule.algebra.program import Program
 from chainrule.errors import DimensionError
-from chainrule.language.scope import bare_name
+from chainrule.language.pieces import bare_name
 from chainrule.language.values import Value
 
 __all__ = ["repeated_label"]

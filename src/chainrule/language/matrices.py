@@ -13,7 +13,7 @@ from chainrule.dims import Dim
 from chainrule.errors import DimensionError
 from chainrule.functions.operations import auxiliary
 from chainrule.language import ast
-from chainrule.language.scope import Call
+from chainrule.language.pieces import Call
 from chainrule.language.structure import Structure
 from chainrule.language.values import Value, transpose
 from chainrule.sizes import minus, never_negative, polynomial

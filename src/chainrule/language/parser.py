@@ -12,7 +12,8 @@ from typing import Any
 
 from chainrule.errors import LanguageError, Span
 from chainrule.language import ast, lalr, lexer
-from chainrule.language.actions import ACTIONS, Context, Minimize
+from chainrule.language.actions import ACTIONS, Minimize
+from chainrule.language.context import Context
 from chainrule.language.diagnose import explain
 from chainrule.language.tokens import DIALECTS, Token
 

@@ -19,7 +19,7 @@ from chainrule.algebra.program import Steps, Variable, is_anonymous
 from chainrule.dims import Dim, canonical_name
 from chainrule.errors import ChainruleError, DimensionError, LanguageError, UnknownNameError, UnsupportedError
 from chainrule.language import ast
-from chainrule.language.scope import bare_name
+from chainrule.language.pieces import bare_name
 from chainrule.language.sequences import Initial, UnknownStep
 from chainrule.language.values import Value, orientation_of
 

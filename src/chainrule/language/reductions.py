@@ -16,8 +16,8 @@ from chainrule.errors import DimensionError, LanguageError
 from chainrule.language import ast
 from chainrule.language.dialects import of_all
 from chainrule.language.expressions import Expressions
+from chainrule.language.pieces import Call
 from chainrule.language.printer import print_expression
-from chainrule.language.scope import Call
 from chainrule.language.values import Value, orientation_of
 
 __all__ = ["REDUCTIONS", "Reductions"]

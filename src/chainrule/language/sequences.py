@@ -15,7 +15,7 @@ from chainrule.dims import Dim, canonical_name
 from chainrule.errors import DimensionError, LanguageError, Span, UnknownNameError, UnsupportedError
 from chainrule.functions.sequences import count_variable, lag_variable, unit_variable
 from chainrule.language import ast
-from chainrule.language.scope import Scope, bare_name
+from chainrule.language.pieces import Pieces, bare_name
 from chainrule.language.values import Value, orientation_of
 
 __all__ = ["Initial", "Sequences", "UnknownStep"]
@@ -36,7 +36,7 @@ class Initial:
     span: Span | None
 
 
-class Sequences(Scope):
+class Sequences(Pieces):
     """Reads steps."""
 
     def __init__(self, program: Program) -> None:

@@ -14,7 +14,7 @@ import numpy as np
 
 from chainrule.algebra.expr import rename, single, variables
 from chainrule.dims import Dim
-from chainrule.language.scope import Call, bare_name, is_bare
+from chainrule.language.pieces import Call, bare_name, is_bare
 from chainrule.language.values import Value, orientation_of
 from chainrule.tracing.array import Traced, known_size, make
 from chainrule.tracing.axes import moved, selected

@@ -15,7 +15,7 @@ from chainrule.algebra.expr import Expr, free_indices, rename, variables
 from chainrule.algebra.program import is_anonymous
 from chainrule.errors import DimensionError
 from chainrule.language import ast
-from chainrule.language.scope import bare_name, is_bare
+from chainrule.language.pieces import bare_name, is_bare
 from chainrule.language.values import Value, orientation_of
 from chainrule.tracing.array import Traced, known_size, make
 from chainrule.tracing.linear import arrays_of

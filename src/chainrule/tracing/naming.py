@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from chainrule.algebra.expr import free_indices, is_constant, rename, variable
 from chainrule.algebra.program import Variable, is_anonymous
-from chainrule.language.scope import bare_name
+from chainrule.language.pieces import bare_name
 from chainrule.language.values import orientation_of
 from chainrule.tracing.tracer import squeezed
 

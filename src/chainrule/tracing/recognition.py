@@ -27,7 +27,7 @@ from chainrule.algebra.expr import (
 )
 from chainrule.algebra.program import Operation, is_anonymous
 from chainrule.functions import FUNCTIONS
-from chainrule.language.scope import Call, is_bare
+from chainrule.language.pieces import Call, is_bare
 from chainrule.language.values import Value
 
 if TYPE_CHECKING:

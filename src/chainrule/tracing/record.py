@@ -14,7 +14,7 @@ from chainrule.algebra.renaming import Renaming, renamed_program
 from chainrule.dims import Dim, canonical_name
 from chainrule.errors import DimensionError, LanguageError, UnsupportedError
 from chainrule.language.elaborate import FACTS, offer_names, spelled_out
-from chainrule.language.scope import bare_name
+from chainrule.language.pieces import bare_name
 from chainrule.language.values import orientation_of
 from chainrule.tracing import (  # noqa: F401  (the tables)
     choices,

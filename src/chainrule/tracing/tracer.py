@@ -41,7 +41,8 @@ from chainrule.errors import ChainruleError, DimensionError, Span, UnsupportedEr
 from chainrule.functions import FUNCTIONS
 from chainrule.functions.constant import ConstantArray
 from chainrule.language.calls import Calls
-from chainrule.language.scope import Call, is_bare, known_functions, unscaled
+from chainrule.language.pieces import Call, is_bare, unscaled
+from chainrule.language.scope import known_functions
 from chainrule.language.values import Value, orientation_of
 from chainrule.tracing.frames import place
 from chainrule.tracing.infinity import HUGE, finite_array
