@@ -15,8 +15,8 @@ import numpy as np
 
 import chainrule as cr
 from chainrule.errors import ChainruleError
+from chainrule.points import sample
 from chainrule.reference import evaluate_program
-from chainrule.verification import sample
 
 SIZES = {"T": 4, "D": 3, "H": 5, "N": 2}
 FUNCTIONS = ("tanh", "sin", "sigmoid", "softplus", "")

@@ -19,8 +19,8 @@ from chainrule.calculus.forward import tangent_name, tangents
 from chainrule.errors import ChainruleError, ChainruleWarning
 from chainrule.language.elaborate import elaborate_expression, known_functions
 from chainrule.language.parser import parse_expression, parse_program
+from chainrule.points import choose_sizes, sample
 from chainrule.reference import evaluate_expression, evaluate_program
-from chainrule.verification import choose_sizes, sample
 
 Shape = tuple[str, str]  # rows, columns; "1" where there is one
 SCALAR: Shape = ("1", "1")

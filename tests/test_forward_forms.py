@@ -13,9 +13,9 @@ import chainrule as cr
 from chainrule.algebra.program import Program
 from chainrule.api import elaborate, known_functions, parse_program
 from chainrule.errors import ChainruleError
+from chainrule.points import choose_sizes, sample
 from chainrule.reference import evaluate_program
 from chainrule.simplify.forward import shorter_to_differentiate
-from chainrule.verification import choose_sizes, sample
 from random_programs import write_program
 
 # program: what all its signals and gradients are

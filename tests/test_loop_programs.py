@@ -9,9 +9,9 @@ import pytest
 from numpy.typing import NDArray
 
 import chainrule as cr
+from chainrule.points import sample
 from chainrule.reference import evaluate_program
 from chainrule.sizes import symbols_of
-from chainrule.verification import sample
 from loop_programs import PROGRAMS
 from unrolling import Unroller, joined, split
 

@@ -16,8 +16,8 @@ import chainrule as cr
 from chainrule.algebra.loops import Loop, stages
 from chainrule.errors import ChainruleError, UnsupportedError
 from chainrule.explanation.checking import check_steps
+from chainrule.points import sample
 from chainrule.reference import evaluate_program
-from chainrule.verification import sample
 
 RNN = """
 input x : T × D_x

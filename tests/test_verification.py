@@ -12,8 +12,9 @@ import pytest
 import chainrule as cr
 from chainrule.algebra.expr import Expr, add, constant, scale
 from chainrule.errors import ChainruleWarning
+from chainrule.points import choose_sizes, sample
 from chainrule.reference import evaluate_program
-from chainrule.verification import Report, choose_sizes, sample, verify_gradients
+from chainrule.verification import Report, verify_gradients
 from library_programs import write_program
 
 STEEP = """param W : D × K

@@ -198,14 +198,14 @@ class Derivation:
     @cached_property
     def signals(self) -> Any:
         """Error signals by name (δ₁ or delta1), from the loss backwards."""
-        from chainrule.network import NameMap
+        from chainrule.contents import NameMap
 
         return NameMap({display_name(s): Gradient(self, s, of) for s, of in self.backward.signals.items()})
 
     @cached_property
     def gradients(self) -> Any:
         """Gradients by the name that they are taken at, in the shape of it."""
-        from chainrule.network import NameMap
+        from chainrule.contents import NameMap
 
         return NameMap({of: Gradient(self, g, of) for of, g in self.backward.gradients.items()})
 

@@ -12,8 +12,8 @@ import numpy as np
 import torch
 
 import chainrule as cr
+from chainrule.points import choose_sizes, sample
 from chainrule.reference import evaluate_program
-from chainrule.verification import choose_sizes, sample
 
 __all__ = ["compare"]
 

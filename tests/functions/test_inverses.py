@@ -51,7 +51,7 @@ def test_a_mask_times_itself_is_itself():
 
 
 def test_a_mask_is_drawn_of_zeros_and_ones():
-    from chainrule.verification import sample
+    from chainrule.points import sample
 
     program = cr.parse("input M : 7 × 5, mask\nparam A : 7 × 5\nJ = sum(M ∘ A)").program
     drawn = sample(program, {}, np.random.default_rng(0))["M"]

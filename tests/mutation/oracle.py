@@ -19,8 +19,8 @@ from chainrule.language import ast
 from chainrule.language.elaborate import elaborate_expression, known_functions
 from chainrule.language.parser import parse_expression, parse_program
 from chainrule.language.values import Value
+from chainrule.points import choose_sizes, sample
 from chainrule.reference import evaluate_expression, evaluate_program
-from chainrule.verification import choose_sizes, sample
 from mutation.programs import PROGRAMS
 
 Array = NDArray[np.float64]

@@ -29,12 +29,13 @@ from chainrule.calculus.reverse import Backward, differentiate
 from chainrule.errors import ArrayError, DimensionError
 from chainrule.functions.onehot import onehot_of
 from chainrule.network import Network
+from chainrule.points import choose_sizes, sample
 from chainrule.reference import evaluate_program
 from chainrule.sizes import plus, times, value_of
 from chainrule.targets.jax import compile_jax
 from chainrule.targets.numpy import compile_numpy
 from chainrule.targets.torch import compile_torch
-from chainrule.verification import choose_sizes, sample, verify_gradients
+from chainrule.verification import verify_gradients
 from structure.builders import Declared, conv_program, program_of
 
 Case = tuple[list[Declared], Callable[..., Array], Callable[..., Any]]

@@ -26,8 +26,8 @@ from chainrule.derivation import Derivation
 from chainrule.errors import ChainruleWarning
 from chainrule.network import Network
 from chainrule.plan import build_plan
+from chainrule.points import choose_sizes, sample
 from chainrule.reference import evaluate_program
-from chainrule.verification import choose_sizes, sample
 from targets.extras import TEXTS, TRACED
 from test_recurrences import MORE, NETWORKS
 

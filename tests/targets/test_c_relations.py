@@ -12,10 +12,10 @@ from chainrule.algebra.structure import concat_of, reshape_of, shift_of
 from chainrule.calculus.reverse import differentiate
 from chainrule.errors import ArrayError
 from chainrule.functions.onehot import onehot_of
+from chainrule.points import choose_sizes, sample
 from chainrule.reference import evaluate_program
 from chainrule.sizes import times
 from chainrule.targets.c import CStep, compile_c
-from chainrule.verification import choose_sizes, sample
 from structure.builders import conv_program, program_of
 
 

@@ -11,9 +11,9 @@ import torch
 
 import chainrule as cr
 from chainrule.plan import build_plan
+from chainrule.points import choose_sizes
 from chainrule.reference import evaluate_program
 from chainrule.targets.passes import seeded
-from chainrule.verification import choose_sizes
 from targets.corpus import entry
 from targets.test_c_steps import sanitized
 

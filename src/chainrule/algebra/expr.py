@@ -24,10 +24,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from fractions import Fraction
-from itertools import count
 
-from chainrule.algebra.canonical import canonical_bound
-from chainrule.algebra.relations import CONSTANTS, INDICATORS, settled
+from chainrule.algebra.monomials import (
+    Atom,
+    Expr,
+    Factor,
+    Index,
+    Monomial,
+    Rational,
+    apart,
+    fresh_bound,
+    monomial,
+    number,
+)
+from chainrule.algebra.relations import CONSTANTS, INDICATORS
 from chainrule.dims import Dim
 
 __all__ = [
@@ -62,33 +72,14 @@ __all__ = [
     "variables",
 ]
 
-Rational = int | Fraction
-Index = tuple[int, Dim]
-Atom = tuple[str, "str | int | Fraction | tuple[tuple[str, int], ...]", tuple[Index, ...]]
-Factor = tuple[Atom, Rational]
-Monomial = tuple[tuple[Factor, ...], tuple[Index, ...]]
-Expr = dict[Monomial, Rational]
-
 ZERO: Expr = {}
 UNIT: Monomial = ((), ())
 ONE: Expr = {UNIT: 1}
-
-_fresh = count(1_000_000)
-
-
-def fresh_bound(dim: Dim) -> Index:
-    """A bound index that occurs nowhere else."""
-    return (next(_fresh), dim)
 
 
 def free(dims: Iterable[Dim]) -> tuple[Index, ...]:
     """The free indices −1, −2, … of an equation whose sizes are `dims`."""
     return tuple((-position, dim) for position, dim in enumerate(dims, 1))
-
-
-def number(value: Rational) -> Rational:
-    """A rational in its simplest type: an int where it is whole."""
-    return value.numerator if isinstance(value, Fraction) and value.denominator == 1 else value
 
 
 def variable(name: str, indices: tuple[Index, ...] = ()) -> Expr:
@@ -118,142 +109,6 @@ def constant(value: Rational) -> Expr:
     return {UNIT: number(value)} if value else {}
 
 
-def monomial(coefficient: Rational, factors: Iterable[Factor], bound: Iterable[Index]) -> Expr:
-    """Σ_bound coefficient · Π factors in canonical form; deltas over bound indices are carried out.
-
-    The result has one monomial, or none when the coefficient is 0.
-    """
-    if not coefficient:
-        return {}
-    powers: dict[Atom, Rational] = {}
-    deltas = None
-    related = False
-    for atom, exponent in factors:
-        if atom[0] == "δ":
-            deltas = [*(deltas or ()), atom]
-            continue
-        if atom[0] == "rel":
-            related = True
-        if atom in powers:
-            exponent = exponent + powers[atom]
-        powers[atom] = exponent
-    bound = set(bound)
-    if deltas:
-        coefficient, powers = _carry_out_deltas(coefficient, powers, deltas, bound)
-    while related:
-        known = _settle_relations(powers)
-        if known is None:
-            return {}
-        powers, deltas = known
-        related = bool(deltas)
-        if deltas:
-            deltas += [atom for atom in powers if atom[0] == "δ"]
-            powers = {atom: e for atom, e in powers.items() if atom[0] != "δ"}
-            coefficient, powers = _carry_out_deltas(coefficient, powers, deltas, bound)
-    kept: list[Factor] = []
-    for atom, exponent in powers.items():
-        if not exponent:
-            continue
-        if type(exponent) is not int:
-            exponent = number(exponent)
-        if atom[0] == "n" and type(exponent) is int:
-            coefficient = coefficient * Fraction(Fraction(str(atom[1])) ** exponent)
-            continue
-        kept.append((atom, exponent))
-    if bound:
-        seen: set[Index] = set()
-        for atom, _ in kept:
-            seen.update(atom[2])
-        unused = bound - seen
-        if unused:
-            bound -= unused
-            for index in unused:
-                if isinstance(index[1], int):
-                    coefficient = coefficient * index[1]
-                else:
-                    kept = _times(kept, ("#", index[1], ()), 1)
-        factors_, bound_ = canonical_bound(kept, bound)
-    else:
-        kept.sort()
-        factors_, bound_ = tuple(kept), ()
-    return {(factors_, bound_): number(coefficient)}
-
-
-def _settle_relations(powers: dict[Atom, Rational]) -> tuple[dict[Atom, Rational], list[Atom]] | None:
-    """Relations in their normal form, each once, and the deltas that some of them are; None where one never holds."""
-    out: dict[Atom, Rational] = {}
-    deltas: list[Atom] = []
-    for atom, exponent in powers.items():
-        if atom[0] != "rel":
-            out[atom] = exponent
-        elif exponent:
-            if exponent < 0:
-                raise ValueError("an index relation has no inverse")
-            known = settled(str(atom[1]), atom[2])
-            if known is None:
-                return None
-            for new in known:
-                if new[0] == "δ":
-                    deltas.append(new)
-                else:
-                    out[new] = 1
-    return out, deltas
-
-
-def _times(factors: list[Factor], atom: Atom, exponent: Rational) -> list[Factor]:
-    powers = dict(factors)
-    powers[atom] = number(powers.get(atom, 0) + exponent)
-    return [(a, e) for a, e in powers.items() if e]
-
-
-def _carry_out_deltas(
-    coefficient: Rational, powers: dict[Atom, Rational], deltas: list[Atom], bound: set[Index]
-) -> tuple[Rational, dict[Atom, Rational]]:
-    """Replace a bound index by its partner; keep the deltas between two free indices, once each."""
-    rest: list[tuple[Index, Index]] = []
-    pending = [atom[2] for atom in deltas]
-    replaced: dict[Index, Index] = {}
-
-    def find(index: Index) -> Index:
-        while index in replaced:
-            index = replaced[index]
-        return index
-
-    for left, right in pending:
-        left, right = find(left), find(right)
-        if left == right:
-            continue
-        if left in bound:
-            replaced[left] = right
-            bound.discard(left)
-        elif right in bound:
-            replaced[right] = left
-            bound.discard(right)
-        else:
-            rest.append((left, right))
-    # A chain of deltas between free indices: one representative, so δ_ij δ_jk and δ_ik δ_jk are one form.
-    groups: dict[Index, Index] = {}
-
-    def root(index: Index) -> Index:
-        while index in groups:
-            index = groups[index]
-        return index
-
-    for left, right in rest:
-        first, second = sorted((root(find(left)), root(find(right))), reverse=True)
-        if first != second:
-            groups[second] = first
-    mapping = {index: root(find(index)) for index in (*replaced, *groups)}
-    out: dict[Atom, Rational] = {}
-    for (head, name, indices), exponent in powers.items():
-        atom: Atom = (head, name, tuple([mapping.get(i, i) for i in indices]))
-        out[atom] = out.get(atom, 0) + exponent
-    for index in groups:
-        partner = root(index)
-        out["δ", "", (min(index, partner), max(index, partner))] = 1
-    return coefficient, out
-
-
 def add(*expressions: Expr) -> Expr:
     """The sum; like terms are collected, terms that cancel are dropped, the order of first appearance is kept."""
     total = dict(expressions[0]) if expressions else {}
@@ -277,26 +132,14 @@ def scale(expression: Expr, factor: Rational) -> Expr:
     return {key: number(value * factor) for key, value in expression.items()}
 
 
-def _apart(monomial_: Monomial) -> Monomial:
-    """The same monomial with bound indices that occur nowhere else."""
-    factors, bound = monomial_
-    if not bound:
-        return monomial_
-    mapping = {index: (next(_fresh), index[1]) for index in bound}
-    return (
-        tuple([((h, n, tuple([mapping.get(i, i) for i in ix])), e) for (h, n, ix), e in factors]),
-        tuple(mapping.values()),
-    )
-
-
 def multiply(left: Expr, right: Expr, over: Iterable[Index] = ()) -> Expr:
     """The product, distributed; `over` are free indices of the factors that are summed (a contraction)."""
     over = tuple(over)
     result: Expr = {}
     for first, a in left.items():
         for second, b in right.items():
-            lf, lb = _apart(first)
-            rf, rb = _apart(second)
+            lf, lb = apart(first)
+            rf, rb = apart(second)
             part = monomial(a * b, (*lf, *rf), (*lb, *rb, *over))
             result = add(result, part) if result else part
     return result
@@ -307,7 +150,7 @@ def rename(expression: Expr, mapping: Mapping[Index, Index], over: Iterable[Inde
     over = tuple(over)
     result: Expr = {}
     for key, value in expression.items():
-        factors, bound = _apart(key)
+        factors, bound = apart(key)
         renamed = [((h, n, tuple([mapping.get(i, i) for i in ix])), e) for (h, n, ix), e in factors]
         for position, ((head, _, indices), exponent) in enumerate(renamed):
             if head == "δ":
@@ -384,7 +227,7 @@ def substitute(expression: Expr, name: str, replacement: Callable[[tuple[Index, 
         if not any(name == n for (_, n, _), _ in factors):
             result = add(result, {key: value})
             continue
-        factors, bound = _apart(key)
+        factors, bound = apart(key)
         product: Expr = {((), ()): 1}
         rest: list[Factor] = []
         for atom, exponent in factors:
@@ -404,7 +247,7 @@ def _raw_multiply(left: Expr, right: Expr) -> Expr:
     result: Expr = {}
     for (lf, lb), a in left.items():
         for second, b in right.items():
-            rf, rb = _apart(second)
+            rf, rb = apart(second)
             key = ((*lf, *rf), (*lb, *rb))
             result[key] = result.get(key, 0) + a * b
     return result

@@ -12,7 +12,7 @@ import numpy as np
 
 from chainrule import api
 from chainrule.algebra.program import Program
-from chainrule.verification import sample
+from chainrule.points import sample
 
 __all__ = ["Arrays", "Case", "Contender", "Ready", "random_arrays", "trained"]
 

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from chainrule.algebra.expr import Expr, variables
 from chainrule.algebra.program import Operation, Program
 from chainrule.functions import FUNCTIONS
+from chainrule.points import choose_sizes, sample
 from chainrule.reference import evaluate_expression, evaluate_program
-from chainrule.verification import choose_sizes, sample
 
 __all__ = ["Points", "evaluate", "points_of", "value_of"]
 

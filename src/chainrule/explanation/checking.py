@@ -19,8 +19,8 @@ from chainrule.algebra.program import Program
 from chainrule.explanation.graph import Graph
 from chainrule.explanation.steps import Formula, Push, Step, Term
 from chainrule.kinks import Switches, switches_of
+from chainrule.points import choose_sizes, sample
 from chainrule.reference import evaluate_expression, evaluate_program, evaluates_many_points
-from chainrule.verification import choose_sizes, sample
 
 __all__ = ["StepReport", "check_steps", "jacobian_by_differences"]
 

@@ -35,11 +35,11 @@ from chainrule.language.parser import parse_expression
 from chainrule.notation.display import aligned, bundle, details, heading, math, quiet, table
 from chainrule.notation.latex import to_latex
 from chainrule.notation.mathml import inner_mathml
+from chainrule.points import choose_sizes, sample
 from chainrule.reference import evaluate_expression, evaluate_program
 from chainrule.simplify.engine import simplify
 from chainrule.simplify.expand import expanded
 from chainrule.simplify.knowledge import Knowledge
-from chainrule.verification import choose_sizes, sample
 
 __all__ = ["Entry", "IdentityError", "Verdict", "check", "entry", "identities", "load_book", "register_identity"]
 

@@ -12,9 +12,9 @@ from chainrule.errors import ChainruleError
 from chainrule.explanation.checking import jacobian_by_differences
 from chainrule.explanation.proof import Proof, provable, symbol_of
 from chainrule.explanation.steps import Formula
+from chainrule.points import choose_sizes, sample
 from chainrule.reference import evaluate_expression, evaluate_program
 from chainrule.sizes import value_of
-from chainrule.verification import choose_sizes, sample
 
 __all__ = ["check_proof"]
 

@@ -144,6 +144,7 @@ class Scope:
             matrix_product(a, b, None)
         except (ChainruleError, KeyError):
             return False
+        return True
 
 
 def within(span: Span | None, text: str, last: bool = False) -> Span | None:

@@ -11,7 +11,8 @@ from chainrule.notation.tree import Node
 from chainrule.outputs.html.names import KINDS, Names
 
 if TYPE_CHECKING:
-    from chainrule.network import NamedEquation, Network
+    from chainrule.contents import NamedEquation
+    from chainrule.network import Network
 
 __all__ = ["declarations_table", "equation_parts", "equations_table"]
 
