@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from chainrule.algebra.program import Program
 from chainrule.targets import registry
 
@@ -26,7 +28,19 @@ def target_names() -> list[str]:
 def _compile(target: str, program: Program, outputs: Sequence[str], dtype: str, options: Any, **more: Any) -> Any:
     record = registry.find(target)
     record.check(options)
-    return record.compile(program, tuple(outputs), dtype=dtype, **more, **options)
+    step = record.compile(program, tuple(outputs), dtype=_spelled(dtype), **more, **options)
+    step.recipe = registry.Recipe(target, program, tuple(outputs), {"dtype": _spelled(dtype), **more, **options})
+    return step
+
+
+def _spelled(dtype: object) -> object:
+    """The name of a dtype that is given as NumPy's own: np.float32 is "float32"."""
+    if isinstance(dtype, str):
+        return dtype
+    try:
+        return np.dtype(dtype).name  # type: ignore[call-overload]
+    except TypeError:
+        return dtype
 
 
 def compile_step(target: str, derivation: Derivation, dtype: str, **options: Any) -> Any:
@@ -42,14 +56,21 @@ def compile_step(target: str, derivation: Derivation, dtype: str, **options: Any
 
 def compile_value(target: str, program: Program, name: str, dtype: str, **options: Any) -> Any:
     """`f(**arrays) -> array`, one value of the program."""
-    run = _compile(target, program, (name,), dtype, options)
+    return _Value(_compile(target, program, (name,), dtype, options), name)
 
-    def value(**arrays: Any) -> Any:
-        return run(**arrays)[name]
 
-    value.source = run.source  # type: ignore[attr-defined]
-    value.names = run.names  # type: ignore[attr-defined]
-    return value
+class _Value:
+    """One value of a compiled program. source: the text.  names: the arrays that it takes."""
+
+    def __init__(self, run: Any, name: str) -> None:
+        self._run, self._name = run, name
+        self.source, self.names = run.source, run.names
+
+    def __call__(self, /, **arrays: Any) -> Any:
+        return self._run(**arrays)[self._name]
+
+    def __repr__(self) -> str:
+        return f"{self._name} by {self._run!r}"
 
 
 def compile_forward(target: str, network: Network, names: Sequence[str], dtype: str, **options: Any) -> Any:

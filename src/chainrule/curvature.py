@@ -108,7 +108,7 @@ class Derived:
         """What is computed on the way and was not in the network, then the value itself."""
         return on_the_way(self._network.program, self.program, self.name, self.symbol)
 
-    def evaluate(self, **arrays: Any) -> Any:
+    def evaluate(self, /, **arrays: Any) -> Any:
         """Its value in float64, by the reference interpreter. Raises ArrayError for a missing or misshapen array."""
         from chainrule.network import Network
         from chainrule.reference import evaluate_program

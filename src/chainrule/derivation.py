@@ -14,7 +14,7 @@ from chainrule.algebra.program import Variable, is_anonymous
 from chainrule.calculus.reverse import Backward, differentiate
 from chainrule.calculus.tied import TIED, tied
 from chainrule.dims import Dim, canonical_name, display_name
-from chainrule.errors import DimensionError
+from chainrule.errors import DimensionError, UnsupportedError
 from chainrule.explanation.chain import Explainer
 from chainrule.explanation.steps import Step
 from chainrule.explanation.writing import APART
@@ -384,4 +384,8 @@ class Derivation:
                 raise DimensionError(f"{size} is the name of a signal already", "another name for the batch size")
             lifted = self.network.lift(size, reduction, rename=False)
             return Derivation(lifted, self.wrt, self.signal_names).compile(target, None, dtype, **options)
+        if reduction != "sum":
+            raise UnsupportedError(
+                f"reduction={reduction!r} is over a batch, and there is none", 'batch="N", or a mean in the network'
+            )
         return compile_step(target, self, dtype, **options)

@@ -294,7 +294,7 @@ class Jacobian:
         """Each step by itself: both sides in float64 at a random point."""
         return check_told(self.told, seed)
 
-    def evaluate(self, **arrays: Any) -> Any:
+    def evaluate(self, /, **arrays: Any) -> Any:
         """Its value in float64, by the reference interpreter; shape of `of`, then shape of `wrt`."""
         from chainrule.reference import evaluate_program
 

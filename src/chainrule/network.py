@@ -161,7 +161,7 @@ class Network:
 
     # -- values ----------------------------------------------------------------------------------------------------
 
-    def evaluate(self, **arrays: Any) -> dict[str, Any]:
+    def evaluate(self, /, **arrays: Any) -> dict[str, Any]:
         """The value of every name, in float64, by the reference interpreter.
 
         Raises ArrayError where an array is missing, has a wrong shape, or holds NaN.
@@ -337,6 +337,8 @@ class Network:
         if isinstance(batch, str) and canonical_name(batch) in self._canonical:
             raise DimensionError(f"{batch} is a name of the program already", "another name for the batch size")
         if isinstance(batch, str) and (not batch.isidentifier() or keyword.iskeyword(batch)):
+            raise DimensionError(f"{batch!r} cannot be the batch size", "a name such as N, or a whole number")
+        if type(batch) not in (str, int):
             raise DimensionError(f"{batch!r} cannot be the batch size", "a name such as N, or a whole number")
         if isinstance(batch, int) and batch < 1:
             raise DimensionError(f"a batch size is at least 1, not {batch}", "a name such as N")

@@ -24,6 +24,8 @@ def lift(
     program: Program, loss: str, batch: Dim, reduction: str = "sum", rename: bool = False
 ) -> tuple[Program, dict[str, str]]:
     """The program over a batch, and the new name of each old one. `rename`: x becomes X where that name is free."""
+    if reduction not in ("sum", "mean"):
+        raise UnsupportedError(f"there is no reduction {reduction!r} over a batch", 'reduction="sum" or "mean"')
     data = dependent(program, (v.name for v in program.variables.values() if v.kind in ("input", "label")))
     if loss not in data:
         raise UnsupportedError(f"{loss} does not depend on any input or label: there is nothing to batch")

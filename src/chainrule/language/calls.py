@@ -60,6 +60,9 @@ class Calls(Letters):
         if name in BUILTINS:
             return self.call_builtin(name, node)
         if name in definition_names():
+            if key in self.dims:
+                hint = f"{name}_1, or any other name for the size"
+                raise LanguageError(f"{name} is the name of a size, and of a function that is called", hint, node.span)
             tree = parse_program(definition_text(name), "whiteboard", known_functions())
             definition = tree.statements[0]
             assert isinstance(definition, ast.Definition)

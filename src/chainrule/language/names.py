@@ -39,9 +39,9 @@ def resolve_calls(
     """
     if not openings:
         return
-    defined, declared = _declared(lines)
+    defined, declared, sizes = _declared(lines)
     called = _canonical(functions | defined)
-    known = _canonical(variables | declared) - _canonical(frozenset(defined))
+    known = _canonical(variables | declared | (sizes - functions)) - _canonical(frozenset(defined))
     for line, index in reversed(openings):
         first = index
         while line[first].kind == "TRANSPOSE" and line[first].text in _QUOTES and first:
@@ -74,9 +74,9 @@ def _closing(line: list[Token]) -> int:
     return next((k for k, token in enumerate(line) if token.kind == "RPAR"), len(line))
 
 
-def _declared(lines: list[list[Token]]) -> tuple[frozenset[str], frozenset[str]]:
-    """Functions and variables (with sizes and running indices) that the statements introduce."""
-    functions, variables = set(), set()
+def _declared(lines: list[list[Token]]) -> tuple[frozenset[str], frozenset[str], frozenset[str]]:
+    """Functions, variables (with running indices) and sizes that the statements introduce."""
+    functions, variables, sizes = set(), set(), set()
     for line in lines:
         kind = line[0].kind
         if kind == "NAME":
@@ -85,12 +85,14 @@ def _declared(lines: list[list[Token]]) -> tuple[frozenset[str], frozenset[str]]
             if len(line) > 3 and line[-6:-5] and line[-6].kind == "FOR":
                 variables.add(line[-5].text)
         elif kind == "DECLARE":
-            variables.update(token.text for token in line if token.kind == "NAME")
+            words = [token.text for token in line if token.kind == "NAME"]
+            variables.update(words[:1])
+            sizes.update(words[1:])
         elif kind in ("FUNCTION", "DEF") and len(line) > 1:
             functions.add(line[1].text)
             if kind == "FUNCTION":
                 variables.update(token.text for token in line[2:] if token.kind == "NAME")
-    return frozenset(functions), frozenset(variables)
+    return frozenset(functions), frozenset(variables), frozenset(sizes)
 
 
 def refused(source: str, name: str, start: int, end: int, first: bool) -> LanguageError:

@@ -71,13 +71,16 @@ class Scope:
             raise LanguageError(f"the name {name} is used twice{same}", "give one of the two another name", span)
         if key in self.dims:
             raise LanguageError(f"{name} is the name of a size already", "give one of the two another name", span)
-        # A name of the library is free for a variable (L1, gate), unless the program calls it.
-        taken = name in known_functions() - definition_names() or name in self.program.functions
-        if taken or key in self.definitions:
-            hint = f"{name}_1, or any other name for the variable"
-            raise LanguageError(f"{name} is the name of a function", hint, span)
+        self.no_function(name, "variable", span)
         self.names[key] = name
         return name
+
+    def no_function(self, name: str, what: str, span: Span | None) -> None:
+        """Refuses a function's name. One of the library is free (L1, gate), unless the program calls it."""
+        taken = name in known_functions() - definition_names() or name in self.program.functions
+        if taken or canonical_name(name) in self.definitions:
+            hint = f"{name}_1, or any other name for the {what}"
+            raise LanguageError(f"{name} is the name of a function", hint, span)
 
     def new_function(self, name: str, span: Span | None) -> None:
         """Refuses a function that is defined or declared a second time."""
@@ -94,6 +97,7 @@ class Scope:
                             f"{symbol} is a variable already and cannot also be a size",
                             "another name for the size", span,
                         )  # fmt: skip
+                    self.no_function(symbol, "size", span)
                     self.dims.setdefault(symbol, span)
             elif dim < 1:
                 raise DimensionError(f"a size must be at least 1, not {dim}", "a name such as D", span)

@@ -9,14 +9,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from math import prod
+from typing import Any
 
-from chainrule.dims import Dim
+from chainrule.algebra.program import Program
+from chainrule.dims import Dim, canonical_name
 from chainrule.errors import ArrayError
 from chainrule.plan.build import Plan
+from chainrule.sizes import symbols_of
 
 __all__ = [
-    "Amounts", "blocks_text", "bytes_text", "fixed_bytes", "memory_report", "row_bytes", "rows_at_once",
-    "workspace_text",
+    "Amounts", "blocks_text", "bytes_text", "fixed_bytes", "given_sizes", "memory_report", "row_bytes",
+    "rows_at_once", "workspace_text",
 ]  # fmt: skip
 
 # Products of sizes, each with how many bytes there are of it: 8 × N_c + 1 × D_h is {("N_c",): 8, ("D_h",): 1}.
@@ -69,6 +72,21 @@ def rows_at_once(plan: Plan, sizes: Mapping[str, int], itemsize: int) -> int:
             f"{bytes_text(chunks.memory)} are not enough: one row at a time takes {bytes_text(fixed + each)}"
         )
     return min(fit, total)
+
+
+def given_sizes(program: Program, sizes: Mapping[str, Any]) -> dict[str, int]:
+    """Numbers for sizes as the program spells them. Raises ArrayError for what is no size of it, or no number."""
+    declared = {s for v in program.variables.values() for d in v.dims for s in symbols_of(d)}
+    spelled = {canonical_name(dim): dim for dim in sorted(declared)}
+    found = {}
+    for name, number in sizes.items():
+        dim = spelled.get(canonical_name(name))
+        if dim is None:
+            raise ArrayError(f"{name} is not a size of this program", f"its sizes: {', '.join(sorted(declared))}")
+        if type(number) is not int or number < 1:
+            raise ArrayError(f"the size {name} = {number!r} must be a whole number from 1 on")
+        found[dim] = number
+    return found
 
 
 def memory_report(plan: Plan, sizes: Mapping[str, int], itemsize: int) -> str:

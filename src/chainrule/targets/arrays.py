@@ -53,11 +53,11 @@ class ArrayChecker:
         for name, array in given.items():
             declared = self._keys.get(canonical_name(name))
             if declared is None:
-                near = difflib.get_close_matches(name, [*self.declared, *given], 1)
-                near = [n for n in near if n != name] or difflib.get_close_matches(name, self.declared, 1, 0.0)
+                open_ = [n for n in self.arguments if canonical_name(n) not in map(canonical_name, given)]
+                near = difflib.get_close_matches(name, open_, 1) or open_[:1]
                 raise ArrayError(
                     f"{name} is not an array of this program: it takes {', '.join(self.arguments)}",
-                    hint=f"{near[0]}=…" if near else None,
+                    hint=f"{near[0]}=…" if near else f"leave out {name}",
                 )
             if declared in found:
                 raise ArrayError(f"{declared} is given twice", hint=f"leave out {name}")
@@ -108,9 +108,10 @@ class ArrayChecker:
         if numeric and (python_number or np.can_cast(value.dtype, self.dtype, "safe")):
             return True
         if value.dtype.kind == "f":
+            wider = ', or compile with dtype="float64"' if value.dtype == np.float64 else ""
             raise ArrayError(
                 f"{name} is {value.dtype}, but the step was compiled for {self.dtype}: converting would lose digits",
-                hint=f'{name}.astype(np.{self.dtype}), or compile with dtype="{value.dtype}"',
+                hint=f"{name}.astype(np.{self.dtype}){wider}",
             )
         if numeric:
             raise ArrayError(

@@ -16,6 +16,7 @@ import numpy as np
 from chainrule.algebra.program import Program
 from chainrule.dims import canonical_name, format_shape
 from chainrule.errors import ArrayError, ChainruleError, UnsupportedError
+from chainrule.plan.memory import given_sizes
 from chainrule.plan.relations import STRUCTURAL
 from chainrule.plan.wide import PRECISE_OPTION, Precise
 from chainrule.sizes import is_derived, settle, value_of
@@ -28,7 +29,7 @@ from chainrule.targets.c_operations import has_operation
 from chainrule.targets.c_pool import pool
 from chainrule.targets.c_source import CSource, c_source
 from chainrule.targets.held_facts import HOLDS, SUMS
-from chainrule.targets.registry import Target, register
+from chainrule.targets.registry import Compiled, Target, register
 
 __all__ = ["CStep", "compile_c"]
 
@@ -65,7 +66,7 @@ def _builtin(library: ctypes.PyDLL, name: str, flags: int, own: object) -> Calla
     return made
 
 
-class CStep:
+class CStep(Compiled):
     """A compiled program: `step(**arrays)` gives (loss, {name: gradient}), or {name: array} where there is no loss.
 
     source: the C file.  names: the arrays that it needs.  blas: which BLAS it calls.  report: sizes of embedded code.
@@ -114,7 +115,7 @@ class CStep:
         self.build()
         return self._call(*arrays)
 
-    def __call__(self, **given: Any) -> Any:
+    def __call__(self, /, **given: Any) -> Any:
         """Run the step on NumPy arrays by name."""
         arrays = self._checker.by_name(given)
         if self._made.loss is not None and self._checker.beyond_sums:
@@ -200,7 +201,7 @@ class CStep:
             return ArrayError("rows that are declared to sum to 1 do not", "one-hot rows, or leave out the fact")
         return ChainruleError(f"the compiled code refuses array {code}: this is a mistake in chainrule")
 
-    def bind(self, out: Mapping[str, Any] | None = None, **given: Any) -> Callable[[], Any]:
+    def bind(self, /, out: Mapping[str, Any] | None = None, **given: Any) -> Callable[[], Any]:
         """A function without arguments that runs the step on these very arrays: `run()` gives (loss, {name: gradient}).
 
         Inputs are read anew at each call; results are written into `out` where given, else into arrays made here, and
@@ -227,7 +228,12 @@ class CStep:
             array = wanted.get(key)
             if array is None:
                 array = np.empty(shape, self._type)
-            elif array.shape != shape or array.dtype != self._type or not array.flags.carray:
+            elif (
+                type(array) is not np.ndarray
+                or array.shape != shape
+                or array.dtype != self._type
+                or not array.flags.carray
+            ):
                 raise ArrayError(
                     f"the result {key} cannot be bound: it must be a contiguous, writable array {shape} of {self.dtype}"
                 )
@@ -261,10 +267,9 @@ class CStep:
         )
         return _builtin(library, "chainrule_bound", _NOARGS, own)
 
-    def memory_report(self, **sizes: int) -> str:
+    def memory_report(self, /, **sizes: int) -> str:
         """What the workspace takes, beside arguments and results, for sizes such as N=2048; and what chunks save."""
-        symbols = {canonical_name(dim): dim for dim in self._made.sizes}
-        known = {symbols.get(canonical_name(name), name): n for name, n in sizes.items()} | self._made.known
+        known = {**given_sizes(self.plan.program, sizes), **self._made.known}
         missing = [dim for dim in self._made.sizes if dim not in known]
         if missing:
             raise ArrayError(f"the memory depends on {', '.join(missing)}", f"{missing[0]}=512")

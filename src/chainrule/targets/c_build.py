@@ -4,6 +4,10 @@ A build is kept under a name that is a hash of everything that went into it: tex
 made in a folder of its own and moved into place at the end, so that a half-written one is never seen; who comes second
 replaces it by the same. Folders that a killed process left are removed when they are a day old.
 The cache is in $CHAINRULE_CACHE, or where the system keeps caches ($XDG_CACHE_HOME, ~/Library/Caches).
+
+A library that a full disk or a power cut has shortened would end the process when it is loaded. So each ends in a
+digest of itself, behind what the loader reads, and one that is not whole is made anew. What the system refuses (a
+folder that cannot be written to, a compiler that is no program) is a ChainruleError.
 """
 
 from __future__ import annotations
@@ -12,6 +16,7 @@ import ctypes
 import hashlib
 import os
 import platform
+import shlex
 import shutil
 import subprocess
 import sys
@@ -31,6 +36,8 @@ FLAGS = (
     "-fno-math-errno", "-fno-trapping-math", "-fopenmp-simd", "-DSIMD", "-Werror=implicit-function-declaration",
 )  # fmt: skip
 _DAY = 86400.0
+_DIGEST = hashlib.sha256().digest_size
+_SIGNED = sys.platform != "darwin"  # there the system has a signature of its own, and nothing may stand behind it
 
 
 def cache_directory() -> Path:
@@ -45,23 +52,30 @@ def cache_directory() -> Path:
     else:
         path = Path.home() / ".cache" / "chainrule"
     try:
+        path = path.expanduser().absolute()  # a relative one might look like an option to the compiler
         path.mkdir(parents=True, exist_ok=True, mode=0o700)
-    except OSError as error:
+    except (OSError, RuntimeError) as error:  # RuntimeError: no such home
+        why = error.strerror if isinstance(error, OSError) else error
         raise ChainruleError(
-            f"the cache folder {path} cannot be made: {error.strerror}", "set CHAINRULE_CACHE to one that can"
+            f"the cache folder {path} cannot be made: {why}", "set CHAINRULE_CACHE to one that can"
         ) from None
     return path
 
 
 @cache
 def compiler() -> tuple[str, ...]:
-    """The command of a C compiler: $CC, cc, gcc, clang, or the one in the package ziglang.
+    """The command of a C compiler: $CC (a program, flags may follow), cc, gcc, clang, or the one in ziglang.
 
-    Raises UnsupportedError where there is none.
+    Raises UnsupportedError where there is none, and where $CC is set to something that is no program.
     """
-    chosen = os.environ.get("CC", "").split()
-    if chosen and shutil.which(chosen[0]):
-        return tuple(chosen)
+    chosen = os.environ.get("CC", "").strip()
+    if chosen:
+        for command in ([chosen], _words(chosen)):
+            if command and shutil.which(command[0]):
+                return tuple(command)
+        raise UnsupportedError(
+            f"CC is set to {chosen}, and there is no such program", "set CC to a C compiler, or unset it"
+        )
     for name in ("cc", "gcc", "clang"):
         found = shutil.which(name)
         if found:
@@ -72,6 +86,13 @@ def compiler() -> tuple[str, ...]:
         "the C target needs a C compiler, and there is none",
         "install gcc or clang, or the package ziglang (pip install ziglang)",
     )
+
+
+def _words(command: str) -> list[str]:
+    try:
+        return shlex.split(command)
+    except ValueError:  # a quote that does not end
+        return command.split()
 
 
 def _identity(command: Sequence[str]) -> str:
@@ -112,30 +133,72 @@ def build(text: str, more: Sequence[str] = (), links: Sequence[str] = ()) -> cty
     key = hashlib.sha256(ingredients.encode()).hexdigest()[:32]
     folder = cache_directory()
     path = folder / f"{key}.so"
-    if path.exists():
+    if _whole(path):
         try:
             return ctypes.PyDLL(str(path))
         except OSError:
-            path.unlink(missing_ok=True)  # damaged: make it anew
+            pass  # it needs what is no longer there: make it anew
     _sweep(folder)
-    work = Path(tempfile.mkdtemp(prefix="build-", dir=folder))
+    try:
+        _make(text, [*command, *flags], [*links, "-lm"], path)
+    except OSError as error:
+        raise ChainruleError(
+            f"the cache folder {folder} cannot be used: {error.strerror or error}",
+            "set CHAINRULE_CACHE to a folder with room that you may write to",
+        ) from None
+    try:
+        return ctypes.PyDLL(str(path))
+    except OSError as error:
+        raise ChainruleError(
+            f"what was compiled cannot be loaded: {error}",
+            "set CHAINRULE_CACHE to a folder on a disk from which programs may run; step.source has the text",
+        ) from None
+
+
+def _make(text: str, command: Sequence[str], links: Sequence[str], path: Path) -> None:
+    """Compile a text to the file `path`. Raises ChainruleError where the compiler fails, OSError for the disk."""
+    work = Path(tempfile.mkdtemp(prefix="build-", dir=path.parent))
     try:
         source, made = work / "step.c", work / "step.so"
         source.write_text(text, encoding="utf-8")
-        done = subprocess.run(
-            [*command, *flags, str(source), "-o", str(made), *links, "-lm"],
-            capture_output=True, text=True, check=False, errors="replace",
-        )  # fmt: skip
-        if done.returncode:
-            lines = [line for line in done.stderr.splitlines() if "error" in line] or done.stderr.splitlines()
+        try:
+            done = subprocess.run(
+                [*command, str(source), "-o", str(made), *links],
+                capture_output=True, text=True, check=False, errors="replace",
+            )  # fmt: skip
+        except OSError as error:
             raise ChainruleError(
-                f"{command[0]} refused the generated code: {lines[0] if lines else 'no message'}",
-                "this is a mistake in chainrule, or the compiler is too old; step.source has the text",
+                f"the compiler {command[0]} cannot be run: {error.strerror}", "set CC to a C compiler"
+            ) from None
+        if done.returncode or not made.exists():
+            lines = [line for line in done.stderr.splitlines() if "error" in line] or done.stderr.splitlines()
+            ended = f"it ended with status {done.returncode} and " + (
+                "made nothing" if not done.returncode else "said nothing"
             )
+            raise ChainruleError(
+                f"{command[0]} refused the generated code: {lines[0] if lines else ended}",
+                "is it a C compiler, and whole? Else this is a mistake in chainrule; step.source has the text",
+            )
+        if _SIGNED:
+            made.write_bytes(_signed(made.read_bytes()))
+        if path.is_dir():
+            shutil.rmtree(path)
         made.replace(path)
     finally:
         shutil.rmtree(work, ignore_errors=True)
-    return ctypes.PyDLL(str(path))
+
+
+def _signed(library: bytes) -> bytes:
+    return library + hashlib.sha256(library).digest()
+
+
+def _whole(path: Path) -> bool:
+    """True where the file is as it was made."""
+    try:
+        content = path.read_bytes()
+    except OSError:
+        return False
+    return not _SIGNED or (len(content) > _DIGEST and _signed(content[:-_DIGEST]) == content)
 
 
 def _sweep(folder: Path) -> None:

@@ -13,9 +13,11 @@ _WORDS = (
     "float", "for", "goto", "if", "inline", "int", "long", "register", "restrict", "return", "short", "signed",
     "sizeof", "static", "struct", "switch", "typedef", "union", "unsigned", "void", "volatile", "while", "asm",
     "typeof", "bool", "true", "false", "NULL", "INFINITY", "NAN", "I", "size_t", "int64_t", "main", "exp", "log",
-    "sqrt", "pow", "sin", "cos", "tan", "atan", "tanh", "sinh", "cosh", "fabs", "erf", "erfc", "expm1", "log1p", "fmax",
-    "fmin", "expf", "logf", "sqrtf", "powf", "sinf", "cosf", "tanf", "atanf", "tanhf", "sinhf", "coshf", "fabsf",
-    "erff", "erfcf", "floor", "floorf", "expm1f", "log1pf", "fmaxf", "fminf",
+    "sqrt", "pow", "sin", "cos", "tan", "atan", "tanh", "sinh", "cosh", "fabs", "erf", "erfc", "expm1", "log1p",
+    "fmax", "fmin", "SIMD", "CBLAS", "BLAS_THREADS", "SIZE_MAX", "PTRDIFF_MAX", "INT64_MAX", "UINT64_MAX", "HUGE_VAL",
+    "HUGE_VALF", "M_PI", "M_E", "errno", "signgam", "complex", "linux", "unix", "i386", "expf", "logf", "sqrtf",
+    "powf", "sinf", "cosf", "tanf", "atanf", "tanhf", "sinhf", "coshf", "fabsf", "erff", "erfcf", "floor", "floorf",
+    "expm1f", "log1pf", "fmaxf", "fminf",
 )  # fmt: skip
 # What operations declare inside of their loops: no array may have these names there.
 _LOCALS = ("at", "best", "count", "label", "numbers", "other", "product", *(f"i{axis}" for axis in range(16)))

@@ -15,6 +15,7 @@ import ctypes
 import os
 import tempfile
 from collections.abc import Callable
+from contextlib import suppress
 from functools import cache, partial
 from pathlib import Path
 from time import perf_counter
@@ -246,10 +247,11 @@ def _remembered(library: ctypes.PyDLL, file: str, measure: Callable[[], int]) ->
     except (OSError, ValueError):
         pass
     limit = measure()
-    handle, name = tempfile.mkstemp(prefix="build-", dir=path.parent)
-    with os.fdopen(handle, "w", encoding="ascii") as note:
-        note.write(str(limit))
-    Path(name).replace(path)
+    with suppress(OSError):  # a full disk: then it is measured again
+        handle, name = tempfile.mkstemp(prefix="build-", dir=path.parent)
+        with os.fdopen(handle, "w", encoding="ascii") as note:
+            note.write(str(limit))
+        Path(name).replace(path)
     return limit
 
 

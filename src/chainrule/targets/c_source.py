@@ -194,6 +194,8 @@ def _symbols(plan: Plan) -> list[str]:
 
 def _checked(program: Program, sizes: Mapping[str, int]) -> Mapping[str, int]:
     """The sizes that are given. Raises where one is no size of the program, or no size at all."""
+    if not isinstance(sizes, Mapping):
+        raise UnsupportedError(f"sizes={sizes!r} does not say which size is how large", 'sizes={"D_h": 128}')
     declared = {s for v in program.variables.values() for d in v.dims for s in symbols_of(d)}
     for dim, number in sizes.items():
         if dim not in declared:

@@ -24,7 +24,7 @@ from chainrule.targets.jax_spelling import JaxSpelling
 from chainrule.targets.passes import split
 from chainrule.targets.pure import spells
 from chainrule.targets.pure_text import PureText, values_text
-from chainrule.targets.registry import Target, register
+from chainrule.targets.registry import Compiled, Target, register
 from chainrule.targets.spelling import ATOM, PRODUCT
 from chainrule.targets.tensors import Door
 from chainrule.targets.text import argument_lines, join, keys_of, run, wrapped
@@ -160,7 +160,7 @@ def _predict_text(
     return _Text(source, name, arguments)
 
 
-class JaxStep:
+class JaxStep(Compiled):
     """A compiled program for JAX.
 
     source: the text.  names: the arrays that it takes, in the order in which `function` takes them.
@@ -201,13 +201,13 @@ class JaxStep:
 
         return np.array(array)  # a copy: NumPy's view of a JAX array cannot be written to
 
-    def loss(self, **arrays: Any) -> Any:
+    def loss(self, /, **arrays: Any) -> Any:
         """The loss as an array of JAX, for jit, vmap and grad. Raises ArrayError for what does not fit."""
         if self._loss is None:
             raise UnsupportedError("this program has no loss", 'derive().compile("jax")')
         return self.function(*self._door.enter(arrays).arrays)
 
-    def __call__(self, **arrays: Any) -> Any:
+    def __call__(self, /, **arrays: Any) -> Any:
         """Run it. Raises ArrayError for a name, shape or dtype that does not fit."""
         jax = self._jax
         own = [name for name, array in arrays.items() if isinstance(array, jax.Array)]

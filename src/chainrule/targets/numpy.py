@@ -16,11 +16,11 @@ from typing import Any
 import numpy as np
 
 from chainrule.algebra.program import Program, is_anonymous
-from chainrule.dims import canonical_name, format_shape
+from chainrule.dims import format_shape
 from chainrule.errors import UnsupportedError
 from chainrule.functions.operations import OPERATIONS
 from chainrule.plan import Block, Node, Plan, build_plan, read_request
-from chainrule.plan.memory import memory_report
+from chainrule.plan.memory import given_sizes, memory_report
 from chainrule.plan.relations import STRUCTURAL
 from chainrule.plan.wide import EVERYTHING, PRECISE_OPTION, Precise, precision
 from chainrule.targets.arrays import ArrayChecker, Checked
@@ -30,7 +30,7 @@ from chainrule.targets.numpy_chunks import LOCALS, by_rows, chunk_lines, what_it
 from chainrule.targets.numpy_expressions import Spelling
 from chainrule.targets.numpy_helpers import helpers_of
 from chainrule.targets.numpy_plain import PlainWriter
-from chainrule.targets.registry import Target, register
+from chainrule.targets.registry import Compiled, Target, register
 from chainrule.targets.text import LazyNames, keys_of, run, shape, size_lines, wrapped
 
 __all__ = ["Step", "compile_numpy", "numpy_source"]
@@ -245,7 +245,7 @@ def _docstring(
     return [*lines, '"""']
 
 
-class Step:
+class Step(Compiled):
     """A compiled program: `step(**arrays)` gives (loss, {name: gradient}), or {name: array} where there is no loss.
 
     source: the text that runs, with NumPy alone.  names: the arrays that it needs.  plan: what it was made from.
@@ -270,7 +270,7 @@ class Step:
         self._seen: dict[tuple[Any, ...], Checked | None] = {}
         self._key = _key_function(len(self.names))
 
-    def __call__(self, **given: Any) -> Any:
+    def __call__(self, /, **given: Any) -> Any:
         """Run the step on NumPy arrays by name."""
         try:
             arrays = [given[name] for name in self.names]
@@ -325,11 +325,9 @@ class Step:
                 values[key] = np.asarray(values[key]).reshape(shapes[key])
         return result
 
-    def memory_report(self, **sizes: int) -> str:
+    def memory_report(self, /, **sizes: int) -> str:
         """What the workspace takes, beside arguments and results, for sizes such as N=2048; and what chunks save."""
-        given = {canonical_name(d): n for d, n in sizes.items()}
-        known = {d: given[canonical_name(d)] for d in self.plan.sizes if canonical_name(d) in given}
-        return memory_report(self.plan, known, np.dtype(self._inner).itemsize)
+        return memory_report(self.plan, given_sizes(self.plan.program, sizes), np.dtype(self._inner).itemsize)
 
     def __repr__(self) -> str:
         shapes = self.plan.program.variables

@@ -25,13 +25,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from chainrule.algebra.program import Program
 from chainrule.errors import UnsupportedError
 from chainrule.functions import FUNCTIONS
 from chainrule.functions.operations import OPERATIONS
 from chainrule.plan.graph import MAPS, STEPS
 from chainrule.plan.relations import STRUCTURAL
 
-__all__ = ["Target", "find", "names", "register", "vocabulary"]
+__all__ = ["Compiled", "Recipe", "Target", "find", "names", "register", "vocabulary"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +80,33 @@ class Target:
             )
 
 
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """What a step was compiled from."""
+
+    target: str
+    program: Program
+    outputs: tuple[str, ...]
+    options: Mapping[str, Any]
+
+    def make(self) -> Any:
+        """The step anew."""
+        step = find(self.target).compile(self.program, self.outputs, **self.options)
+        step.recipe = self
+        return step
+
+
+class Compiled:
+    """What compiled steps have in common: they can be copied and pickled, and are compiled anew where they arrive."""
+
+    recipe: Recipe | None = None
+
+    def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
+        if self.recipe is None:
+            raise TypeError("a step that was not made by compile() cannot be pickled")
+        return Recipe.make, (self.recipe,)
+
+
 _TARGETS: dict[str, Target] = {}
 
 
@@ -100,6 +128,8 @@ def names() -> list[str]:
 
 def find(name: str) -> Target:
     """The target of that name. Raises UnsupportedError where there is none."""
+    if not isinstance(name, str):
+        raise UnsupportedError(f"{name!r} is not the name of a target", f"one of: {', '.join(names())}")
     if name not in _TARGETS and name.isidentifier() and importlib.util.find_spec(f"chainrule.targets.{name}"):
         importlib.import_module(f"chainrule.targets.{name}")
     if name not in _TARGETS:

@@ -14,7 +14,7 @@ from chainrule.dims import format_shape
 from chainrule.errors import ArrayError, UnsupportedError
 from chainrule.plan.wide import PRECISE_OPTION, Precise, precision
 from chainrule.targets.pure import spells
-from chainrule.targets.registry import Target, register
+from chainrule.targets.registry import Compiled, Target, register
 from chainrule.targets.tensors import Door
 from chainrule.targets.text import (
     keys_of,
@@ -28,7 +28,7 @@ __all__ = ["Saved", "TorchStep", "compile_torch"]
 _DTYPES = ("float32", "float64")
 
 
-class TorchStep:
+class TorchStep(Compiled):
     """A compiled program for PyTorch.
 
     source: the text.  names: the arrays that it takes.  saved: what the forward pass keeps, and why.
@@ -70,13 +70,13 @@ class TorchStep:
         tensor = torch.as_tensor(array)
         return tensor if like is None else tensor.to(like)
 
-    def loss(self, **arrays: Any) -> Any:
+    def loss(self, /, **arrays: Any) -> Any:
         """The loss as a tensor that remembers its backward pass. Raises ArrayError for what does not fit."""
         if self._loss is None:
             raise UnsupportedError("this program has no loss", 'derive().compile("torch")')
         return self.function.apply(*self._door.enter(arrays).arrays)
 
-    def __call__(self, **arrays: Any) -> Any:
+    def __call__(self, /, **arrays: Any) -> Any:
         """Run it. Raises ArrayError for a name, shape or dtype that does not fit."""
         given = self._door.enter(arrays)
         if self._loss is None:
