@@ -107,18 +107,13 @@ def test_second_derivatives(text) -> None:
         assert hessian[(..., *place)] == pytest.approx(slope, rel=1e-6, abs=1e-6)
 
 
-@pytest.mark.parametrize("target", ["numpy", "torch"])
+@pytest.mark.parametrize("target", ["numpy", "torch", "c"])
 def test_values_that_repeat_are_right_or_refused(target) -> None:
-    values = cr.parse("param A : D × D\nJ = sum(eigvalsh(A).^3)").derive().compile(target)
+    values = cr.parse("param A : D × D\nJ = sum(eigvalsh(A).^3)").derive().compile(target, dtype="float64")
     assert np.asarray(values(A=2 * np.eye(3))[1]["A"]) == pytest.approx(12 * np.eye(3))
-    vectors = cr.parse("param A : D × D\nJ = sum(eigvecsh(A).^4)").derive().compile(target)
-    with pytest.raises((ValueError, np.linalg.LinAlgError), match="are equal: their vectors have no derivative"):
+    vectors = cr.parse("param A : D × D\nJ = sum(eigvecsh(A).^4)").derive().compile(target, dtype="float64")
+    with pytest.raises(ValueError, match="are equal: their vectors have no derivative"):
         vectors(A=2 * np.eye(3))
-
-
-def test_c_refuses_by_name() -> None:
-    with pytest.raises(cr.UnsupportedError, match="eigvalsh, for which there is no C code"):
-        cr.parse("param A : D × D\nJ = sum(eigvalsh(A).^3)").derive().compile("c")
 
 
 @pytest.mark.parametrize(

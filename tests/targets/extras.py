@@ -52,6 +52,19 @@ TEXTS = {
         const G : N × D
         J = sum(G ∘ cumprod(X, over=rows))
         """,
+    "spectra": """
+        param A : D × D
+        param X : 5 × 3
+        param Y : 3 × 5
+        const b : D
+        J = sum((eigvecsh(A)ᵀ b).^4) + sum(eigvalsh(A).^3) + sum(svdvals(X)) + sum(svdu(Y).^4) + sum(svdv(Y).^4)
+        """,
+    "orthogonal": """
+        param X : 5 × 3
+        param Z : D × D
+        const B : 5 × 3
+        J = sum(B ∘ qrq(X)) + sum(qrr(X).^3) + sum(qrq(Z).^4)
+        """,
     "none of its own": """
         param x : D
         param s : scalar
@@ -64,11 +77,20 @@ def labels(a: Any, y: Any) -> Any:
     return np.sum(a[np.arange(5), y] ** 2)
 
 
+def places(s: Any, x: Any) -> Any:
+    return np.sum(np.take_along_axis(x, np.argsort(s, axis=1), 1)[:, 0] ** 3) + np.sum(x[s.argmax(axis=0)] ** 2)
+
+
 # A function to trace, its shapes, and arrays for it.
 TRACED: dict[str, tuple[Callable[..., Any], dict[str, tuple[int, ...]], dict[str, Any]]] = {
     "labels": (
         labels,
         {"a": (5, 3), "y": (5,)},
         {"a": np.arange(15).reshape(5, 3) / 7 - 1, "y": np.array([2, 0, -1, 1, 2])},
-    )
+    ),
+    "places": (
+        places,
+        {"s": (5, 3), "x": (5, 3)},
+        {"s": np.arange(15).reshape(5, 3) % 4 / 3, "x": np.sin(np.arange(15)).reshape(5, 3)},
+    ),
 }

@@ -28,6 +28,7 @@ from chainrule.targets.c_glue import glue_text
 from chainrule.targets.c_operations import has_operation
 from chainrule.targets.c_pool import pool
 from chainrule.targets.c_source import CSource, c_source
+from chainrule.targets.failures import may_fail, not_there
 from chainrule.targets.held_facts import HOLDS, SUMS
 from chainrule.targets.registry import Compiled, Target, register
 
@@ -92,6 +93,7 @@ class CStep(Compiled):
         self._result_dims = tuple(program.variables[n].dims for n in source.results)
         self._shapes: _Shapes = ((),) * len(self._keys)  # of the last call's results: the next one's, mostly
         self._type = np.dtype(source.dtype)
+        self._failing = may_fail(source.plan) if source.loss is not None else ()
         self._linked = blas
         self._library: ctypes.PyDLL | None = None
         self._call: Callable[..., Any] = self._first_call
@@ -131,7 +133,14 @@ class CStep(Compiled):
             return dict(zip(self._keys, results, strict=True))
         if not isfinite(loss):
             raise self._checker.explain_not_finite(arrays, f"the loss {self._made.loss}")
-        return loss, dict(zip(self._keys, results, strict=True))
+        return loss, self._there(arrays, dict(zip(self._keys, results, strict=True)))
+
+    def _there(self, arrays: list[Any], values: dict[str, Any]) -> dict[str, Any]:
+        """The gradients. Raises ArrayError where a matrix in them has no value, which the loss may not show."""
+        error = not_there(self._checker, arrays, values, self._failing) if self._failing else None
+        if error is not None:
+            raise error
+        return values
 
     def _prepared(self, arrays: list[Any]) -> tuple[list[Any], _Shapes, _Shapes, dict[str, int]]:
         """Arrays as the code takes them, the shapes they were given in, the results', and the sizes.
@@ -189,7 +198,7 @@ class CStep(Compiled):
             return values
         if not isfinite(loss):
             raise self._checker.explain_not_finite(used, f"the loss {self._made.loss}")
-        return loss, values
+        return loss, self._there(used, values)
 
     def _refusal(self, code: int, arrays: list[Any]) -> Exception:
         """Why the code refused arrays that looked right."""
@@ -358,7 +367,8 @@ def compile_c(
         memory=memory, threads=threads, precise=precise, comments=comments, name=name,
     )  # fmt: skip
     facts = {fact for name in source.plan.arguments for fact in program.variables[name].facts}
-    quick = _quick_call(source) if source.loss is None or not (HOLDS.keys() - SUMS) & facts else None
+    looks = source.loss is not None and ((HOLDS.keys() - SUMS) & facts or may_fail(source.plan))
+    quick = None if looks else _quick_call(source)
     kind = CStep if quick is None else type("CStep", (CStep,), {"__call__": quick, "__doc__": CStep.__doc__})
     step: CStep = kind(source, choose_blas(blas) if "CBLAS" in source.text else Blas("none"), threads)
     return step

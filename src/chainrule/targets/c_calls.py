@@ -11,9 +11,10 @@ from chainrule.plan import Node
 from chainrule.plan.kernel import Axis, Call
 from chainrule.plan.relations import STRUCTURAL
 from chainrule.plan.sharing import Arena
-from chainrule.targets.c_operations import Site, has_operation, operation_lines
+from chainrule.targets.c_operations import has_operation, operation_lines
 from chainrule.targets.c_recurrences import Part
 from chainrule.targets.c_relations import relation_lines
+from chainrule.targets.c_site import Site
 
 if TYPE_CHECKING:
     from chainrule.targets.c_loops import LoopWriter

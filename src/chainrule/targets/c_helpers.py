@@ -2,7 +2,7 @@
 
 Each is written into a file only where it is used. {r} is the type (float or double), {f} the suffix of its functions
 and literals. To add one: its text, and the names of those it uses, which must stand before it. Those of linear algebra
-are in `c_linear.py`, matrix products and what threads do together in `c_gemm.py`.
+are in `c_linear.py` and `c_orthogonal.py`, matrix products and what threads do together in `c_gemm.py`.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import re
 
 from chainrule.targets.c_gemm import PRODUCTS
 from chainrule.targets.c_linear import LINEAR
+from chainrule.targets.c_orthogonal import ORTHOGONAL
 
 __all__ = ["WIDER", "helper_names", "helper_text"]
 
@@ -153,7 +154,7 @@ static ptrdiff_t label({r} x, size_t classes, int from_0)
     ),
 }
 
-_HELPERS |= LINEAR | PRODUCTS
+_HELPERS |= LINEAR | ORTHOGONAL | PRODUCTS
 
 
 def helper_names() -> tuple[str, ...]:
@@ -180,7 +181,8 @@ def _helper_text(names: set[str], dtype: str) -> str:
             wanted |= set(_HELPERS[name][1])
     single = dtype == "float32"
     letters = {"r": "float" if single else "double", "f": "f" if single else "", "s": "s" if single else "d",
-               "eps": "1.1920929e-7f" if single else "2.220446049250313e-16"}  # fmt: skip
+               "eps": "1.1920929e-7f" if single else "2.220446049250313e-16",
+               "tiny": "8.3e-25f" if single else "4.6e-277"}  # fmt: skip
     parts = []
     if "exponential" in wanted:
         parts.append(_EXPONENTIAL_FLOAT if single else _EXPONENTIAL_DOUBLE)

@@ -17,10 +17,10 @@ _WORDS = (
     "fmax", "fmin", "SIMD", "CBLAS", "BLAS_THREADS", "SIZE_MAX", "PTRDIFF_MAX", "INT64_MAX", "UINT64_MAX", "HUGE_VAL",
     "HUGE_VALF", "M_PI", "M_E", "errno", "signgam", "complex", "linux", "unix", "i386", "expf", "logf", "sqrtf",
     "powf", "sinf", "cosf", "tanf", "atanf", "tanhf", "sinhf", "coshf", "fabsf", "erff", "erfcf", "floor", "floorf",
-    "expm1f", "log1pf", "fmaxf", "fminf",
+    "expm1f", "log1pf", "fmaxf", "fminf", "frexp", "frexpf", "ldexp", "ldexpf", "signbit",
 )  # fmt: skip
 # What operations declare inside of their loops: no array may have these names there.
-_LOCALS = ("at", "best", "count", "label", "numbers", "other", "product", *(f"i{axis}" for axis in range(16)))
+_LOCALS = ("at", "best", "count", "found", "label", "numbers", "other", "product", *(f"i{axis}" for axis in range(16)))
 
 
 class CNames(Names):

@@ -9,44 +9,14 @@ singular matrix gives infinite or undefined numbers, which a step reports. To ad
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from fractions import Fraction
 
 from chainrule.dims import Dim
-from chainrule.plan import Node
+from chainrule.targets.c_positions import POSITIONS
+from chainrule.targets.c_site import Site, block, indent, letter, letters, nested
+from chainrule.targets.c_spectra import SPECTRA
 
-__all__ = ["Indices", "Site", "has_operation", "indent", "letter", "nested", "operation_lines"]
-
-Indices = dict[int, str]
-
-
-@dataclass(frozen=True, slots=True)
-class Site:
-    """Where an operation is computed.
-
-    entry(k, indices): an entry of operand k, indices by the operation's own axes.  result(indices): of the result.
-    size: the text of a size.  scratch(dims): a further block of the workspace.  need: asks for a helper function.
-    literal: a number of the step's type.
-    """
-
-    node: Node
-    real: str
-    suffix: str
-    entry: Callable[[int, Indices], str]
-    result: Callable[[Indices], str]
-    size: Callable[[Dim], str]
-    scratch: Callable[[tuple[Dim, ...]], str]
-    need: Callable[[str], bool]
-
-    def dims(self, k: int) -> tuple[Dim, ...]:
-        """The sizes of an operand, by the operation's own axes."""
-        operand = self.node.operands[k]
-        order = sorted(range(len(operand.axes)), key=lambda a: operand.axes[a])
-        return tuple(operand.node.dims[a] for a in order)
-
-    def number(self, value: int | float) -> str:
-        """A literal."""
-        return f"{float(value)!r}{self.suffix}"
+__all__ = ["has_operation", "operation_lines"]
 
 
 def has_operation(name: str) -> bool:
@@ -57,33 +27,6 @@ def has_operation(name: str) -> bool:
 def operation_lines(site: Site) -> list[str]:
     """The lines of an opaque node, whose operation has code."""
     return _OPERATIONS[site.node.attributes[1]](site)
-
-
-def indent(lines: list[str]) -> list[str]:
-    """Four columns to the right."""
-    return ["    " + line for line in lines]
-
-
-def nested(site: Site, dims: dict[int, Dim], body: list[str], back: bool = False) -> list[str]:
-    """Nested loops over axes; loop variables are i0, i1, … by axis. `back`: from the last entry to the first."""
-    for axis, dim in reversed(dims.items()):
-        name = letter(axis)
-        if back:
-            head = f"for (size_t {name} = {site.size(dim)}; {name}-- > 0;)"
-        else:
-            head = f"for (size_t {name} = 0; {name} < {site.size(dim)}; {name}++)"
-        single = len(body) == 1
-        body = [head, *indent(body)] if single else [head + " {", *indent(body), "}"]
-    return body
-
-
-def letter(axis: int) -> str:
-    """The loop variable of an axis; `c_names` keeps it, and what is declared beside it, from users' arrays."""
-    return f"i{axis}"
-
-
-def _all(count: int) -> Indices:
-    return {axis: letter(axis) for axis in range(count)}
 
 
 def _split(site: Site) -> tuple[dict[int, Dim], dict[int, Dim]]:
@@ -100,20 +43,15 @@ def _reduction(start: str, update: str) -> Callable[[Site], list[str]]:
     def lines(site: Site) -> list[str]:
         kept, along = _split(site)
         out = site.result({k: letter(axis) for k, axis in enumerate(kept)})
-        x = site.entry(0, _all(len(site.dims(0))))
+        x = site.entry(0, letters(len(site.dims(0))))
         body = [
             f"{site.real} best = {start.format(one=site.number(1))};",
             *nested(site, along, [update.format(x=x)]),
             f"{out} = best;",
         ]
-        return _block(nested(site, kept, body))
+        return block(nested(site, kept, body))
 
     return lines
-
-
-def _block(lines: list[str]) -> list[str]:
-    """Lines whose variables are their own."""
-    return lines if lines[0].startswith("for") else ["{", *indent(lines), "}"]
 
 
 _LARGEST = _reduction("-INFINITY", "best = {x} > best || {x} != {x} ? {x} : best;")
@@ -126,7 +64,7 @@ def _extreme(start: str, sign: str) -> Callable[[Site], list[str]]:
 
     def lines(site: Site) -> list[str]:
         kept, along = _split(site)
-        every = _all(len(site.dims(0)))
+        every = letters(len(site.dims(0)))
         x, out = site.entry(0, every), site.result(every)
         zero, one = site.number(0), site.number(1)
         body = [
@@ -135,7 +73,7 @@ def _extreme(start: str, sign: str) -> Callable[[Site], list[str]]:
             *nested(site, along, [f"count += {x} == best ? {one} : {zero};"]),
             *nested(site, along, [f"{out} = {x} == best ? {one} / count : {zero};"]),
         ]
-        return _block(nested(site, kept, body))
+        return block(nested(site, kept, body))
 
     return lines
 
@@ -143,7 +81,7 @@ def _extreme(start: str, sign: str) -> Callable[[Site], list[str]]:
 def _others(site: Site) -> list[str]:
     """The product of all other entries: those before times those behind."""
     kept, along = _split(site)
-    every = _all(len(site.dims(0)))
+    every = letters(len(site.dims(0)))
     x, out = site.entry(0, every), site.result(every)
     body = [
         f"{site.real} product = {site.number(1)};",
@@ -151,17 +89,17 @@ def _others(site: Site) -> list[str]:
         f"product = {site.number(1)};",
         *nested(site, along, [f"{out} *= product;", f"product *= {x};"], back=True),
     ]
-    return _block(nested(site, kept, body))
+    return block(nested(site, kept, body))
 
 
 def _running(site: Site) -> list[str]:
     kept, along = _split(site)
-    every = _all(len(site.dims(0)))
+    every = letters(len(site.dims(0)))
     body = [
         f"{site.real} product = {site.number(1)};",
         *nested(site, along, [f"product *= {site.entry(0, every)};", f"{site.result(every)} = product;"]),
     ]
-    return _block(nested(site, kept, body))
+    return block(nested(site, kept, body))
 
 
 def _running_others(site: Site) -> list[str]:
@@ -170,14 +108,14 @@ def _running_others(site: Site) -> list[str]:
     (axis,) = along
     rank = len(site.dims(0))
     i, j = letter(axis), letter(rank)
-    out = site.result({**_all(rank), rank: j})
+    out = site.result({**letters(rank), rank: j})
     body = [
         f"{site.real} product = {site.number(1)};",
         *nested(
             site,
             along,
             [
-                f"product *= {i} == {j} ? {site.number(1)} : {site.entry(0, _all(rank))};",
+                f"product *= {i} == {j} ? {site.number(1)} : {site.entry(0, letters(rank))};",
                 f"{out} = {i} < {j} ? {site.number(0)} : product;",
             ],
         ),
@@ -198,7 +136,7 @@ def _copied(site: Site) -> tuple[str, list[str]]:
     """A copy of the matrix at hand in the workspace."""
     _, rows, dim = _matrix(site)
     name, n = site.scratch((dim, dim)), site.size(dim)
-    indices = _all(rows + 2)
+    indices = letters(rows + 2)
     line = f"{name}[{letter(rows)} * {n} + {letter(rows + 1)}] = {site.entry(0, indices)};"
     return name, nested(site, {rows: dim, rows + 1: dim}, [line])
 
@@ -207,7 +145,7 @@ def _inv(site: Site) -> list[str]:
     front, rows, dim = _matrix(site)
     name, copy = _copied(site)
     site.need("eliminate")
-    indices = _all(rows + 2)
+    indices = letters(rows + 2)
     i, j = letter(rows), letter(rows + 1)
     unit = f"{site.result(indices)} = {i} == {j} ? {site.number(1)} : {site.number(0)};"
     start = site.result({**{a: letter(a) for a in front}, rows: "0", rows + 1: "0"})
@@ -225,7 +163,7 @@ def _solve(site: Site) -> list[str]:
     (dim, _), right = site.dims(0), site.dims(1)
     name, copy = _copied(site)
     site.need("eliminate")
-    indices = _all(len(right))
+    indices = letters(len(right))
     start = site.result(dict.fromkeys(indices, "0"))
     columns = site.size(right[1]) if len(right) > 1 else "1"
     return [
@@ -251,7 +189,7 @@ def _pinv(site: Site) -> list[str]:
     copy, turns = site.scratch((rows, columns)), site.scratch((columns, columns))
     site.need("pseudoinverse")
     m, n = site.size(rows), site.size(columns)
-    line = f"{copy}[{letter(0)} * {n} + {letter(1)}] = {site.entry(0, _all(2))};"
+    line = f"{copy}[{letter(0)} * {n} + {letter(1)}] = {site.entry(0, letters(2))};"
     return [
         *nested(site, {0: rows, 1: columns}, [line]),
         f"pseudoinverse({m}, {n}, {copy}, {turns}, &{site.result({0: '0', 1: '0'})});",
@@ -262,7 +200,7 @@ def _cholesky(site: Site) -> list[str]:
     """L with L Lᵀ = (A + Aᵀ)/2."""
     front, rows, dim = _matrix(site)
     site.need("cholesky")
-    here, turned = _all(rows + 2), _all(rows + 2)
+    here, turned = letters(rows + 2), letters(rows + 2)
     turned[rows], turned[rows + 1] = here[rows + 1], here[rows]
     half = f"{site.number(0.5)} * ({site.entry(0, here)} + {site.entry(0, turned)})"
     start = site.result({**{a: letter(a) for a in front}, rows: "0", rows + 1: "0"})
@@ -277,7 +215,7 @@ def _half_triangle(site: Site) -> list[str]:
     dims = dict(enumerate(site.node.dims))
     i, j = letter(0), letter(1)
     value = f"{j} < {i} ? {site.number(1)} : {j} == {i} ? {site.number(0.5)} : {site.number(0)}"
-    return nested(site, dims, [f"{site.result(_all(2))} = {value};"])
+    return nested(site, dims, [f"{site.result(letters(2))} = {value};"])
 
 
 def _onehot(site: Site) -> list[str]:
@@ -288,12 +226,12 @@ def _onehot(site: Site) -> list[str]:
     at = f"label < {site.number(0)} ? label + ({site.real}){count} : label"
     inside = f"at >= {site.number(0)} && at < ({site.real}){count} && at == floor{site.suffix}(at)"
     body = [
-        f"const {site.real} label = {site.entry(0, _all(rank))}, at = {at};",
+        f"const {site.real} label = {site.entry(0, letters(rank))}, at = {at};",
         f"const {site.real} other = {inside} ? {site.number(0)} : NAN;",
         *nested(site, {rank: site.node.dims[-1]},
-                [f"{site.result(_all(rank + 1))} = at == ({site.real}){k} ? {site.number(1)} : other;"]),
+                [f"{site.result(letters(rank + 1))} = at == ({site.real}){k} ? {site.number(1)} : other;"]),
     ]  # fmt: skip
-    return _block(nested(site, dict(enumerate(dims)), body))
+    return block(nested(site, dict(enumerate(dims)), body))
 
 
 # -- constants -------------------------------------------------------------------------------------------------------
@@ -316,7 +254,7 @@ def _constant(site: Site) -> list[str]:
         *("        " + text for text in lines),
         "    };",
         *indent(nested(site, dict(enumerate(site.node.dims)),
-                        [f"{site.result(_all(array.ndim))} = numbers[{flat or '0'}];"])),
+                        [f"{site.result(letters(array.ndim))} = numbers[{flat or '0'}];"])),
         "}",
     ]  # fmt: skip
 
@@ -334,7 +272,7 @@ def _lag(site: Site) -> list[str]:
     """x some steps earlier along an axis; before the first step the initial value, or 0."""
     offset, time = site.node.attributes[2]
     far = abs(offset)
-    every = _all(len(site.node.dims))
+    every = letters(len(site.node.dims))
     t = letter(time)
     there = f"{t} >= {far}" if offset < 0 else f"{t} + {far} < {site.size(site.node.dims[time])}"
     x = site.entry(0, every | {time: f"({t} - {far})" if offset < 0 else f"({t} + {far})"})
@@ -348,7 +286,7 @@ def _lag(site: Site) -> list[str]:
 
 def _count(site: Site) -> list[str]:
     """1, 2, …"""
-    return nested(site, {0: site.node.dims[0]}, [f"{site.result(_all(1))} = ({site.real})({letter(0)} + 1);"])
+    return nested(site, {0: site.node.dims[0]}, [f"{site.result(letters(1))} = ({site.real})({letter(0)} + 1);"])
 
 
 def _unit(site: Site) -> list[str]:
@@ -356,7 +294,7 @@ def _unit(site: Site) -> list[str]:
     (dim,) = site.node.dims
     step = site.node.attributes[2][0]
     place = f"{letter(0)} == {step}" if step >= 0 else f"{letter(0)} + {-step} == {site.size(dim)}"
-    return nested(site, {0: dim}, [f"{site.result(_all(1))} = {place} ? {site.number(1)} : {site.number(0)};"])
+    return nested(site, {0: dim}, [f"{site.result(letters(1))} = {place} ? {site.number(1)} : {site.number(0)};"])
 
 
 _OPERATIONS: dict[str, Callable[[Site], list[str]]] = {
@@ -380,4 +318,6 @@ _OPERATIONS: dict[str, Callable[[Site], list[str]]] = {
     "lag": _lag,
     "unit": _unit,
     "constant": _constant,
+    **POSITIONS,
+    **SPECTRA,
 }

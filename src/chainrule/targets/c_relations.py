@@ -8,7 +8,7 @@ from __future__ import annotations
 from chainrule.dims import Dim
 from chainrule.plan.relations import Dense, Overlap, Pick, Put, Take, Window
 from chainrule.sizes import spoken
-from chainrule.targets.c_operations import Indices, Site, indent, letter, nested
+from chainrule.targets.c_site import Indices, Site, block, indent, letter, nested
 
 __all__ = ["relation_lines"]
 
@@ -62,11 +62,7 @@ def _window(site: Site, record: Window) -> list[str]:
         value = f"at >= 0 && at < (ptrdiff_t){size} ? {value} : {site.number(0)}"
     at = _place(site, record.steps, record.offset, list(range(record.axis, record.axis + count)))
     body = [f"const ptrdiff_t at = {at};", f"{site.result(_letters(range(rank)))} = {value};"]
-    return _block(nested(site, _every(site), body))
-
-
-def _block(lines: list[str]) -> list[str]:
-    return lines if lines[0].startswith("for") else ["{", *indent(lines), "}"]
+    return block(nested(site, _every(site), body))
 
 
 def _zero(site: Site) -> list[str]:
@@ -85,7 +81,7 @@ def _overlap(site: Site, record: Overlap) -> list[str]:
         f"if (at >= 0 && at < {size})",
         *indent(nested(site, {axis: dims[axis] for axis in rest}, [add])),
     ]
-    return [*_zero(site), *_block(nested(site, {axis: dims[axis] for axis in range(count)}, body))]
+    return [*_zero(site), *block(nested(site, {axis: dims[axis] for axis in range(count)}, body))]
 
 
 def _dense(site: Site, record: Dense) -> list[str]:
@@ -93,7 +89,7 @@ def _dense(site: Site, record: Dense) -> list[str]:
     total = _place(site, record.steps, 0, list(every))
     sign = "==" if record.comparison == "=" else "<="
     value = f"{total} {sign} {_signed(site, record.offset)} ? {site.number(1)} : {site.number(0)}"
-    return _block(nested(site, _every(site), [f"{site.result(_letters(every))} = {value};"]))
+    return block(nested(site, _every(site), [f"{site.result(_letters(every))} = {value};"]))
 
 
 def _label(site: Site, number: int, indices: Indices, classes: Dim, from_0: bool) -> str:
@@ -112,7 +108,7 @@ def _labels(site: Site, record: Dense) -> list[str]:
         _label(site, 0, _letters(range(rank - 1)), record.offset, record.comparison == "onehot"),
         *nested(site, {rank - 1: site.node.dims[-1]}, [line]),
     ]
-    return _block(nested(site, dict(enumerate(site.node.dims[:-1])), body))
+    return block(nested(site, dict(enumerate(site.node.dims[:-1])), body))
 
 
 def _take(site: Site, record: Take) -> list[str]:
@@ -126,7 +122,7 @@ def _take(site: Site, record: Take) -> list[str]:
         _label(site, 1, ids, record.classes, record.from_0),
         f"{site.result(_letters(range(rank)))} = {value};",
     ]
-    return _block(nested(site, _every(site), body))
+    return block(nested(site, _every(site), body))
 
 
 def _pick(site: Site, record: Pick) -> list[str]:
@@ -138,7 +134,7 @@ def _pick(site: Site, record: Pick) -> list[str]:
         _label(site, 1, _letters(range(count)), record.classes, record.from_0),
         *nested(site, {axis: dims[axis] for axis in range(count, rank)}, [line]),
     ]
-    return _block(nested(site, {axis: dims[axis] for axis in range(count)}, body))
+    return block(nested(site, {axis: dims[axis] for axis in range(count)}, body))
 
 
 def _put(site: Site, record: Put) -> list[str]:
@@ -151,4 +147,4 @@ def _put(site: Site, record: Put) -> list[str]:
         _label(site, 1, _letters(range(count)), record.classes, record.from_0),
         *nested(site, {axis: dims[axis] for axis in rest}, lines),
     ]
-    return [*_zero(site), *_block(nested(site, {axis: dims[axis] for axis in range(count)}, body))]
+    return [*_zero(site), *block(nested(site, {axis: dims[axis] for axis in range(count)}, body))]

@@ -275,11 +275,11 @@ class _Parts:
 def _assemble(p: _Parts) -> str:
     real = p.writer.real
     helpers = p.writer.spelling.helpers
+    written = helper_text(helpers, "float32" if real == "float" else "float64")
     lines = [*_header(p), "#include <math.h>", "#include <stddef.h>"]
-    if "uint" in helper_text(helpers, "float32" if real == "float" else "float64"):
+    if "uint" in written:
         lines.append("#include <stdint.h>")
-    text = "\n".join(p.body)
-    if "LANES(" in text or "gemm" in helpers:
+    if "LANES(" in "\n".join([*p.body, written]):
         lines += [
             "", "#ifdef SIMD /* cc -DSIMD -fopenmp-simd: loops run in lanes, sums are split among them */",
             "#define PRAGMA(text) _Pragma(#text)", "#define LANES(...) PRAGMA(omp simd __VA_ARGS__)",
@@ -297,12 +297,10 @@ def _assemble(p: _Parts) -> str:
         lines += ["", *wrapped(f"enum {{ {numbers} }};", "    ")]
     if p.writer.division is not None:
         lines += ["", _TEAM]
-    if helpers:
-        written = helper_text(helpers, "float32" if real == "float" else "float64")
-        if p.embedded:
-            written = _without_blas(written)
-        if written:
-            lines += ["", written.rstrip("\n")]
+    if p.embedded:
+        written = _without_blas(written)
+    if written:
+        lines += ["", written.rstrip("\n")]
     lines += ["", *p.workspace.lines(), *_signature(p), "{", *("    " + line for line in _opening(p)),
               *("    " + line for line in p.body), *("    " + line for line in _closing(p)), "}", ""]  # fmt: skip
     return "\n".join(lines)

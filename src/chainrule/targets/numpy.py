@@ -24,6 +24,7 @@ from chainrule.plan.memory import given_sizes, memory_report
 from chainrule.plan.relations import STRUCTURAL
 from chainrule.plan.wide import EVERYTHING, PRECISE_OPTION, Precise, precision
 from chainrule.targets.arrays import ArrayChecker, Checked
+from chainrule.targets.failures import no_value
 from chainrule.targets.names import Names
 from chainrule.targets.numpy_buffers import BufferWriter
 from chainrule.targets.numpy_chunks import LOCALS, by_rows, chunk_lines, what_it_saves
@@ -289,11 +290,13 @@ class Step(Compiled):
         return self._result(arrays)
 
     def _result(self, arrays: list[Any]) -> Any:
-        """What the code gives for arrays that fit. Raises ArrayError where the loss is not finite."""
+        """What the code gives for arrays that fit. Raises ArrayError where the loss or a matrix has no value."""
         try:
             result = self._run(*arrays)
         except ZeroDivisionError:  # of two sizes
             raise self._checker.explain_not_finite(arrays, "a quotient of sizes") from None
+        except (np.linalg.LinAlgError, IndexError) as error:  # a singular matrix; a label that is no class
+            raise no_value(self._checker, arrays, error) from error
         if self._loss is not None and not isfinite(result[0]):
             raise self._checker.explain_not_finite(arrays, f"the loss {self._loss}")
         return result
