@@ -53,14 +53,16 @@ def test_like_numpy(function, shapes):
     agrees(function, shapes)
 
 
-@pytest.mark.parametrize("target", ["torch", "jax"])
+@pytest.mark.parametrize("target", ["torch", "jax", "c"])
 def test_targets(target):
     def every(X, A):
         return shrunk(X) + whitened(X) + projected(X) + matrix_logarithm(A) + np.linalg.norm(X, 2)
 
     derivation = cr.trace(every, X=(5, 3), A=(3, 3)).derive()
     arrays = {n: np.random.default_rng(5).standard_normal(s) for n, s in {"X": (5, 3), "A": (3, 3)}.items()}
-    (wanted, slopes), (loss, gradients) = (derivation.compile(target=t)(**arrays) for t in ("numpy", target))
+    (wanted, slopes), (loss, gradients) = (
+        derivation.compile(target=t, dtype="float64")(**arrays) for t in ("numpy", target)
+    )
     assert loss == pytest.approx(wanted, rel=1e-10)
     for name, slope in slopes.items():
         assert np.asarray(gradients[name]) == pytest.approx(slope, rel=1e-8, abs=1e-9)
