@@ -28,6 +28,7 @@ from chainrule.network import Network
 from chainrule.plan import build_plan
 from chainrule.points import choose_sizes, sample
 from chainrule.reference import evaluate_program
+from chainrule.targets import registry
 from targets.extras import TEXTS, TRACED
 from test_recurrences import MORE, NETWORKS
 
@@ -131,6 +132,11 @@ def entry(name: str) -> Entry:
             lambda arrays: {"": found.evaluate(**arrays)},
         )
     return _derived(name, _derive(net, [case.wrt]), arrays)
+
+
+def refused(target: str, name: str) -> set[str]:
+    """The words of a program that a target lacks: where there are any it must refuse, and nowhere else."""
+    return {f"{kind} {word}" for kind, word in entry(name).words} & set(registry.find(target).lacks)
 
 
 def _derive(net: Network, wrt: list[str] | None = None) -> Derivation:

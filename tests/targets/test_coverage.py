@@ -14,7 +14,7 @@ import pytest
 
 from chainrule.errors import UnsupportedError
 from chainrule.targets import registry
-from targets.corpus import corpus, entry
+from targets.corpus import corpus, entry, refused
 
 QUICK = ("numpy", "torch")
 GOLDEN = Path(__file__).parent / "golden" / "coverage.txt"
@@ -33,11 +33,6 @@ def _pairs():  # type: ignore[no-untyped-def]
             for dtype in TOLERANCE:
                 kept = target in QUICK or (name in SAMPLE and dtype == ("float64", "float32")[k % 2])
                 yield pytest.param(target, name, dtype, marks=[] if kept else [pytest.mark.long])
-
-
-def refused(target: str, name: str) -> set[str]:
-    """The words of a program that a target lacks."""
-    return {f"{kind} {word}" for kind, word in entry(name).words} & set(registry.find(target).lacks)
 
 
 @pytest.mark.parametrize(("target", "name", "dtype"), pairs())

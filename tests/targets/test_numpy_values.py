@@ -5,50 +5,23 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from chainrule.algebra.program import Program, is_anonymous
-from chainrule.reference import evaluate_program
+from chainrule.algebra.program import Program
 from chainrule.targets.numpy import compile_numpy
 from plan.builders import PROGRAMS, SIZES, draw, random_program
+from targets import judging
+from targets.judging import outputs_of
 
 
-def outputs_of(program: Program) -> list[str]:
-    return [name for name in program.equations if not is_anonymous(name)] or list(program.equations)[-1:]
-
-
-def compare(program: Program, dtype: str, tolerance: float, plain: bool, seed: int = 0) -> str:
-    """Compile, run twice, compare all outputs; gives the source."""
+def compare(program: Program, dtype: str, tolerance: float, plain: bool, seed: int = 0) -> int:
+    """Compile, run twice, compare all outputs that can be judged; gives their number."""
     outputs = outputs_of(program)
     data = draw(program, seed=seed)
-    expected = evaluate_program(program, data, SIZES, only=outputs)
     step = compile_numpy(program, outputs, dtype=dtype, plain=plain)
     given = {name: array.astype(dtype) for name, array in data.items()}
     with np.errstate(all="ignore"):
         step(**given)
         result = step(**given)
-    for name in outputs:
-        want = expected[name]
-        if not np.isfinite(want).all() or np.abs(want).max(initial=0) > 1e30:
-            continue
-        got = np.asarray(result[name], dtype=np.float64)
-        assert got.shape == want.shape, (name, step.source)
-        scale = max(1.0, float(np.abs(want).max(initial=0)), _largest(program, name, expected))
-        assert np.abs(got - want).max(initial=0) <= tolerance * scale, (name, step.source)
-    return step.source
-
-
-def _largest(program: Program, name: str, values: dict[str, np.ndarray]) -> float:
-    """The size of what a value is computed from: differences of large numbers lose digits."""
-    seen, stack, largest = set(), [name], 0.0
-    while stack:
-        current = stack.pop()
-        if current in seen:
-            continue
-        seen.add(current)
-        if current in values and np.isfinite(values[current]).all():
-            largest = max(largest, float(np.abs(values[current]).max(initial=0)))
-        if current in program.equations:
-            stack += program.equations[current].arguments
-    return largest**2
+    return judging.compare(program, data, SIZES, result, tolerance, step.source)
 
 
 @pytest.mark.parametrize("plain", [False, True], ids=["buffers", "plain"])
@@ -60,16 +33,24 @@ def test_networks(name: str, plain: bool) -> None:
 
 @pytest.mark.parametrize("block", range(10))
 def test_random_programs(block: int) -> None:
-    for seed in range(20 * block, 20 * block + 20):
-        program = random_program(seed)
-        for plain in (False, True):
-            compare(program, "float64", 1e-10, plain, seed)
+    compare_random_programs(range(20 * block, 20 * block + 20))
+
+
+def compare_random_programs(seeds: range) -> None:
+    """Of an output in ten nothing is known: it is computed from what is not finite."""
+    count = sum(
+        compare(random_program(seed), "float64", 1e-10, plain, seed) for seed in seeds for plain in (False, True)
+    )
+    assert count > 5 * len(seeds)
 
 
 @pytest.mark.long
 @pytest.mark.parametrize("block", range(40))
 def test_many_random_programs(block: int) -> None:
-    for seed in range(1000 + 50 * block, 1000 + 50 * block + 50):
-        program = random_program(seed)
-        for plain in (False, True):
-            compare(program, "float64", 1e-10, plain, seed)
+    compare_random_programs(range(1000 + 50 * block, 1000 + 50 * block + 50))
+
+
+def test_what_the_reference_cannot_judge_is_left_out() -> None:
+    """The sine of an infinite number is NaN; a product with it was 0 to the reference and NaN in the code."""
+    program = random_program(1345)
+    assert compare(program, "float64", 1e-10, False, 1345) < len(outputs_of(program))
