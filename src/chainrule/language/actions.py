@@ -7,9 +7,12 @@ values of the rule's symbols, tokens included, and the stretch of text it covers
 
 from __future__ import annotations
 
+import re
+
 from chainrule.errors import Span
 from chainrule.language import ast
 from chainrule.language.context import Context, Values, integer_of, value_of
+from chainrule.language.facts import fact_meant
 from chainrule.language.formula_actions import FORMULA_ACTIONS
 from chainrule.language.tokens import Token
 from chainrule.sizes import polynomial, spelled
@@ -35,6 +38,10 @@ def first(c: Context, v: Values, a: int, b: int) -> Values:
 def more(c: Context, v: Values, a: int, b: int) -> Values:
     v[0].append(v[2])
     return v[0]  # type: ignore[no-any-return]
+
+
+def both(c: Context, v: Values, a: int, b: int) -> Values:
+    return [v[0], v[2]]
 
 
 def nothing(c: Context, v: Values, a: int, b: int) -> Values:
@@ -96,6 +103,21 @@ def size_quotient(c: Context, v: Values, a: int, b: int) -> Token:
 
 def worked_out(c: Context, v: Values, a: int, b: int) -> Token:
     found = spelled(polynomial(v[1].text))
+    return Token("NUMBER" if isinstance(found, int) else "NAME", str(found), a, b)
+
+
+def worked_out_bare(c: Context, v: Values, a: int, b: int) -> Token:
+    """4K, 4 K, H + 1 without brackets. What may be a fact whose comma is missing (10 positive) is none of it."""
+    for name in re.finditer(r"\w+", c.source[a:b]):
+        meant = fact_meant(name.group())
+        if meant is not None and name.start():
+            at = a + name.start()
+            raise c.error(f"a comma is missing before {name.group()}", f"…, {meant}", at, a + name.end())
+    if not re.search(r"(?<!\w)[0-9]|[-−+/]", c.source[a:b]):
+        left, right = list(re.finditer(r"\w+", c.source[a:b]))[:2]
+        said = f"a comma or × is missing between {left.group()} and {right.group()}"
+        raise c.error(said, f"({left.group()} {right.group()}) for the product", a + right.start(), a + right.end())
+    found = spelled(polynomial(v[0].text))
     return Token("NUMBER" if isinstance(found, int) else "NAME", str(found), a, b)
 
 
@@ -176,7 +198,8 @@ def bound(c: Context, v: Values, a: int, b: int) -> ast.TypeDim:
 ACTIONS = {
     action.__name__: action
     for action in (
-        first, more, nothing, append, declaration, shape, size, size_join, size_quotient, worked_out,
+        first, more, both, nothing, append, declaration, shape, size, size_join, size_quotient, worked_out,
+        worked_out_bare,
         function_declaration, definition, indexed_definition, default, minimize, equation, indexed_equation, recurrence,
         bound, *FORMULA_ACTIONS,
     )

@@ -33,7 +33,7 @@ from chainrule.language.reductions import REDUCTIONS
 from chainrule.language.scope import BUILTINS, known_functions, squeeze
 from chainrule.language.structure import STRUCTURE_CALLS
 from chainrule.language.values import Value, broadcast, matrix_product, transpose
-from chainrule.library import definition_names, definition_text, inner_name
+from chainrule.library import definition_names, definition_text, inner_name, usual_values
 from chainrule.sizes import minus, never_negative, polynomial
 
 __all__ = ["Calls"]
@@ -87,7 +87,7 @@ class Calls(Letters):
             wanted = str(least) if least == most else f"{least} to {most}"
             raise LanguageError(
                 f"{node.function} takes {wanted} argument{'s' if most > 1 else ''}, not {len(node.args)}",
-                self.usage(node.function, least),
+                self.usage(node.function, least) + self.usual(node, least),
                 node.span,
             )
         return [settled(self.expr(arg)) for arg in node.args]
@@ -97,6 +97,18 @@ class Calls(Letters):
         definition = self.definitions.get(canonical_name(function))
         letters = self.parameters_of(definition)[0] if definition else tuple("uvwxyz"[:count])
         return f"{function}({', '.join(letters)})"
+
+    def usual(self, node: ast.Call, count: int) -> str:
+        """What a call lacks, where nearly everyone gives it the same value: the call with it."""
+        definition = self.definitions.get(canonical_name(node.function))
+        missing = self.parameters_of(definition)[0][len(node.args) : count] if definition else ()
+        values = usual_values(node.function)
+        if not missing or any(name not in values for name in missing):
+            return ""
+        said = " and ".join(f"{name} = {values[name]}" for name in missing)
+        args = [*map(print_expression, node.args), *(values[name] for name in missing)]
+        options = [f"{name}={print_expression(value)}" for name, value in node.options]
+        return f", usually with {said}: {node.function}({', '.join(args + options)})"
 
     def call_definition(self, definition: ast.Definition, node: ast.Call) -> Value:
         letters, over = self.parameters_of(definition)

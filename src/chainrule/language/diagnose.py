@@ -106,7 +106,10 @@ def _about_the_line(source: str, tokens: list[Token], at: Token | None, before: 
         what = "the line ends too early" if at is None else f"{_shown(source, at)} cannot stand here"
         if at is not None and before is not None and before.kind == "NAME" and at.kind == "NAME" and "COLON" in kinds:
             what = f"a comma or × is missing between {before.text} and {at.text}"
-        return LanguageError(what, _EXAMPLES[first.kind], span)
+        hint = _EXAMPLES[first.kind]
+        if "COLON" in kinds and "PRODUCT" in [token.kind for token in (at, before) if token is not None]:
+            hint = "a size times a size is 2 D, and D//2 is a half of D, rounded down"
+        return LanguageError(what, hint, span)
     if first.text in CODE_WORDS:
         return LanguageError(
             "this looks like code: a program is a list of equations", "z = W x + b", _span(source, first)

@@ -17,6 +17,7 @@ from chainrule.dims import Dim, canonical_name
 from chainrule.errors import DimensionError, LanguageError, UnknownNameError, UnsupportedError
 from chainrule.language import ast
 from chainrule.language.bound import children
+from chainrule.language.facts import FACTS, SQUARE_FACTS, spelled_out
 from chainrule.language.offers import Offers, heads_of
 from chainrule.language.ones import settled
 from chainrule.language.pieces import bare_name
@@ -38,17 +39,7 @@ __all__ = [
     "spelled_out",
 ]
 
-SQUARE_FACTS = {
-    "symmetric", "positive definite", "orthogonal", "diagonal", "lower triangular", "upper triangular",
-}  # fmt: skip
 LETTER = -500  # the first marker among the free indices for a letter on the left side: no axis has it
-IMPLIED_FACTS = {"stochastic": ("rows sum to 1", "nonnegative")}  # a fact that is others together
-FACTS = SQUARE_FACTS | {"one-hot", "mask", "rows sum to 1", "positive", "nonnegative", "integer", *IMPLIED_FACTS}
-
-
-def spelled_out(facts: Iterable[str]) -> tuple[str, ...]:
-    """Facts with those that are others together written as these."""
-    return tuple(dict.fromkeys(single for fact in facts for single in IMPLIED_FACTS.get(fact, (fact,))))
 
 
 class Elaborated:

@@ -15,7 +15,7 @@ from chainrule.algebra.expr import (
     single,
     size,
 )
-from chainrule.dims import canonical_name
+from chainrule.dims import canonical_name, display_dim
 from chainrule.errors import DimensionError, LanguageError, UnknownNameError, UnsupportedError
 from chainrule.language import ast
 from chainrule.language.bound import index_pair
@@ -154,15 +154,15 @@ class Expressions(Ranges):
             return value
         for small, big in ((left, right), (right, left)):
             if big.orientation == "tensor" and 0 < len(small.dims) < len(big.dims):
-                rest = list(map(str, big.dims))
-                for dim in map(str, small.dims):
+                rest = list(map(display_dim, big.dims))
+                for dim in map(display_dim, small.dims):
                     rest.remove(dim)
                 self.repeats.append(
                     f"{small.text} ({small.shape}) is repeated along {' and '.join(rest)} of {big.text}"
                 )
             if small.orientation in ("row", "column") and big.orientation == "matrix":
                 along = "rows" if small.orientation == "row" else "columns"
-                count = big.dims[0 if small.orientation == "row" else 1]
+                count = display_dim(big.dims[0 if small.orientation == "row" else 1])
                 self.repeats.append(f"{small.text} ({small.shape}) is repeated over the {count} {along} of {big.text}")
         return value
 
@@ -221,7 +221,8 @@ class Expressions(Ranges):
         left, right = (self.index_scope[letter] for letter in pair)
         if left[1] != right[1]:
             raise DimensionError(
-                f"sizes do not agree: index {pair[0]} runs over {left[1]}, but {pair[1]} over {right[1]}",
+                f"sizes do not agree: index {pair[0]} runs over {display_dim(left[1])}"
+                f", but {pair[1]} over {display_dim(right[1])}",
                 "two indices over the same size",
                 node.span,
             )

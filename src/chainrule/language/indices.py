@@ -172,7 +172,8 @@ class Indices(Formulas):
             )
         if dim is not None and index[1] != dim:
             raise DimensionError(
-                f"sizes do not agree: index {letter} runs over {index[1]}, but {node.base.name} has {dim} there",
+                f"sizes do not agree: index {letter} runs over {display_dim(index[1])}"
+                f", but {node.base.name} has {display_dim(dim)} there",
                 "another index name, or check the order of the indices", node.span,
             )  # fmt: skip
         return index

@@ -7,6 +7,7 @@ engine prints for an operation along an axis is read back as the same operation.
 from __future__ import annotations
 
 from chainrule.algebra.expr import Index, free, free_indices, fresh_bound, multiply, rename, size
+from chainrule.dims import display_dim
 from chainrule.errors import DimensionError, LanguageError, UnsupportedError
 from chainrule.language import ast
 from chainrule.language.bound import AT_A_LETTER, chosen_letter
@@ -73,7 +74,8 @@ class Letters(Matrices):
             there = self.index_scope[chosen[1]]
             if there[1] != marker[1]:
                 raise DimensionError(
-                    f"sizes do not agree: {chosen[0]} runs over {marker[1]}, but {chosen[1]} over {there[1]}",
+                    f"sizes do not agree: {chosen[0]} runs over {display_dim(marker[1])}"
+                    f", but {chosen[1]} over {display_dim(there[1])}",
                     "two indices over the same size", node.span,
                 )  # fmt: skip
             found = self.operation(name, (array,), array.dims, array.orientation, ((axis,),))

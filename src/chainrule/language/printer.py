@@ -139,7 +139,7 @@ def _print(expr: ast.Expr) -> tuple[str, int]:
         case ast.Range(last):
             return f"1..{_print(last)[0]}", _SUM
         case ast.Blocks(rows):
-            return f"[{'; '.join(', '.join(_print(part)[0] for part in row) for row in rows)}]", _PRODUCT
+            return f"[{'; '.join(', '.join(_print(part)[0] for part in row) for row in rows)}]", _ATOM
         case ast.Negate(operand):
             return "−" + _at(operand, _TERM), _SIGN
         case ast.Transpose(operand):
@@ -164,8 +164,24 @@ def _product(left: ast.Expr, right: ast.Expr) -> str:
     first, second = (_at(side, need) for side, need in zip((left, right), _NEEDS[_PRODUCT], strict=True))
     if isinstance(left, ast.Binary) and left.op == "./":
         first = f"({first})"  # x ./ A w would have two readings
+    if second[0] == "[" and _is_one_row(right) and not _IS_FACTOR.search(first):
+        second = f"({second})"  # x [A, B] would be entries of x
     dotted = second[0].isnumeric() and (second not in ("1", "1ᵀ") or first[-1].isnumeric())
     return f"{first} · {second}" if dotted else f"{first} {second}"
+
+
+_IS_FACTOR = re.compile(r"ᵀ$|(?<![\w.])(?!1$)[0-9][0-9.]*$")  # what a bracket behind it cannot hold entries of
+
+
+def _is_one_row(expr: ast.Expr) -> bool:
+    """True where the first factor is arrays beside each other only: [A, B], [A, B]ᵀ."""
+    match expr:
+        case ast.Blocks(rows):
+            return len(rows) == 1
+        case ast.Transpose(inner) | ast.Binary("^" | ".^", inner, _):
+            return _is_one_row(inner)
+        case _:
+            return False
 
 
 def _transpose(operand: ast.Expr) -> str:

@@ -101,7 +101,8 @@ class Ranges(Indices):
                     found[ref.name] = dim  # c[i] beside a[i]: the first entries of the longer one
                 elif known != dim and not never_negative(polynomial(minus(dim, known))):
                     raise DimensionError(
-                        f"sizes do not agree: index {ref.name} runs over {found[ref.name]} and over {dim}",
+                        f"sizes do not agree: index {ref.name} runs over {display_dim(found[ref.name])}"
+                        f" and over {display_dim(dim)}",
                         "another index name, or check the order of the indices", node.span,
                     )  # fmt: skip
         letter = self.letter_of(node)
@@ -195,7 +196,8 @@ class Ranges(Indices):
         letter = ref.name if ref.name not in self.dims else None
         if letter is not None and found.setdefault(letter, dims[0]) != dims[0]:
             raise DimensionError(
-                f"sizes do not agree: index {letter} runs over {found[letter]} and over {dims[0]}",
+                f"sizes do not agree: index {letter} runs over {display_dim(found[letter])}"
+                f" and over {display_dim(dims[0])}",
                 "another index name, or check the order of the indices", node.span,
             )  # fmt: skip
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from chainrule.algebra.expr import Index, bare, free_indices, multiply, sum_over, variable
 from chainrule.algebra.loops import is_lag
 from chainrule.algebra.program import Program, Steps, Variable
-from chainrule.dims import Dim, canonical_name
+from chainrule.dims import Dim, canonical_name, display_dim
 from chainrule.errors import DimensionError, LanguageError, Span, UnknownNameError, UnsupportedError
 from chainrule.functions.sequences import count_variable, lag_variable, unit_variable
 from chainrule.language import ast
@@ -88,7 +88,8 @@ class Sequences(Pieces):
             return self._fixed_step(node, name, var, orientation)
         if marker[1] != dim:
             raise DimensionError(
-                f"sizes do not agree: index {ref.name} runs over {marker[1]}, but {node.base.name} has {dim} steps",
+                f"sizes do not agree: index {ref.name} runs over {display_dim(marker[1])}"
+                f", but {node.base.name} has {display_dim(dim)} steps",
                 "another index name, or check the order of the sizes", node.span,
             )  # fmt: skip
         letter = self.time.setdefault(marker, str(ref.name))

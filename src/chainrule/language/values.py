@@ -18,7 +18,7 @@ from chainrule.algebra.expr import (
     multiply,
     rename,
 )
-from chainrule.dims import Dim
+from chainrule.dims import Dim, display_dim, format_shape
 from chainrule.errors import DimensionError, Span
 
 __all__ = ["Value", "add_values", "broadcast", "hadamard", "in_brackets", "matrix_product", "transpose"]
@@ -53,12 +53,12 @@ class Value:
         if self.orientation == "scalar":
             return "a scalar"
         if self.orientation == "column":
-            return f"{self.dims[0]} × 1"
+            return format_shape((*self.dims, 1))
         if self.orientation == "row":
-            return f"1 × {self.dims[0]}"
+            return format_shape((1, *self.dims))
         if self.orientation == "identity":
             return "an identity"
-        return " × ".join(map(str, self.dims))
+        return format_shape(self.dims)
 
     def says(self) -> str:
         """`W x is D_h × 1`, for messages."""
@@ -164,7 +164,8 @@ def _clash(left: Value, right: Value, what: str, span: Span | None) -> Dimension
 
 def in_brackets(text: str) -> str:
     """The text of an operand as it must stand in a larger expression."""
-    return f"({text})" if any(c in text for c in " +-*/∘@") else text
+    whole = text.startswith("[") and text.find("]") == len(text) - 1
+    return f"({text})" if any(c in text for c in " +-*/∘@") and not whole else text
 
 
 def add_values(left: Value, right: Value, span: Span | None) -> Value:
@@ -286,7 +287,8 @@ def _product_clash(left: Value, right: Value, span: Span | None) -> DimensionErr
     rows = _rows(right)
     return DimensionError(
         f"sizes do not agree: {left.says()}, but {right.says()}; "
-        f"a product needs as many columns on its left ({columns}) as rows on its right ({rows})",
+        f"a product needs as many columns on its left ({display_dim(columns)}) as rows on its right "
+        f"({display_dim(rows)})",
         hint,
         span,
     )

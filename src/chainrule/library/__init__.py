@@ -17,6 +17,8 @@ indices, X[t,i], it is in index notation. δ or Δ is the gradient at the value 
 where it is a matrix; a scalar is the loss, J. What an author says in words or as code stands here as the formula that
 it means; a formula that nobody seems to have printed is said to be by hand.
 
+A line `usual: e = 1e-5` says what nearly everyone gives for an argument; it is what a call without it is told.
+
 A definition that other definitions are made of may say how its value is called in a network that never wrote it:
 
     # normalised is X̂
@@ -35,7 +37,16 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-__all__ = ["LibraryEntry", "definition_names", "definition_text", "entries", "has_axis", "inner_name", "numbers_axes"]
+__all__ = [
+    "LibraryEntry",
+    "definition_names",
+    "definition_text",
+    "entries",
+    "has_axis",
+    "inner_name",
+    "numbers_axes",
+    "usual_values",
+]
 
 AXIS = "over"  # among the parameters of a definition: it says an axis, and is no argument
 _DEF = re.compile(r"^def\s+(\w+)\s*\(([^)]*)\)", re.MULTILINE)
@@ -48,6 +59,7 @@ class LibraryEntry:
     literature names.  literature: (name, with indices or without, formula), the backward pass in the order of its
     computation.  published: where that is from.
     call: the sample call, where it says more than the names of the parameters.
+    usual: (name, value) of an argument that nearly everyone gives the same.
     inner: the name of its value, of a definition that others are made of; `notation.inner` gives it.
     """
 
@@ -62,6 +74,7 @@ class LibraryEntry:
     call: str = ""
     published: str = ""
     inner: str = ""
+    usual: tuple[tuple[str, str], ...] = ()
 
 
 @lru_cache(maxsize=1)
@@ -81,14 +94,20 @@ def _entries() -> dict[str, LibraryEntry]:
     return found
 
 
+Pairs = tuple[tuple[str, str], ...]
+
+
 def _read(
     name: str, block: str
-) -> tuple[str, tuple[str, ...], tuple[tuple[str, str], ...], tuple[str, ...], str, str, str]:
-    """Source, given, literature, where, call, published and inner of the comment block above a definition."""
+) -> tuple[
+    str, tuple[str, ...], tuple[tuple[str, str], ...], tuple[str, ...], str, str, str, tuple[tuple[str, str], ...]
+]:
+    """Source, given, literature, where, call, published, inner and usual of the comment block above a definition."""
     source, call, published, literature = "", "", "", []
     given: tuple[str, ...] = ()
     where: tuple[str, ...] = ()
     inner = ""
+    usual: Pairs = ()
     for line in block.splitlines():
         inner = inner or line.removeprefix(f"# {name} is ") * line.startswith(f"# {name} is ")
         key, _, value = line.lstrip("# ").partition(":")
@@ -100,11 +119,13 @@ def _read(
             where = tuple(part.strip() for part in value.split(";"))
         elif key == "call":
             call = value.strip()
+        elif key == "usual":
+            usual = tuple((k.strip(), v.strip()) for k, _, v in (part.partition("=") for part in value.split(";")))
         elif key == "published":
             published = value.strip()
         elif key.startswith("literature "):
             literature.append((key.removeprefix("literature "), value.strip()))
-    return source, given, tuple(literature), where, call, published, inner
+    return source, given, tuple(literature), where, call, published, inner, usual
 
 
 def entries() -> dict[str, LibraryEntry]:
@@ -121,6 +142,12 @@ def inner_name(name: str) -> str:
     """What the value of an inner definition is called; "" for every other function."""
     entry = _entries().get(name)
     return entry.inner if entry is not None else ""
+
+
+def usual_values(name: str) -> dict[str, str]:
+    """Values that nearly everyone gives for arguments of a function of the library: {"e": "1e-5"}."""
+    entry = _entries().get(name)
+    return dict(entry.usual) if entry is not None else {}
 
 
 def has_axis(name: str) -> bool:
