@@ -237,7 +237,7 @@ OF_DERIVATIVES = {
 
 
 def test_the_page_on_the_language_names_every_function_and_fact() -> None:
-    from chainrule.language.elaborate import FACTS
+    from chainrule.language.facts import FACTS
     from chainrule.language.scope import known_functions
     from chainrule.library import definition_names
 

@@ -8,7 +8,7 @@ import pytest
 import chainrule as cr
 from chainrule.derivation import Derivation
 from chainrule.errors import UnsupportedError
-from chainrule.language.elaborate import FACTS
+from chainrule.language.facts import FACTS
 from chainrule.simplify.knowledge import Knowledge
 
 # fact, program with the fact as {}, by, gradient with it, without it, what is said: each fact in at least two formulas

@@ -107,6 +107,14 @@ PROGRAMS = {
     ),
     "labels in an index": "label ids : T, integer\nparam E : V × D\nJ = sum(E[ids].^2) + sum(tanh(E[ids] Eᵀ))",
     "a sum over a range": "param x : n\ny[i] = sum(a = 1..3, x[i+a-1])\nJ = sum(y.^2)",
+    "a slice by numbers of a size with a name": "input A : n × n\nJ = norm(A[1:3,2:4])^2",
+    "its entries by a function": "input A : n × m\nJ = sum(softmax(A[1:3,2:4]).^2)",
+    "its inverse": "input A : n × n\nJ = sum(inv(A[1:3,2:4]))",
+    "its product with itself": "input A : n × n\nJ = logdet(A[1:3,2:4] A[1:3,2:4]ᵀ)",
+    "a named slice": "input A : n × n\nM = A[1:3,2:4]\nJ = sum(M M)",
+    "running products": "input v : D\nparam w : D\nJ = wᵀ cumprod(sin(v))",
+    "running products of rows": "input V : N × D\nparam w : D\nJ = sum(cumprod(V, over=columns) w)",
+    "running products of columns": "input V : N × D\nparam w : D\nJ = sum(cumprod(V, over=rows) w)",
     "blocks": "param A : n × m\nparam B : n × k\nC = [A, B]\nJ = sum(tanh(C))",
 }
 

@@ -27,7 +27,7 @@ CASES = {  # fact: (sizes, an array that has it, one that nearly has it)
 
 
 def test_every_fact_is_looked_at() -> None:
-    from chainrule.language.elaborate import FACTS, IMPLIED_FACTS
+    from chainrule.language.facts import FACTS, IMPLIED_FACTS
 
     assert set(HOLDS) == set(CASES) == FACTS - set(IMPLIED_FACTS)
 

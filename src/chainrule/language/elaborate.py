@@ -69,7 +69,7 @@ def elaborate_expression(
     letters: in index notation, the free indices by their letters.
     """
     elaborator = _in_names_of(program)
-    elaborator.known_letters = bool(letters)
+    elaborator.known_letters, elaborator.limited = bool(letters), set(letters or {})
     for definition in definitions:
         elaborator.definitions[canonical_name(definition.name)] = definition
     return elaborator.in_letters(node, letters or {})

@@ -219,6 +219,8 @@ class Expressions(Ranges):
         if pair is None or not all(letter in self.index_scope for letter in pair):
             return self.compared(node)
         left, right = (self.index_scope[letter] for letter in pair)
+        if left[1] != right[1] and self.limited & set(pair):
+            return self.compared(node)
         if left[1] != right[1]:
             raise DimensionError(
                 f"sizes do not agree: index {pair[0]} runs over {display_dim(left[1])}"

@@ -103,6 +103,7 @@ class Indices(Formulas):
             if ref.name is not None and not ref.offset and not ref.kind and ref.name in self.index_scope:
                 index = self.index_scope[ref.name]
                 longer = self.known_letters and at_most(dim, index[1])  # by a given letter: what lies outside is 0
+                longer = longer or (ref.name in self.limited and not at_most(plus(dim, 1), index[1]))
                 if index[1] == dim or not (longer or within([(1, index)], 0, dim)):
                     at.append(self.letter_index(ref.name, dim, node, ref.span))
                     continue  # else the first entries of a longer array

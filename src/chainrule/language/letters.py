@@ -46,12 +46,13 @@ class Letters(Matrices):
         marker: Index = (-1000 - len(self.index_scope), dim)
         outer = self.index_scope
         self.index_scope = {**outer, letter: marker}
+        before, self.limited = self.limited, self.limits_with(node, letter)
         if self.has_step(node.args[-1], letter):
             self.time[marker] = letter
         try:
             return self.expr(node.args[-1]), marker
         finally:
-            self.index_scope = outer
+            self.index_scope, self.limited = outer, before
             self.time.pop(marker, None)
 
     def along_letter(self, name: str, node: ast.Call) -> Value:

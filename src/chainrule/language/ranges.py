@@ -99,7 +99,9 @@ class Ranges(Indices):
                 known = found.setdefault(ref.name, dim)
                 if never_negative(polynomial(minus(known, dim))) and ref.name not in self.index_scope:
                     found[ref.name] = dim  # c[i] beside a[i]: the first entries of the longer one
-                elif known != dim and not never_negative(polynomial(minus(dim, known))):
+                elif known == dim or ref.name in self.limited:
+                    continue
+                elif not never_negative(polynomial(minus(dim, known))):
                     raise DimensionError(
                         f"sizes do not agree: index {ref.name} runs over {display_dim(found[ref.name])}"
                         f" and over {display_dim(dim)}",
@@ -118,10 +120,11 @@ class Ranges(Indices):
             inside: list[Reach] = []
             assert isinstance(node, ast.Call)
             outer, self.bound = self.bound, self.bound | {letter}
+            before, self.limited = self.limited, self.limits_with(node, letter)
             try:
                 self.find_ranges(node.args[-1], inner, within, inside)
             finally:
-                self.bound = outer
+                self.bound, self.limited = outer, before
             if chosen is not None:
                 within.append(chosen)
             for pair in within:
@@ -165,6 +168,14 @@ class Ranges(Indices):
         """The 3 of sum(k = 1..3, …)."""
         option = node.options[0][1] if isinstance(node, ast.Call) and node.options else None
         return self.whole(option.last, "the end of a range") if isinstance(option, ast.Range) else None
+
+    def limits_with(self, node: ast.Call, letter: str) -> set[str]:
+        """The letters inside a sum that say how far they run, in a formula whose letters are given.
+
+        There they may reach beyond an array; in a program of the user's that is taken for a mistake.
+        """
+        said = self.known_letters and bool(node.options) and isinstance(node.options[0][1], ast.Range)
+        return self.limited | {letter} if said else self.limited - {letter}
 
     def is_unknown_step(self, node: ast.Indexed) -> bool:
         """True for a step of what a loop will compute, of a size that is not known yet: it says nothing of letters."""

@@ -22,7 +22,7 @@ from chainrule.language.values import Value, orientation_of
 
 __all__ = ["REDUCTIONS", "Reductions"]
 
-REDUCTIONS = frozenset({"max", "min", "prod", "cumprod", "ismax", "ismin", "prod_others"})
+REDUCTIONS = frozenset({"max", "min", "prod", "cumprod", "ismax", "ismin", "prod_others", "cumprod_others"})
 
 
 def axes_left(value: Value, axes: Sequence[int]) -> tuple[tuple[Dim, ...], str]:
@@ -100,7 +100,10 @@ class Reductions(Expressions):
         )
 
     def reduce_whole(self, name: str, value: Value, node: ast.Call) -> Value:
-        """max, min, prod over axes; cumprod along one; their derivatives ismax, prod_others keep all axes."""
+        """max, min, prod over axes; cumprod along one; their derivatives ismax, prod_others keep all axes.
+
+        cumprod_others has one more, the last: the entry that is left out of each running product.
+        """
         if value.orientation in ("identity", "scalar"):
             if value.orientation == "scalar" and not node.options:
                 return (
@@ -110,9 +113,12 @@ class Reductions(Expressions):
                 )
             raise DimensionError(f"{value.says()}: {name} goes over the axes of an array", None, node.span)
         axes = tuple(self.axes(value, node))
-        if name == "cumprod" and len(axes) != 1:
+        if name in ("cumprod", "cumprod_others") and len(axes) != 1:
             raise DimensionError(f"{name} runs along one axis; {value.says()}", "over=rows or over=columns", node.span)
         left = axes_left(value, axes) if name in ("max", "min", "prod") else (value.dims, value.orientation)
+        if name == "cumprod_others":
+            dims = (*value.dims, value.dims[axes[0]])
+            left = dims, orientation_of(len(dims))
         source = Call(name, (value.text,)) if len(axes) == len(value.dims) else None
         result = self.operation(name, (value,), *left, (axes,), source)
         if len(value.dims) > 2 and len(result.dims) < len(value.dims):

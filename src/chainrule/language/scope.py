@@ -27,7 +27,8 @@ BUILTINS = frozenset(
      "det", "logdet", "inv", "pinv", "solve", "cholesky", "kron",
      "eigvalsh", "eigvecsh", "svdvals", "svdu", "svdv", "qrq", "qrr", "gaps",
      "concat", "reshape", "pad", "shift", "flip", "windows", "cumsum", "onehot", "tril", "triu", "halftril",
-     "prod", "cumprod", "ismax", "ismin", "prod_others", "clip"}
+     "prod", "cumprod", "ismax", "ismin", "prod_others", "cumprod_others",
+     "clip"}
 )  # fmt: skip
 
 
@@ -54,6 +55,7 @@ class Scope:
         self.depth = 0
         self.bound: set[str] = set()  # letters that are bound where something is looked at, also those that name sizes
         self.outside: list[str] = []  # entries that are 0 where their index lies outside, in words
+        self.limited: set[str] = set()  # letters of a formula that may reach beyond an array, where it is 0
         self.known_letters = False  # letters come with their ranges, which may reach beyond an array
         self.repeats: list[str] = []  # what is repeated over rows or columns, in words
         self.later: set[str] = set()  # canonical spellings of all names that some equation defines

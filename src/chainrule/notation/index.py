@@ -15,6 +15,7 @@ from chainrule.functions.sequences import COUNT, UNIT
 from chainrule.notation import phrases, tree
 from chainrule.notation.forms import applied
 from chainrule.notation.matrix import Irreducible, MatrixNotation
+from chainrule.notation.names import options_of
 from chainrule.notation.offsets import Places, has_offsets, place_relations, relation_node
 from chainrule.notation.sequences import one_step_of, step_letter, time_index
 from chainrule.notation.text import number_text, to_text
@@ -100,7 +101,9 @@ def _term(program: Program, key: Monomial, coefficient: Fraction, names: dict[In
         return inside.whole(coefficient)
     body = inside.whole(Fraction(1))
     for index in reversed(bound):
-        limit = "" if _says_its_range(program, body, inner[index], index[1]) else _limit(index[1])
+        letter, dim = inner[index], index[1]
+        clear = _says_its_range(program, body, letter, dim) and not _reaches_further(program, body, letter, dim)
+        limit = "" if clear else _limit(dim)
         body = tree.sigma(inner[index], body, "mean" if index in means else "sum", limit)
     outside.parts.append(body)
     return outside.whole(coefficient)
@@ -154,6 +157,17 @@ def _says_its_range(program: Program, node: Node, letter: str, dim: Dim) -> bool
     if node.op == "entry" and letter in names_in(node):
         return True
     return any(_says_its_range(program, part, letter, dim) for part in node.args)
+
+
+def _reaches_further(program: Program, node: Node, letter: str, dim: Dim) -> bool:
+    """True where the letter stands alone at an axis of another size: it would run as far as that."""
+    if node.op == "at" and letter in names_in(node)[1:]:
+        known = program.variables.get(names_in(node)[0])
+        letters = names_in(node)[1:]
+        return known is not None and len(known.dims) == len(letters) and any(
+            at == letter and own != dim for at, own in zip(letters, known.dims, strict=True)
+        )  # fmt: skip
+    return any(_reaches_further(program, part, letter, dim) for part in node.args)
 
 
 def _sizes(program: Program) -> set[str]:
@@ -303,6 +317,7 @@ def _whole(program: Program, name: str) -> Node:
     if operation.op == "constant":
         return Node("raw", (), operation.attributes[0].text)
     arguments = [_whole(program, a) for a in operation.args]
+    arguments += [tree.option(*o) for o in options_of(operation, program)]
     sizes = [tree.sym(str(d)) for d in dict.fromkeys(program.variables[name].dims)] if not arguments else []
     called = str(operation.attributes[0]) if operation.op == "unknown" else operation.op.replace(" ", "_")
     return tree.call(called, (*arguments, *sizes), 1, 1)

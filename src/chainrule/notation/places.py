@@ -13,6 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from chainrule.algebra.expr import Expr, Factor, Index, Monomial, add, fresh_bound, monomial
+from chainrule.algebra.program import is_anonymous
 from chainrule.algebra.relations import RELATION, relation, relation_of, solution, within
 from chainrule.dims import Dim
 from chainrule.notation.forms import Irreducible
@@ -41,19 +42,41 @@ class Part:
 
 def is_placed(key: Monomial, index: Index) -> bool:
     """True where a relation says at which positions of this free index the term stands."""
-    return any(_is_place(factor, index) for factor in key[0])
+    return any(_is_place(key, factor, index) for factor in key[0])
 
 
-def _is_place(factor: Factor, index: Index) -> bool:
+def _is_place(key: Monomial, factor: Factor, index: Index) -> bool:
     (head, name, indices), _ = factor
     if head != RELATION or index not in indices or str(name)[0] != "=":  # 1[i ≤ j] is a triangle
         return False
     if len(indices) == 2:
         other = indices[0] if indices[1] == index else indices[1]
         found = solution((head, str(name), indices), other)  # other = index + o: a slice, if that is always inside
-        if found is not None and other[0] >= 0 and within(*found, other[1]):
+        if found is not None and other[0] >= 0 and _is_slice(key[0], found, other):
             return False
     return True
+
+
+def _is_slice(factors: tuple[Factor, ...], found: tuple[list[tuple[Dim, Index]], Dim], index: Index) -> bool:
+    """True where what has the index may be cut: it never leaves the range, or the formula and the cut name, x[2:4] of
+    an x of n numbers, are both 0 where x is too short."""
+    terms, start = found
+    if within(terms, start, index[1]):
+        return True
+    return (
+        len(terms) == 1
+        and terms[0][0] == 1
+        and isinstance(terms[0][1][1], int)
+        and isinstance(index[1], str)
+        and isinstance(start, int)
+        and start >= 0
+        and all(
+            head == RELATION
+            or (head == "" and isinstance(exponent, int) and exponent > 0 and not is_anonymous(str(name)))
+            for (head, name, indices), exponent in factors
+            if index in indices
+        )
+    )
 
 
 def parted(expression: Expr, index: Index) -> tuple[list[Part], Expr]:
@@ -61,7 +84,7 @@ def parted(expression: Expr, index: Index) -> tuple[list[Part], Expr]:
     parts: dict[tuple[Dim, Dim, bool], Part] = {}
     rest: Expr = {}
     for key, coefficient in expression.items():
-        places = [f for f in key[0] if _is_place(f, index)]
+        places = [f for f in key[0] if _is_place(key, f, index)]
         if not places:
             rest[key] = coefficient
             continue
@@ -148,7 +171,7 @@ def cut_out(key: Monomial) -> tuple[list[Factor], list[Index], dict[Index, tuple
         options = [i for i in atom[2] if i in bound and i not in cuts]
         for index in sorted(options, key=held.count):
             found = solution(atom, index)  # type: ignore[arg-type]
-            if found is None or not within(*found, index[1]):
+            if found is None or not _is_slice(key[0], found, index):
                 continue
             terms, start = found
             if not terms:

@@ -13,7 +13,8 @@ from chainrule.algebra.program import Program, Variable, is_anonymous
 from chainrule.algebra.renaming import Renaming, renamed_program
 from chainrule.dims import Dim, canonical_name
 from chainrule.errors import DimensionError, LanguageError, UnsupportedError
-from chainrule.language.elaborate import FACTS, offer_names, spelled_out
+from chainrule.language.elaborate import offer_names
+from chainrule.language.facts import FACTS, spelled_out
 from chainrule.language.pieces import bare_name
 from chainrule.language.values import orientation_of
 from chainrule.tracing import (  # noqa: F401  (the tables)
