@@ -55,6 +55,7 @@ NOT_CALLED = {
     "ismax": "its derivative is taken as 0: what the derivative of a maximum is made of",
     "ismin": "its derivative is taken as 0: what the derivative of a minimum is made of",
     "prod_others": "what the derivative of a product is made of",
+    "cumprod_others": "what the derivative of a running product is made of",
     **dict.fromkeys(("tril", "triu", "halftril"), "compared with PyTorch in tests/functions/test_triangles.py"),
     **dict.fromkeys(
         ("eigvalsh", "eigvecsh", "svdvals", "svdu", "svdv", "qrq", "qrr", "gaps"),

@@ -99,6 +99,42 @@ def test_a_symmetric_matrix_is_a_condition() -> None:
     assert cr.check(cr.parse("input x : D\nconst A : D × D, symmetric\nJ = xᵀ A x"), "∂J/∂x = 2 A x").ok
 
 
+TIED = "param A : n × n, {fact}\ninput x : n\nJ = xᵀ A x + norm(A)^2"
+
+
+@pytest.mark.parametrize(
+    ("fact", "claim", "said"),
+    [
+        ("symmetric", "x xᵀ + 2 A", "where each entry of A moves by itself"),
+        ("symmetric", "2 (x xᵀ + 2 A) - I ∘ (x xᵀ + 2 A)", "where A[i,j] and A[j,i] are one number; entry by entry"),
+        ("positive definite", "2 (x xᵀ + 2 A) - I ∘ (x xᵀ + 2 A)", "where A[i,j] and A[j,i] are one number"),
+        ("diagonal", "diag(x.^2) + 2 A", "where its diagonal alone moves"),
+        ("lower triangular", "tril(x xᵀ) + 2 A", "where its lower triangle alone moves"),
+        ("upper triangular", "triu(x xᵀ) + 2 A", "where its upper triangle alone moves"),
+        ("orthogonal", "(x xᵀ − A x xᵀ A)/2", "along the orthogonal matrices"),
+    ],
+)
+def test_both_gradients_by_a_matrix_of_tied_entries_are_right(fact: str, claim: str, said: str) -> None:
+    verdict = cr.check(cr.parse(TIED.format(fact=fact)), f"∂J/∂A = {claim}")
+    assert verdict.ok, verdict.diagnosis
+    assert said in verdict.diagnosis
+    free = cr.check(cr.parse(TIED.format(fact="mask").replace(", mask", "")), f"∂J/∂A = {claim}")
+    assert free.ok == (claim == "x xᵀ + 2 A")  # where nothing is tied there is one gradient
+
+
+@pytest.mark.parametrize(
+    ("fact", "claim"),
+    [
+        ("symmetric", "2 (x xᵀ + 2 A)"),  # the diagonal twice
+        ("symmetric", "x xᵀ + A"),
+        ("lower triangular", "triu(x xᵀ) + 2 A"),
+        ("orthogonal", "x xᵀ − A x xᵀ A"),
+    ],
+)
+def test_neither_of_the_two_is_wrong(fact: str, claim: str) -> None:
+    assert not cr.check(cr.parse(TIED.format(fact=fact)), f"∂J/∂A = {claim}").ok
+
+
 def test_two_mistakes_are_both_named() -> None:
     verdict = cr.check(network("deep_rows"), "∂J/∂W2 = −A1 Δ₂")
     assert set(verdict.kinds) == {"sign", "transpose"}

@@ -21,7 +21,7 @@ from chainrule.algebra.relations import relation
 from chainrule.simplify.engine import simplify
 from chainrule.simplify.knowledge import Knowledge
 
-__all__ = ["TIED", "tied", "tied_said"]
+__all__ = ["TIED", "tied", "tied_said", "tied_value"]
 
 # the facts that tie the entries of a matrix to each other
 TIED = ("symmetric", "positive definite", "orthogonal", "diagonal", "lower triangular", "upper triangular")
@@ -41,23 +41,27 @@ def tied_said(fact: str, name: str) -> str:
     return SAID[fact].replace("A[", f"{name}[")
 
 
-def tied(program: Program, knowledge: Knowledge, own: Variable, value: Expr, fact: str) -> Expr | None:
-    """The gradient where only matrices with the fact are moved; None where that has no shorter form than in words."""
+def tied_value(own: Variable, value: Expr, fact: str) -> Expr:
+    """The gradient where only matrices with the fact are moved, as it is defined."""
     i, j = own.indices
     turned = rename(value, {i: j, j: i})
     if fact in ("symmetric", "positive definite"):
-        on_diagonal = multiply(value, delta(i, j))
-        return simplify(add(add(value, turned), scale(on_diagonal, -1)), knowledge)
+        return add(add(value, turned), scale(multiply(value, delta(i, j)), -1))
     if fact == "diagonal":
-        return simplify(multiply(value, delta(i, j)), knowledge)
+        return multiply(value, delta(i, j))
     if fact == "orthogonal":
         k, m = (-600, i[1]), (-601, i[1])
         inner = rename(value, {i: m, j: k})  # Gᵀ[k,m]
         around = multiply(multiply(variable(own.name, (i, k)), inner, (k,)), variable(own.name, (m, j)), (m,))
-        return simplify(scale(add(value, scale(around, -1)), Fraction(1, 2)), knowledge)
+        return scale(add(value, scale(around, -1)), Fraction(1, 2))
     low, high = (j, i) if fact == "lower triangular" else (i, j)
-    mask = monomial(1, [(relation("≤", [(1, low), (-1, high)]), 1)], ())
-    found = simplify(multiply(value, mask), knowledge)
-    if any(atom[0] == "rel" for factors, _ in found for atom, _ in factors):
+    return multiply(value, monomial(1, [(relation("≤", [(1, low), (-1, high)]), 1)], ()))
+
+
+def tied(program: Program, knowledge: Knowledge, own: Variable, value: Expr, fact: str) -> Expr | None:
+    """The same, simplified; None where it has no shorter form than in words."""
+    found = simplify(tied_value(own, value, fact), knowledge)
+    triangular = fact in ("lower triangular", "upper triangular")
+    if triangular and any(atom[0] == "rel" for factors, _ in found for atom, _ in factors):
         return None
     return found

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from chainrule.algebra.expr import free
+from chainrule.check.conventions import entry_by_entry, tied_target
 from chainrule.check.departure import departing_step
 from chainrule.check.diagnosis import diagnose
 from chainrule.check.indexed import diagnose_indexed
@@ -14,11 +15,12 @@ from chainrule.check.steps import diagnose_step
 from chainrule.check.targets import Form, Target
 from chainrule.check.trees import places, spelled
 from chainrule.check.verdict import Read, Session, Verdict, judge
-from chainrule.check.wording import identity_behind, layout_said, right_check, shape_said
+from chainrule.check.wording import dims_on_paper, identity_behind, layout_said, right_check, shape_said
 from chainrule.errors import ChainruleError, DimensionError
 from chainrule.language import ast
 from chainrule.language.values import Value, orientation_of
 from chainrule.notation.index import index_text
+from chainrule.notation.sizes import shape_text
 
 __all__ = ["Side", "accepted", "check_side", "read_side"]
 
@@ -90,11 +92,16 @@ def check_side(
         base = Check(f"{left} = {text}", False, "", expected=entry, about=left)
     if verdict.status == "right" and read is not None:
         said = layout_said(target, verdict) if letters is None or step else ""
-        return Side(right_check(base, read, target, verdict, said), read)
+        return Side(right_check(base, read, target, verdict, said + entry_by_entry(target)), read)
     trusted = target.kind not in ("gradient", "signal") or session.context.trusted(target.wrt)
     if verdict.status == "undecided" or not trusted:
         says = UNDECIDED if trusted else UNTRUSTED
         return Side(replace(base, diagnosis=says, kind="undecided", kinds=("undecided",)), read)
+    other = tied_target(target) if read is not None and verdict.status == "wrong" else None
+    if other is not None and read is not None:
+        tied = judge(read, other[0], forms)
+        if tied.status == "right":
+            return Side(right_check(base, read, other[0], tied, f"{other[1]}{base.expected}; "), read)
     if target.steps is not None:
         found = diagnose_step(session, node, read, target, forms)
     elif letters is None or target.fixed:
@@ -149,9 +156,13 @@ def _clash(session: Session, node: ast.Expr, error: DimensionError) -> str:
         here = place.node
         if isinstance(here, ast.Binary) and here.span == error.span:
             try:
-                a, b = (shape_said(session.read(side).value).replace(" ", "") for side in (here.left, here.right))
+                a, b = (_sizes(session.read(side).value) for side in (here.left, here.right))
             except ChainruleError:
                 continue
             sign = {"@": "", "*": "", "∘": " ∘ ", "+": " + ", "-": " − "}.get(here.op, f" {here.op} ")
-            return f"({a}){sign}({b})"
+            return f"{a}{sign}{b}"
     return error.message
+
+
+def _sizes(value: Value) -> str:
+    return f"({value.shape})" if value.orientation in ("scalar", "identity") else shape_text(dims_on_paper(value))

@@ -12,7 +12,7 @@ from chainrule.check.verdict import Read, Verdict, same_formula
 from chainrule.dims import Dim, format_shape
 from chainrule.language.values import Value
 
-__all__ = ["identity_behind", "layout_said", "right_check", "shape_said"]
+__all__ = ["dims_on_paper", "identity_behind", "layout_said", "right_check", "shape_said"]
 
 
 def right_check(base: Check, read: Read, target: Target, verdict: Verdict, said: str) -> Check:
@@ -54,14 +54,14 @@ def layout_said(target: Target, verdict: Verdict) -> str:
 
 def shape_said(value: Value) -> str:
     """D_h × 1, or a scalar."""
-    if value.orientation in ("scalar", "identity"):
-        return value.shape
-    dims: tuple[Dim, ...] = value.dims
+    return value.shape if value.orientation in ("scalar", "identity") else format_shape(dims_on_paper(value))
+
+
+def dims_on_paper(value: Value) -> tuple[Dim, ...]:
+    """The sizes of an array with the 1 of a column or a row."""
     if value.orientation == "column":
-        dims = (*dims, 1)
-    elif value.orientation == "row":
-        dims = (1, *dims)
-    return format_shape(dims)
+        return (*value.dims, 1)
+    return (1, *value.dims) if value.orientation == "row" else value.dims
 
 
 def identity_behind(target: Target) -> str:

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from chainrule.dims import Dim
 from chainrule.notation.parts import position_text
 from chainrule.notation.tree import Node
 
-__all__ = ["size_line", "size_text"]
+__all__ = ["shape_text", "size_line", "size_text"]
 
 
 def size_text(rows: Dim, cols: Dim) -> str:
     """(1×D_h), ((D+E)×2K)."""
-    return f"({_dim(rows)}×{_dim(cols)})"
+    return shape_text((rows, cols))
+
+
+def shape_text(shape: Sequence[Dim]) -> str:
+    """(1×D_h), ((D+E)×2K), (B×T×D), (1×1) of a scalar: how a size stands in brackets beside a formula."""
+    return f"({'×'.join(map(_dim, shape or (1, 1)))})"
 
 
 def _dim(dim: Dim) -> str:

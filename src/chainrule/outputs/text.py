@@ -10,6 +10,7 @@ import unicodedata
 from typing import TYPE_CHECKING
 
 from chainrule.dims import Dim, display_name, format_shape
+from chainrule.notation.sizes import shape_text
 from chainrule.outputs.story import (
     GRADIENTS_SAID,
     SIGNALS_SAID,
@@ -108,7 +109,7 @@ def derivation_lines(derivation: Derivation, explain: int = 0, layout: str = "bo
 
 def size(shape: tuple[Dim, ...]) -> str:
     """(D_h×D_x); a scalar is (1×1)."""
-    return f"({format_shape(shape).replace(' ', '')})" if shape else "(1×1)"
+    return shape_text(shape)
 
 
 def said_size(shape: tuple[Dim, ...]) -> str:

@@ -6,11 +6,11 @@ from collections.abc import Iterable
 from html import escape
 from typing import TYPE_CHECKING
 
-from chainrule.dims import ascii_name, display_dim
+from chainrule.dims import ascii_name
 from chainrule.notation.mathml import inner_mathml
 from chainrule.notation.mathml_names import name_to_mathml
 from chainrule.notation.sentence import sentence_to_html
-from chainrule.notation.sizes import size_text
+from chainrule.notation.sizes import shape_text, size_text
 from chainrule.outputs.html.names import Names, unmarked
 
 if TYPE_CHECKING:
@@ -60,8 +60,7 @@ def _inside(mathml: str) -> str:
 
 
 def _own_size(gradient: Gradient) -> str:
-    shape = gradient.shape or (1, 1)
-    return f"({'×'.join(map(display_dim, shape))})"
+    return shape_text(gradient.shape)
 
 
 def _sizes(own: str, line: str) -> str:
