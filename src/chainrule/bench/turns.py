@@ -1,17 +1,20 @@
 """Contenders take turns, so that a busy moment of the machine meets all of them.
 
 Each lives in a process of its own, because two pools of threads in one process (OpenBLAS's and OpenMP's) get in each
-other's way. They are started one after the other, compared, and timed in rounds; in each round another one begins.
+other's way. They are started one after the other, compared, and timed in rounds. Each round has another order, and with
+several threads nobody begins before the threads of the one before have gone to sleep.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
+from pathlib import Path
+from random import Random
 from time import perf_counter, sleep
 from typing import Any
 
@@ -28,6 +31,7 @@ THREAD_VARIABLES = (
     "NUMBA_NUM_THREADS", "GOTO_NUM_THREADS",
 )  # fmt: skip
 PAUSE = 60e-3  # seconds between turns with several threads: an idle pool spins for a while before it sleeps
+ASLEEP = 1.0  # seconds that are waited for it at most, where the system says which threads run
 MOST = 4.0  # a run may take this many times the seconds of its case before it ends with fewer turns
 
 Say = Callable[[str], None]
@@ -38,28 +42,46 @@ def measure(
 ) -> Run:
     """One run of a case: every contender that can run here, found equal or excluded, then timed in turns."""
     lines = {c.name: Line(c.name, c.kind) for c in contenders}
-    with _processes(case, contenders, threads, lines, say) as pipes:
+    processes: list[BaseProcess] = []
+    with _pipes(case, contenders, threads, lines, say, processes) as pipes:
         _compare(case, pipes, lines)
         racing = [name for name in pipes if not lines[name].excluded]
         times: dict[str, list[float]] = {name: [] for name in racing}
         seconds, least = (case.seconds / 8, 3) if quick else (case.seconds, case.turns)
         start = perf_counter()
         turn = 0
+        order = Random(0)  # the same in every run
         while racing and (perf_counter() - start < seconds or turn < least):
             if turn >= 3 and perf_counter() - start > MOST * seconds:
                 break
-            first = turn % len(racing)
-            for name in racing[first:] + racing[:first]:
+            for name in order.sample(racing, len(racing)):
                 if threads > 1:
-                    sleep(PAUSE)
-                seconds, peak = _ask(pipes[name], "turn")
-                times[name].append(seconds)
+                    _let_sleep(processes)
+                took, peak = _ask(pipes[name], "turn")
+                times[name].append(took)
                 if lines[name].peak is None:
                     lines[name].peak = peak
             turn += 1
     for name, values in times.items():
         lines[name].set_times(values)
     return Run(case.key, case.title, threads, case.dtype, dict(case.sizes), list(lines.values()))
+
+
+def _let_sleep(processes: Collection[BaseProcess]) -> None:
+    """Waits until no thread of a contender runs: a pool that spins would take a processor from the next one."""
+    sleep(PAUSE)
+    until = perf_counter() + ASLEEP
+    while any(_runs(process.pid) for process in processes) and perf_counter() < until:
+        sleep(PAUSE / 6)
+
+
+def _runs(pid: int | None) -> bool:
+    """Whether a thread of the process is on a processor or waits for one; False where the system does not say."""
+    for thread in Path(f"/proc/{pid}/task").glob("*/stat"):
+        with suppress(OSError):  # it has ended meanwhile
+            if thread.read_text(encoding="ascii", errors="replace").rpartition(")")[2].split()[0] == "R":
+                return True
+    return False
 
 
 def _ask(pipe: Connection, what: str) -> Any:
@@ -71,15 +93,22 @@ def _ask(pipe: Connection, what: str) -> Any:
 
 
 @contextmanager
-def _processes(
-    case: Case, contenders: Sequence[Contender], threads: int, lines: Mapping[str, Line], say: Say
+def _pipes(
+    case: Case,
+    contenders: Sequence[Contender],
+    threads: int,
+    lines: Mapping[str, Line],
+    say: Say,
+    processes: list[BaseProcess],
 ) -> Iterator[dict[str, Connection]]:
-    """A pipe to the process of each contender that can run here, by name. What cannot is excluded, with the reason."""
+    """A pipe to the process of each contender that can run here, by name. What cannot is excluded, with the reason.
+
+    processes: those that it starts are appended.
+    """
     before = {name: os.environ.get(name) for name in THREAD_VARIABLES}
     os.environ.update(dict.fromkeys(THREAD_VARIABLES, str(threads)))  # pools read it when they start
     context = get_context("spawn")
     pipes: dict[str, Connection] = {}
-    processes: list[BaseProcess] = []
     begun: list[Connection] = []
 
     def begin(contender: Contender) -> Connection:
