@@ -6,6 +6,7 @@ from itertools import pairwise
 
 import pytest
 
+import chainrule as cr
 from chainrule.algebra.program import is_anonymous
 from chainrule.plan import Plan, build_plan, contraction_form
 from chainrule.plan.graph import ELEMENTWISE
@@ -44,6 +45,25 @@ def test_attention_is_batched_matrix_products() -> None:
     plan = build_plan(attention(), ["O", "∂J/∂V", "∂J/∂Q", "∂J/∂K_"])
     assert set(forms(plan)) == {"batched", "pairwise"}
     assert forms(plan).count("pairwise") == 1  # rowsum(G ∘ O)
+
+
+def test_a_product_within_a_sum_has_the_order_of_axes_of_what_it_meets() -> None:
+    """A Hessian times a direction has products Δ Uᵀ between elementwise ones: nothing is read across its rows."""
+    net = cr.parse("""
+        input X : N × D
+        label Y : N × K, one-hot
+        param W : D × H
+        param U : H × K
+        Z = tanh(X W)
+        Θ = Z U
+        J = mean(CE(Y, softmax(Θ)))
+    """)
+    program = net.hessian_product("W").program
+    plan = build_plan(program, [list(program.equations)[-1]])
+    elementwise = [node for node in plan.steps if node.op in ELEMENTWISE and node.rank == 2]
+    assert len(elementwise) > 10
+    for node in elementwise:
+        assert all(list(operand.axes) == sorted(operand.axes) for operand in node.operands), node.equation
 
 
 def test_a_vector_goes_through_a_chain_of_matrices_first() -> None:

@@ -8,7 +8,7 @@ assumes distinct large ones: what data alone have (samples) is larger than what 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -19,7 +19,7 @@ from chainrule.plan.numbers import MINUS_ONE, ONE, Coefficient
 from chainrule.plan.rules import Builder, hint
 from chainrule.sizes import is_derived, symbols_of, value_of
 
-__all__ = ["Form", "Part", "SizeGuess", "contraction_form", "product", "reduce_labels", "relabel"]
+__all__ = ["Form", "Part", "SizeGuess", "contraction_form", "natural_order", "product", "reduce_labels", "relabel"]
 
 _EXHAUSTIVE = 7
 _PASS = 6.0  # an elementwise pass over an entry costs about as much as this many multiply-adds of a GEMM
@@ -54,6 +54,28 @@ class SizeGuess:
 def relabel(part: Part, mapping: Mapping[int, int]) -> Part:
     """The part with other labels."""
     return Part(part.node, tuple(mapping.get(label, label) for label in part.labels))
+
+
+def natural_order(
+    labels: Collection[int], arrays: Collection[Sequence[int]], kept: Collection[int] = ()
+) -> dict[int, int]:
+    """The same labels, given out anew so that the axes of as many arrays as possible ascend; `kept` as they do now.
+
+    Results of products have their axes in the order of their labels. What they are combined with decides that order
+    where the result of the whole does not: arrays in one order of axes are read and written side by side.
+    """
+    rest, found = sorted(labels), []
+    while rest:
+        behind = dict.fromkeys(rest, 0)
+        for array in arrays:
+            seen = [label for label in array if label in behind]
+            for place, label in enumerate(seen):
+                behind[label] += place
+        first = min((label for label in rest if label in kept), default=None)
+        free = [label for label in rest if label == first or label not in kept]
+        found.append(min(free, key=lambda label: (behind[label], label)))
+        rest.remove(found[-1])
+    return dict(zip(found, sorted(labels), strict=True))
 
 
 def reduce_labels(builder: Builder, op: str, part: Part, labels: set[int]) -> Part:
@@ -92,12 +114,16 @@ def product(builder: Builder, parts: list[Part], out: set[int], coefficient: Coe
         reduce_labels(builder, "sum", part, set(part.labels) - needed)
         for part, needed in zip(parts, needed_elsewhere, strict=True)
     ]
+    order = natural_order(sizes, [part.labels for part in parts], out)
+    back = {new: old for old, new in order.items()}
+    parts, out = [relabel(part, order) for part in parts], {order.get(label, label) for label in out}
+    sizes = {order[label]: size for label, size in sizes.items()}
     tree = _order(builder.graph, parts, out, sizes)
     target = _smallest(parts, tree, out, sizes) if coefficient not in (ONE, -ONE) else None
     result = _carry_out(builder, parts, tree, out, coefficient, target)
     if target is None and coefficient != ONE:
         result = Part(builder.scale(coefficient, result.node.whole).node, result.labels)
-    return result
+    return relabel(result, back)
 
 
 Tree = int | tuple[Any, Any]

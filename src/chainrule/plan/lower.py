@@ -19,7 +19,7 @@ from chainrule.functions import FUNCTIONS
 from chainrule.functions.onehot import counts_from_0
 from chainrule.functions.operations import OPERATIONS, defined_by
 from chainrule.plan.complements import BUILD, complemented, groups
-from chainrule.plan.contraction import Part, SizeGuess, product, reduce_labels
+from chainrule.plan.contraction import Part, SizeGuess, natural_order, product, reduce_labels, relabel
 from chainrule.plan.deltas import embed
 from chainrule.plan.factoring import Term, common_scalar, outside, take_out
 from chainrule.plan.graph import Graph, Operand
@@ -182,7 +182,7 @@ class Lowering:
             bound = outside(common, terms)
             inner_labels = {**labels, **self._bound_labels(bound, labels)}
             terms = [(factors, sums - bound, coefficient) for factors, sums, coefficient in terms]
-        inner = self._sum(terms, inner_labels)
+        inner = self._inner(terms, inner_labels) if bound else self._sum(terms, labels)
         deltas = [factor for factor in common if factor[0][0] == "δ"]
         others = [factor for factor in common if factor[0][0] != "δ"]
         parts, _ = self._factors(others, bound, labels)
@@ -192,6 +192,13 @@ class Lowering:
                 scalar = scalar.times_size(index[1])
         result = product(self.builder, [*parts, inner], present & set(labels.values()), scalar, self.guess)
         return embed(self.builder, result, deltas, labels) if deltas else result
+
+    def _inner(self, terms: list[Term], labels: dict[Index, int]) -> Part:
+        """A sum that is summed further: its axes are in the order which its factors have."""
+        arrays = [[labels[i] for i in indices if i in labels] for f, _, _ in terms for (_, _, indices), _ in f]
+        order = natural_order(labels.values(), arrays)
+        made = self._sum(terms, {index: order[label] for index, label in labels.items()})
+        return relabel(made, {new: old for old, new in order.items()})
 
     def _has_scale(self, factor: Factor) -> bool:
         site = exponential_of(self.program, factor)

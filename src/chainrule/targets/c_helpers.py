@@ -75,13 +75,13 @@ _TANGENT_FLOAT = """\
 /* tanh x within 2 units in the last place, without a branch: a polynomial near 0, the exponential elsewhere. */
 static inline float hyperbolic_tangent(float x)
 {
-    const float a = x < 0.0f ? -x : x, z = x * x;
+    const float a = fabsf(x), z = x * x, e = exponential(-2.0f * a); /* as in the slope, which is often wanted too */
     float p = -5.70498872745e-3f;
     p = p * z + 2.06390887954e-2f;
     p = p * z - 5.37397155531e-2f;
     p = p * z + 1.33314422036e-1f;
     p = p * z - 3.33332819422e-1f;
-    const float far = 1.0f - 2.0f / (exponential(2.0f * a) + 1.0f);
+    const float far = 1.0f - 2.0f * e / (1.0f + e);
     return a < 0.625f ? p * z * x + x : (x < 0.0f ? -far : far);
 }
 """
@@ -90,14 +90,14 @@ _TANGENT_DOUBLE = """\
 /* tanh x within 2 units in the last place, without a branch: a quotient near 0, the exponential elsewhere. */
 static inline double hyperbolic_tangent(double x)
 {
-    const double a = x < 0.0 ? -x : x, z = x * x;
+    const double a = fabs(x), z = x * x, e = exponential(-2.0 * a); /* as in the slope, which is often wanted too */
     double p = -9.64399179425052238628e-1;
     p = p * z - 9.92877231001918586564e1;
     p = p * z - 1.61468768441708447952e3;
     double q = z + 1.12811678491632931402e2;
     q = q * z + 2.23548839060100448583e3;
     q = q * z + 4.84406305325125486048e3;
-    const double far = 1.0 - 2.0 / (exponential(2.0 * a) + 1.0);
+    const double far = 1.0 - 2.0 * e / (1.0 + e);
     return a < 0.625 ? p / q * z * x + x : (x < 0.0 ? -far : far);
 }
 """
