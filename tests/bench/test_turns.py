@@ -5,8 +5,12 @@ from __future__ import annotations
 import json
 import os
 import platform
+import subprocess
+import sys
 import xml.etree.ElementTree as ET
+from itertools import pairwise
 from pathlib import Path
+from time import perf_counter
 
 import numpy as np
 import pytest
@@ -16,7 +20,7 @@ from chainrule.bench.drawing import draw
 from chainrule.bench.page import page
 from chainrule.bench.record import Line, Outcome, Run
 from chainrule.bench.table import amount, duration, markdown, rich_table, rows, summary
-from chainrule.bench.turns import judge, measure
+from chainrule.bench.turns import ASLEEP, judge, let_sleep, measure
 from chainrule.errors import ChainruleError
 
 CASE = Case(
@@ -57,7 +61,7 @@ def test_what_is_wrong_is_said_and_not_timed() -> None:
     assert run.ours is None
 
 
-def test_contenders_take_turns_and_another_begins_each_round(tmp_path: Path) -> None:
+def test_contenders_take_turns_in_another_order_each_round(tmp_path: Path) -> None:
     path = tmp_path / "log"
     names = "abc"
     contenders = [Contender(n, "peer", "bench.fakes:writing", options={"path": str(path), "name": n}) for n in names]
@@ -69,8 +73,38 @@ def test_contenders_take_turns_and_another_begins_each_round(tmp_path: Path) -> 
     rounds = path.read_text(encoding="utf-8")[-6 * count :]
     orders = [rounds[6 * k : 6 * k + 6 : 2] for k in range(count)]
     assert all(rounds[2 * k] == rounds[2 * k + 1] for k in range(3 * count))
-    assert orders[:3] == ["abc", "bca", "cab"]
+    assert {"".join(sorted(order)) for order in orders} == {"abc"}
+    assert len(set(orders)) > 1
+    one_after_another = "".join(orders)
+    assert len({(a, b) for a, b in pairwise(one_after_another) if a != b}) > 3  # nobody always comes after the same
     assert all(line.median is not None and 0.03 <= line.median < 3 for line in run.lines)
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="the system does not say which threads run here")
+def test_nobody_begins_while_the_threads_of_another_spin() -> None:
+    """A thread that looks for work for a while after a step, as those of a BLAS do, in a process that waits."""
+    text = """
+import sys, threading, time
+def spin():
+    print("spins", flush=True)
+    end = time.perf_counter() + 0.5
+    while time.perf_counter() < end:
+        pass
+threading.Thread(target=spin).start()
+sys.stdin.read()
+"""
+    process = subprocess.Popen([sys.executable, "-c", text], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert process.stdin is not None
+    assert process.stdout is not None
+    try:
+        process.stdout.readline()
+        start = perf_counter()
+        let_sleep([process.pid])
+        assert 0.4 < perf_counter() - start < ASLEEP + 0.5
+    finally:
+        process.stdin.close()
+        process.stdout.close()
+        process.wait()
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="the system does not account for memory here")

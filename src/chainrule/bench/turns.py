@@ -24,7 +24,7 @@ from chainrule.bench.case import Case, Contender
 from chainrule.bench.record import Line, Run
 from chainrule.bench.worker import Prepared, work
 
-__all__ = ["judge", "measure"]
+__all__ = ["ASLEEP", "judge", "let_sleep", "measure"]
 
 THREAD_VARIABLES = (
     "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS", "VECLIB_MAXIMUM_THREADS",
@@ -56,7 +56,7 @@ def measure(
                 break
             for name in order.sample(racing, len(racing)):
                 if threads > 1:
-                    _let_sleep(processes)
+                    let_sleep([process.pid for process in processes])
                 took, peak = _ask(pipes[name], "turn")
                 times[name].append(took)
                 if lines[name].peak is None:
@@ -67,11 +67,11 @@ def measure(
     return Run(case.key, case.title, threads, case.dtype, dict(case.sizes), list(lines.values()))
 
 
-def _let_sleep(processes: Collection[BaseProcess]) -> None:
-    """Waits until no thread of a contender runs: a pool that spins would take a processor from the next one."""
+def let_sleep(processes: Collection[int | None]) -> None:
+    """Waits until no thread of these processes runs: a pool that spins would take a processor from the next one."""
     sleep(PAUSE)
     until = perf_counter() + ASLEEP
-    while any(_runs(process.pid) for process in processes) and perf_counter() < until:
+    while any(map(_runs, processes)) and perf_counter() < until:
         sleep(PAUSE / 6)
 
 
