@@ -8,7 +8,6 @@ import platform
 import subprocess
 import sys
 import xml.etree.ElementTree as ET
-from itertools import pairwise
 from pathlib import Path
 from time import perf_counter
 
@@ -74,9 +73,7 @@ def test_contenders_take_turns_in_another_order_each_round(tmp_path: Path) -> No
     orders = [rounds[6 * k : 6 * k + 6 : 2] for k in range(count)]
     assert all(rounds[2 * k] == rounds[2 * k + 1] for k in range(3 * count))
     assert {"".join(sorted(order)) for order in orders} == {"abc"}
-    assert len(set(orders)) > 1
-    one_after_another = "".join(orders)
-    assert len({(a, b) for a, b in pairwise(one_after_another) if a != b}) > 3  # nobody always comes after the same
+    assert [order[0] for order in orders] == [names[k % 3] for k in range(count)]
     assert all(line.median is not None and 0.03 <= line.median < 3 for line in run.lines)
 
 

@@ -1,8 +1,8 @@
 """Contenders take turns, so that a busy moment of the machine meets all of them.
 
 Each lives in a process of its own, because two pools of threads in one process (OpenBLAS's and OpenMP's) get in each
-other's way. They are started one after the other, compared, and timed in rounds. Each round has another order, and with
-several threads nobody begins before the threads of the one before have gone to sleep.
+other's way. They are started one after the other, compared, and timed in rounds. In each round another one begins and
+the rest come in another order; with several threads nobody begins before those of the one before have gone to sleep.
 """
 
 from __future__ import annotations
@@ -54,7 +54,9 @@ def measure(
         while racing and (perf_counter() - start < seconds or turn < least):
             if turn >= 3 and perf_counter() - start > MOST * seconds:
                 break
-            for name in order.sample(racing, len(racing)):
+            first = racing[turn % len(racing)]
+            rest = [name for name in racing if name != first]
+            for name in (first, *order.sample(rest, len(rest))):
                 if threads > 1:
                     let_sleep([process.pid for process in processes])
                 took, peak = _ask(pipes[name], "turn")
