@@ -789,10 +789,3 @@ def test_refused_loudly(name: str) -> None:
         cr.parse(LOOP + text).derive().compile()
     assert said in str(caught.value)
     assert "%" not in str(caught.value)
-
-
-def test_chunks_of_a_program_with_a_loop_are_refused() -> None:
-    derivation = cr.parse(RNN).derive()
-    for target in ("numpy", "c"):
-        with pytest.raises(UnsupportedError, match="chunks of a program with a loop"):
-            derivation.compile(target, chunk=2)

@@ -16,7 +16,7 @@ from chainrule.dims import Dim
 from chainrule.errors import UnknownNameError, UnsupportedError
 from chainrule.plan.chunking import Chunks, Request, Split, candidates, split
 from chainrule.plan.graph import VIEWS, Node, Operand
-from chainrule.plan.loops import define_loop, hoisted, one_step_taken, sizes_of_nodes, sunk
+from chainrule.plan.loops import arrays_of_a_step, define_loop, hoisted, one_step_taken, sizes_of_nodes, sunk
 from chainrule.plan.lower import Lowering
 from chainrule.plan.precise import cancelling, made_precise
 from chainrule.plan.schedule import Block, assign_memory
@@ -118,8 +118,6 @@ def _build(
         steps, results = widened(steps, results, lowering.graph, lowering.builder, inner, given)
         live.update(steps)
     if chunk is not None:
-        if any(node.op == "loop" for node in steps):
-            raise UnsupportedError("chunks of a program with a loop over steps", "compile it without chunk and memory")
         best = _split(program, steps, results, chunk, reuse, lowering, workspace)
         steps, results, chunks = best.steps, best.outputs, best.chunks
         live.update(steps)
@@ -162,15 +160,16 @@ def _split(
 
     def sizes(steps: list[Node], outputs: dict[str, Node], chunks: Chunks | None) -> Iterable[tuple[Dim, ...]]:
         if workspace is None:
-            return [block.dims for block in blocks(steps, outputs, chunks)]
+            return [*(b.dims for b in blocks(steps, outputs, chunks)), *(dims for dims, _ in arrays_of_a_step(steps))]
         return workspace(Plan(program, (), {}, tuple(steps), outputs, {}, {}, {}, (), chunks))
 
+    found, obstacles = candidates(steps, results, request)
     options = [
-        (option, memory(sizes(option.steps, option.outputs, option.chunks), option.chunks.symbol))
-        for option in candidates(steps, results, request)
+        (option, memory(sizes(option.steps, option.outputs, option.chunks), option.chunks.symbol)) for option in found
     ]
     without = [(block.dims, block.dtype) for block in blocks(steps, results, None) if not block.fresh]
-    return split(request, options, memory(sizes(steps, results, None)), without)
+    without += arrays_of_a_step(steps)
+    return split(request, options, memory(sizes(steps, results, None)), without, obstacles)
 
 
 def _define_loop(

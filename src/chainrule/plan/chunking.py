@@ -30,7 +30,8 @@ from dataclasses import dataclass, replace
 from chainrule.algebra.program import is_anonymous
 from chainrule.dims import Dim, canonical_name
 from chainrule.errors import ChainruleError, UnsupportedError
-from chainrule.plan.graph import Node, Operand
+from chainrule.plan.graph import LOOP_STEPS, Node, Operand
+from chainrule.plan.loop_rows import Obstacle, loop_by_rows
 from chainrule.plan.row_index import RowIndex, follow_index
 
 __all__ = ["CHUNK_OPS", "Chunks", "Request", "candidates", "read_request", "split"]
@@ -140,6 +141,15 @@ class _Stages:
         """What is whole anyway and made of whole values needs no loop."""
         for node in self.steps:
             if node not in self.stage or (node in self.index.rows and not self.is_whole(node)):
+                if node not in self.index.loops or not self._is_whole_loop(node):
+                    continue
+                for other in (node, *(o.node for o in node.operands if o.node.op == "sequence")):
+                    self.index.rows.pop(other, None)
+                for user, _ in self._users[node]:
+                    self.index.rows.pop(user, None)
+                del self.index.loops[node]
+                return True
+            if node.op in LOOP_STEPS:
                 continue
             inner = [o.node for o in node.operands if self._in_loop(o.node) and self.stage[o.node] == self.stage[node]]
             if not inner:
@@ -147,6 +157,15 @@ class _Stages:
                 self.index.sums.pop(node, None)
                 return True
         return False
+
+    def _is_whole_loop(self, loop: Node) -> bool:
+        """True where all that a loop over steps reads and computes is whole anyway."""
+        if not all(self.is_whole(user) for user, _ in self._users[loop]):
+            return False
+        return not any(
+            o.node.op != "sequence" and self._in_loop(o.node) and self.stage[o.node] == self.stage[loop]
+            for o in loop.operands
+        )
 
     def _sink(self) -> bool:
         """What only later loops use, and what can be made there as well, is made there."""
@@ -249,6 +268,10 @@ class _Writer:
                 else:
                     inner = self._outside(operand.node)
                 operands.append(Operand(inner, operand.axes))
+            if node in self.index.loops:
+                by_rows = loop_by_rows(node, self.index.loops[node], self.symbol)
+                parts[node] = self._emit(node, tuple(operands), (), attributes=(by_rows,))
+                continue
             if node in self.index.sums:
                 part = self._emit(node, tuple(operands), node.dims, hint=f"{_stem(node)}|part")
                 both = (bases[node].whole, part.whole)
@@ -286,8 +309,13 @@ def _stem(node: Node) -> str:
     return stem or ("" if is_anonymous(node.equation) else node.equation)
 
 
-def candidates(steps: Sequence[Node], outputs: Mapping[str, Node], request: Request) -> list[Split]:
-    """A split for each axis of an argument along which one can go; equal ones once, by axes of data first."""
+def candidates(
+    steps: Sequence[Node], outputs: Mapping[str, Node], request: Request
+) -> tuple[list[Split], list[Obstacle]]:
+    """A split for each axis of an argument along which one can go, equal ones once, and loops that were in the way.
+
+    Loops over steps that can run for some rows alone do so in one split, and for all rows in another.
+    """
     users = _users(steps)
     inputs = list(dict.fromkeys(o.node for node in steps for o in node.operands if o.node.op == "input"))
     wanted = None if request.dim is None else canonical_name(request.dim)
@@ -296,25 +324,29 @@ def candidates(steps: Sequence[Node], outputs: Mapping[str, Node], request: Requ
     while symbol in taken:
         symbol += "_"
     found: list[Split] = []
+    obstacles: list[Obstacle] = []
     seen: set[frozenset[tuple[Node, int]]] = set()
+    ways = (True, False) if any(node.op == "loop" for node in steps) else (False,)
     number = max((node.number for node in steps), default=0) + 1
     for node in inputs:
         for axis, dim in enumerate(node.dims):
             if wanted is not None and (not isinstance(dim, str) or canonical_name(dim) != wanted):
                 continue
-            index = follow_index(node, axis, users)
-            key = frozenset((*index.rows.items(), *index.sums.items()))
-            if key in seen:
-                continue
-            seen.add(key)
-            stages = _Stages(steps, set(outputs.values()), index)
-            writer = _Writer(stages, symbol, number)
-            writer.write()
-            if writer.loops:
-                results = {name: writer.whole[node] for name, node in outputs.items()}
-                chunks = Chunks(dim, symbol, request.count, request.memory, tuple(writer.loops))
-                found.append(Split(writer.steps, results, chunks))
-    return found
+            for through_loops in ways:
+                index = follow_index(node, axis, users, through_loops)
+                obstacles += [o for o in index.obstacles if str(o) not in map(str, obstacles)]
+                key = frozenset((*index.rows.items(), *index.sums.items()))
+                if key in seen:
+                    continue
+                seen.add(key)
+                stages = _Stages(steps, set(outputs.values()), index)
+                writer = _Writer(stages, symbol, number)
+                writer.write()
+                if writer.loops:
+                    results = {name: writer.whole[node] for name, node in outputs.items()}
+                    chunks = Chunks(dim, symbol, request.count, request.memory, tuple(writer.loops))
+                    found.append(Split(writer.steps, results, chunks))
+    return found, obstacles
 
 
 def split(
@@ -322,13 +354,18 @@ def split(
     options: Sequence[tuple[Split, float]],
     whole: float,
     without: Sequence[tuple[tuple[Dim, ...], str]],
+    obstacles: Sequence[Obstacle] = (),
 ) -> Split:
-    """The split that needs the least memory (options: each with what it needs). Raises where none saves any."""
+    """The split that needs the least memory (options: each with what it needs). Raises where none saves any.
+
+    `obstacles`: loops that need all rows, to be named then.
+    """
     best = min(options, key=lambda option: (option[1], len(option[0].chunks.loops)), default=None)
     if best is None or best[1] >= whole:
         where = f"the index of size {request.dim}" if request.dim is not None else "any index"
+        reason = "".join(f"; {obstacle}" for obstacle in obstacles[:3])
         raise UnsupportedError(
-            f"going through {where} in chunks would save no memory: no large value exists by rows alone",
+            f"going through {where} in chunks would save no memory: no large value exists by rows alone{reason}",
             "compile without chunk= and memory=",
         )
     chosen = best[0]

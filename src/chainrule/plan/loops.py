@@ -27,7 +27,10 @@ if TYPE_CHECKING:
     from chainrule.plan.build import Plan
     from chainrule.plan.lower import Lowering
 
-__all__ = ["Lag", "LoopPlan", "Store", "Taken", "define_loop", "hoisted", "one_step_taken", "sizes_of_nodes", "sunk"]
+__all__ = [
+    "Lag", "LoopPlan", "Store", "Taken", "arrays_of_a_step", "define_loop", "hoisted", "one_step_taken",
+    "sizes_of_nodes", "sunk",
+]  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -358,6 +361,12 @@ def _step_program(
                         taken[argument] = Taken(operand(argument), ())
         step.define(step.variables[called], value)
     return step, taken
+
+
+def arrays_of_a_step(nodes: Iterable[Node]) -> list[tuple[tuple[Dim, ...], str]]:
+    """The arrays that one step of each loop among nodes makes, by sizes and dtype: each step makes the same ones."""
+    loops = [node.attributes[0] for node in nodes if node.op == "loop"]
+    return [(block.dims, block.dtype) for loop in loops for block in loop.plan.blocks]
 
 
 def sizes_of_nodes(nodes: Iterable[Node]) -> set[str]:

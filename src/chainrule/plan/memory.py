@@ -1,8 +1,8 @@
 """How much memory a plan needs beside its arguments and results, as a formula of sizes, as bytes and as words.
 
-The workspace is what `Plan.blocks` has beyond outputs. A plan in chunks has blocks by rows, whose size follows that of
-a chunk, and fixed ones; `row_bytes` and `fixed_bytes` say how many bytes each takes, so that a target can compute how
-many rows fit.
+The workspace is what `Plan.blocks` has beyond outputs, and what a step of each loop makes. A plan in chunks has blocks
+by rows, whose size follows that of a chunk, and fixed ones; `row_bytes` and `fixed_bytes` say how many bytes each
+takes, so that a target can compute how many rows fit.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ from chainrule.algebra.program import Program
 from chainrule.dims import Dim, canonical_name
 from chainrule.errors import ArrayError
 from chainrule.plan.build import Plan
-from chainrule.sizes import symbols_of
+from chainrule.plan.loops import arrays_of_a_step
+from chainrule.sizes import symbols_of, value_of
 
 __all__ = [
     "Amounts", "blocks_text", "bytes_text", "fixed_bytes", "given_sizes", "memory_report", "row_bytes",
@@ -37,7 +38,7 @@ def _amounts(blocks: Iterable[_Block], itemsize: int) -> Amounts:
 
 
 def _workspace(plan: Plan) -> list[_Block]:
-    return [(block.dims, block.dtype) for block in plan.blocks if not block.fresh]
+    return [*((block.dims, block.dtype) for block in plan.blocks if not block.fresh), *arrays_of_a_step(plan.steps)]
 
 
 def row_bytes(plan: Plan, itemsize: int) -> Amounts:
@@ -54,14 +55,14 @@ def fixed_bytes(plan: Plan, itemsize: int) -> Amounts:
 
 
 def _value(amounts: Amounts, sizes: Mapping[str, int]) -> int:
-    return sum(factor * prod(sizes[d] if isinstance(d, str) else d for d in dims) for dims, factor in amounts.items())
+    return sum(factor * prod(value_of(d, sizes) for d in dims) for dims, factor in amounts.items())
 
 
 def rows_at_once(plan: Plan, sizes: Mapping[str, int], itemsize: int) -> int:
     """The rows of a chunk for these sizes. Raises ArrayError where the workspace does not fit with a single row."""
     chunks = plan.chunks
     assert chunks is not None
-    total = chunks.dim if isinstance(chunks.dim, int) else sizes[chunks.dim]
+    total = value_of(chunks.dim, sizes)
     if chunks.count is not None:
         return min(chunks.count, total)
     assert chunks.memory is not None
@@ -92,11 +93,11 @@ def given_sizes(program: Program, sizes: Mapping[str, Any]) -> dict[str, int]:
 def memory_report(plan: Plan, sizes: Mapping[str, int], itemsize: int) -> str:
     """What the workspace takes for given sizes, and what chunks save."""
     chunks = plan.chunks
-    dims = {d for block in plan.blocks for d in block.dims if isinstance(d, str)}
+    dims = {d for own, _ in _workspace(plan) for d in own if isinstance(d, str)}
     if chunks is not None:
         dims = (dims - {chunks.symbol}) | ({chunks.dim} if isinstance(chunks.dim, str) else set())
         dims |= {d for sizes_, _ in chunks.without for d in sizes_ if isinstance(d, str)}
-    missing = sorted(dims - sizes.keys())
+    missing = sorted({s for d in dims for s in symbols_of(d)} - sizes.keys())
     if missing:
         raise ArrayError(f"the memory depends on {', '.join(missing)}", f"{missing[0]}=512")
     if chunks is None:

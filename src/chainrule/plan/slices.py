@@ -16,17 +16,22 @@ __all__ = ["Slice", "slices_of"]
 
 @dataclass(frozen=True, slots=True)
 class Slice:
-    """Part of operand `number` of a loop: axis k is its axis `axes[k]`, and it is taken at the step along `at`."""
+    """Part of operand `number` of a loop: axis k is its axis `axes[k]`, and it is taken at the step along `at`.
+
+    few: an axis of the array of which there are only some rows (`rows` of a chunk), or None.
+    """
 
     number: int
     axes: tuple[int, ...]
     at: tuple[int, ...]
     rank: int
+    few: int | None = None
 
     @property
     def breaks(self) -> frozenset[int]:
         """Axes that are not one with the axis before them: there is a gap between its rows."""
-        return frozenset(k for k in range(1, len(self.axes)) if self.axes[k] != self.axes[k - 1] + 1)
+        own = self.axes
+        return frozenset(k for k in range(1, len(own)) if own[k] != own[k - 1] + 1 or own[k] == self.few)
 
     @property
     def dense(self) -> bool:
@@ -52,7 +57,8 @@ def slices_of(node: Node) -> dict[Node, Slice]:
             lies = {axis: k for k, axis in enumerate(operand.axes)}  # an axis as the loop sees it → as it lies
             kept = tuple(lies[a] for a in range(len(operand.axes)) if a not in taken.places)
             at = tuple(lies[a] for a in taken.places)
-            found[inner] = Slice(taken.number, kept, at, operand.node.rank)
+            few = operand.node.attributes[0] if operand.node.op == "rows" else None
+            found[inner] = Slice(taken.number, kept, at, operand.node.rank, few)
     for store in loop.stores:
         rank = node.operands[store.number].node.rank
         kept = tuple(a for a in range(rank) if a != store.axis)

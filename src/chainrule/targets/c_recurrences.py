@@ -64,7 +64,7 @@ def loop_lines(writer: LoopWriter, node: Node) -> list[str]:
         own = node.operands[part.number].node
         if own.op == "number" or not own.rank:
             continue
-        parts[inner] = Part(writer.pointer(own), own.dims, part.axes, dict.fromkeys(part.at, t))
+        parts[inner] = _part(writer, own, part.axes, dict.fromkeys(part.at, t))
     inputs: dict[str, str] = {}
     for name, taken in loop.taken.items():
         own = node.operands[taken.number].node
@@ -116,15 +116,18 @@ def _lag(
     step = f"({t} - {far})" if lag.offset < 0 else f"({t} + {far})"
     lies = {axis: k for k, axis in enumerate(source.axes)}
     kept = tuple(lies[a] for a in range(len(source.axes)) if a != lag.axis)
-    part = Part(writer.pointer(source.node), source.node.dims, kept, {lies[lag.axis]: step})
+    part = _part(writer, source.node, kept, {lies[lag.axis]: step})
     if not lag.dims:
         first = writer.spelling.literal(0)[0] if other is None else _value(writer, other.node)
         return [], [f"const {writer.real} {local} = {there} ? {part.entry(writer.size, [])} : {first};"]
-    whole = lies[lag.axis] == 0 and kept == tuple(range(1, source.node.rank))
-    if whole and (other is None or (other.axes == tuple(range(len(lag.dims))) and other.node.op != "number")):
-        before, begin = ([], writer.pointer(other.node)) if other is not None else writer.zeros(lag.dims)
-        stride = " * ".join([step, *map(writer.size, lag.dims)])
-        return before, [f"const {writer.real} *const {local} = {there} ? {part.pointer} + {stride} : {begin};"]
+    whole = lies[lag.axis] == 0 and kept == tuple(range(1, source.node.rank)) and _is_block(source.node, 1)
+    if whole and (
+        other is None
+        or (other.axes == tuple(range(len(lag.dims))) and other.node.op != "number" and _is_block(other.node, 0))
+    ):
+        before, begin = ([], _start(writer, other.node)) if other is not None else writer.zeros(lag.dims)
+        at = _start(writer, source.node, {0: step})
+        return before, [f"const {writer.real} *const {local} = {there} ? {at} : {begin};"]
     writer.blocks[local] = Arena(lag.dims)
     letters = writer.letters(len(lag.dims))
     if other is None:
@@ -133,7 +136,7 @@ def _lag(
         first = _value(writer, other.node)
     else:  # one for all samples has no axis for them
         own = letters[len(letters) - other.node.rank :]
-        first = Part(writer.pointer(other.node), other.node.dims, tuple(range(other.node.rank))).entry(
+        first = _part(writer, other.node, tuple(range(other.node.rank))).entry(
             writer.size, [own[axis] for axis in other.axes]
         )
     target = Part(local, lag.dims, tuple(range(len(lag.dims)))).entry(writer.size, letters)
@@ -141,6 +144,25 @@ def _lag(
     for letter, dim in reversed(list(zip(letters, lag.dims, strict=True))):
         lines = [f"for (size_t {letter} = 0; {letter} < {writer.size(dim)}; {letter}++)", *("    " + x for x in lines)]
     return [], lines
+
+
+def _part(writer: LoopWriter, node: Node, axes: tuple[int, ...], begins: Mapping[int, str] | None = None) -> Part:
+    """A part of a value, which may itself be the rows at hand of an array."""
+    own = writer.lies(node)
+    return Part(own.pointer, own.dims, axes, {**own.begins, **(begins or {})})
+
+
+def _start(writer: LoopWriter, node: Node, begins: Mapping[int, str] | None = None) -> str:
+    """Where a value lies, or where a part of it begins."""
+    part = _part(writer, node, (), begins)
+    terms = [" * ".join([begin, *map(writer.size, part.dims[axis + 1 :])])
+             for axis, begin in sorted(part.begins.items())]  # fmt: skip
+    return " + ".join([part.pointer, *terms])
+
+
+def _is_block(node: Node, axis: int) -> bool:
+    """True where a value, without its first axes before `axis`, lies in memory as an array of its own does."""
+    return node.op != "rows" or node.attributes[0] <= axis
 
 
 def _value(writer: LoopWriter, node: Node) -> str:

@@ -18,6 +18,7 @@ from chainrule.errors import UnknownNameError, UnsupportedError
 from chainrule.plan import Node, Plan, build_plan, read_request
 from chainrule.plan.fusion import fuse
 from chainrule.plan.sharing import Arena, share_memory
+from chainrule.plan.slices import slices_of
 from chainrule.plan.teams import volume
 from chainrule.plan.wide import EVERYTHING, Precise, precision
 from chainrule.sizes import spoken, symbols_of, value_of
@@ -169,7 +170,12 @@ def _arenas(sizes: Mapping[str, int], plan: Plan) -> list[Arena]:
     def value(dim: Dim) -> int | None:
         return value_of(dim, sizes) if isinstance(dim, int) or symbols_of(dim).keys() <= sizes.keys() else None
 
-    return list(dict.fromkeys(share_memory(fuse(plan, value)).values()))
+    found = list(dict.fromkeys(share_memory(fuse(plan, value)).values()))
+    for node in plan.steps:
+        if node.op == "loop":
+            step = fuse(node.attributes[0].plan, value, slices_of(node))
+            found += dict.fromkeys(share_memory(step).values())
+    return found
 
 
 def _kept(sizes: Mapping[str, int], plan: Plan) -> list[tuple[Dim, ...]]:

@@ -64,7 +64,10 @@ class PlainWriter:
         """True where a statement of the loop says how many rows there are."""
         assert self.plan.chunks is not None
         first, last = self.plan.chunks.loops[number]
-        return any(n.op in ("broadcast", "embed", "opaque", "contract") for n in self.plan.steps[first:last])
+        return any(
+            n.op in ("broadcast", "embed", "opaque", "contract", "sequence", "loop")
+            for n in self.plan.steps[first:last]
+        )
 
     def statements(self, node: Node) -> list[str]:
         """The lines for one node: none where it stands inside another's."""
