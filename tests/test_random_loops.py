@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from chainrule.errors import ChainruleError
 from random_loops import check, program
 
 
@@ -17,7 +16,4 @@ def test_no_random_loop_is_wrong(seed: int) -> None:
 @pytest.mark.long
 @pytest.mark.parametrize("seed", range(100, 400))
 def test_no_random_loop_is_wrong_in_the_long_run(seed: int) -> None:
-    try:
-        check(program(np.random.default_rng(seed)), seed, steps=seed % 4 == 0)
-    except ChainruleError as error:
-        pytest.skip(f"refused: {error}")
+    check(program(np.random.default_rng(seed)), seed, steps=seed % 4 == 0)
