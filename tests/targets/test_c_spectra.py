@@ -235,6 +235,18 @@ def test_a_stack_of_matrices() -> None:
     np.testing.assert_allclose(gradients["X"], slopes["X"], rtol=0, atol=1e-10 * np.abs(slopes["X"]).max())
 
 
+def test_operations_share_their_memory() -> None:
+    """One after the other: the workspace of both is that of one, beside what each gives."""
+    one = values("param A : 5 × 5\nV = eigvecsh(A)", ["V"], "float64")
+    both = values("param A : 5 × 5\nparam B : 5 × 5\nV = eigvecsh(A)\nW = eigvecsh(B)", ["V", "W"], "float64")
+    assert both.memory_report() == one.memory_report()
+    rng = np.random.default_rng(5)
+    a, b = rng.standard_normal((2, 5, 5))
+    found = both(A=a, B=b)
+    np.testing.assert_array_equal(found["V"], one(A=a)["V"])
+    np.testing.assert_array_equal(found["W"], one(A=b)["V"])
+
+
 # Equal numbers, and one that is none: the first of them, the order in which they came, behind all others.
 TIES = np.array([[3.0, 1, 3, 0, 1, 1, 3], [np.nan, 2, -np.inf, np.nan, 2, np.inf, 0], [-0.0, 0, 0, -1, 5, 5, 5]])
 

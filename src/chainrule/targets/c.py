@@ -23,6 +23,7 @@ from chainrule.sizes import is_derived, settle, value_of
 from chainrule.targets.arrays import ArrayChecker
 from chainrule.targets.c_blas import Blas, choose_blas
 from chainrule.targets.c_build import build
+from chainrule.targets.c_builtin import FASTCALL, NOARGS, Bound, builtin
 from chainrule.targets.c_expressions import has_function
 from chainrule.targets.c_glue import glue_text
 from chainrule.targets.c_operations import has_operation
@@ -36,35 +37,6 @@ __all__ = ["CStep", "compile_c"]
 
 _Shapes = tuple[tuple[int, ...], ...]
 _QUICK = 65536  # bytes of arrays: a call on less is over before another thread could make use of the GIL
-
-
-class _Method(ctypes.Structure):
-    """PyMethodDef of the stable interface."""
-
-    _fields_ = (
-        ("name", ctypes.c_char_p), ("function", ctypes.c_void_p), ("flags", ctypes.c_int), ("doc", ctypes.c_char_p)
-    )  # fmt: skip
-
-
-class _Bound(ctypes.Structure):
-    _fields_ = (
-        ("quick", ctypes.c_int64), ("sizes", ctypes.c_void_p), ("arrays", ctypes.c_void_p),
-        ("workspace", ctypes.c_void_p),
-    )  # fmt: skip
-
-
-_FASTCALL, _NOARGS = 0x80, 0x04
-_kept: list[Any] = []  # method records must outlive the functions made of them
-
-
-def _builtin(library: ctypes.PyDLL, name: str, flags: int, own: object) -> Callable[..., Any]:
-    """A Python function of a C function; `own` is its first argument."""
-    method = _Method(name.encode(), ctypes.cast(getattr(library, name), ctypes.c_void_p).value, flags, None)
-    make = ctypes.pythonapi.PyCFunction_NewEx
-    make.restype, make.argtypes = ctypes.py_object, [ctypes.c_void_p, ctypes.py_object, ctypes.c_void_p]
-    made: Callable[..., Any] = make(ctypes.addressof(method), own, None)
-    _kept.append(method)
-    return made
 
 
 class CStep(Compiled):
@@ -109,7 +81,7 @@ class CStep(Compiled):
             library.chainrule_workspace.restype = ctypes.c_int64
             if self._made.work:
                 ctypes.c_void_p.in_dll(library, "chainrule_pool").value = pool()
-            self._call = _builtin(library, "chainrule_call", _FASTCALL, np.ndarray)
+            self._call = builtin(library, "chainrule_call", FASTCALL, np.ndarray)
             self._library = library
         return self._library
 
@@ -259,7 +231,7 @@ class CStep(Compiled):
         start += -start % 64
         pointers = (ctypes.c_void_p * (len(used) + len(targets)))(*(a.ctypes.data for a in (*used, *targets)))
         total = sum(a.nbytes for a in (*used, *targets))
-        record = _Bound(
+        record = Bound(
             int(total < _QUICK), ctypes.addressof(numbers), ctypes.addressof(pointers), start,
         )  # fmt: skip
         capsule = ctypes.pythonapi.PyCapsule_New
@@ -274,7 +246,7 @@ class CStep(Compiled):
             used,
             targets,
         )
-        return _builtin(library, "chainrule_bound", _NOARGS, own)
+        return builtin(library, "chainrule_bound", NOARGS, own)
 
     def memory_report(self, /, **sizes: int) -> str:
         """What the workspace takes, beside arguments and results, for sizes such as N=2048; and what chunks save."""

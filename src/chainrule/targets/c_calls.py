@@ -103,9 +103,16 @@ def operation_call_lines(writer: LoopWriter, node: Node) -> list[str]:
         operand = node.operands[k]
         return _flat(writer, operand.node, [indices[axis] for axis in operand.axes])
 
+    used: list[str] = []
+
     def scratch(dims: tuple[Dim, ...]) -> str:
-        block = writer.names_taken.take("scratch")
-        writer.blocks[block] = Arena(dims)
+        """A block that this operation has for itself while it runs; the next ones take it over."""
+        block = next((b for b in writer.scratch if b not in used and writer.blocks[b].dims == dims), None)
+        if block is None:
+            block = writer.names_taken.take("scratch")
+            writer.blocks[block] = Arena(dims)
+            writer.scratch.append(block)
+        used.append(block)
         return block
 
     site = Site(

@@ -62,6 +62,7 @@ class LoopWriter:
         self.own = self.division.own if self.division is not None else set()
         self._sums: dict[Node, str] = {}  # where a thread sums up for itself
         self.blocks: dict[str, Arena] = {}
+        self.scratch: list[str] = []  # those of operations on whole arrays, which run one after the other
         for arena in dict.fromkeys(self.memory.values()):
             name = self.names[arena.nodes[0]]
             if any(node in self.own for node in arena.nodes):
