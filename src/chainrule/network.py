@@ -184,10 +184,10 @@ class Network:
         """The loss. Raises DimensionError where the program ends in no scalar."""
         if self.loss is None:
             last = [e.name for e in self.program if not is_anonymous(e.name)][-1]
-            shape = format_shape(self.program.variables[last].shape)
+            shape, new = format_shape(self.program.variables[last].shape), "L" if last == "J" else "J"
             raise DimensionError(
                 f"the loss must be a scalar, but the last equation gives {display_name(last)}, which is {shape}",
-                f"J = sum({display_name(last)}), or `minimize` with the name of a scalar",
+                f"{new} = sum({display_name(last)}) below it, or `minimize` with the name of a scalar",
                 self._elaborated.user_equations[-1].span if self._elaborated is not None else None,
             )
         return self.loss

@@ -72,6 +72,7 @@ def refusal(text: str, dialect: str = "whiteboard") -> LanguageError:
         ("param W : 1.5", "whole number", "1.5", None),
         ("param W : D,", "no fact behind it", ",", "one-hot"),
         ("param W : D E", "missing between D and E", "E", "(D E)"),
+        ("J == W x", "== compares", "==", "J = …"),
         ("label y : 10 onehot", "a comma is missing before onehot", "onehot", "one-hot"),
         ("label y : N positve", "a comma is missing before positve", "positve", "positive"),
         ("label y : 4 one-hot", "a comma is missing before one", "one", "one-hot"),

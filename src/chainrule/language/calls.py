@@ -23,6 +23,7 @@ from chainrule.dims import Dim, canonical_name
 from chainrule.errors import ChainruleError, DimensionError, LanguageError, Span, UnknownNameError, UnsupportedError
 from chainrule.functions import FUNCTIONS
 from chainrule.language import ast
+from chainrule.language.elsewhere import name_here
 from chainrule.language.letters import Letters
 from chainrule.language.matrices import MATRIX_CALLS
 from chainrule.language.ones import settled
@@ -33,7 +34,7 @@ from chainrule.language.reductions import REDUCTIONS
 from chainrule.language.scope import BUILTINS, known_functions, squeeze
 from chainrule.language.structure import STRUCTURE_CALLS
 from chainrule.language.values import Value, broadcast, matrix_product, transpose
-from chainrule.library import definition_names, definition_text, inner_name, usual_values
+from chainrule.library import definition_names, definition_text, entries, inner_name, usual_values
 from chainrule.sizes import minus, never_negative, polynomial
 
 __all__ = ["Calls"]
@@ -69,6 +70,9 @@ class Calls(Letters):
             self.definitions[key] = definition
             return self.call_definition(definition, node)
         close = difflib.get_close_matches(node.function, known_functions() | set(self.definitions), 1, 0.65)
+        here = name_here(node.function)
+        if here is not None:
+            close = [f"{here}({', '.join(entries()[here].parameters)})"]
         hint = f"{close[0]}?" if close else f"function {node.function} : D -> D"
         raise UnknownNameError(f"the function {node.function} is not known", hint, node.span)
 

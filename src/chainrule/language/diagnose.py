@@ -124,6 +124,9 @@ def _about_the_line(source: str, tokens: list[Token], at: Token | None, before: 
                 f"input {first.text} : …, or label, param, const",
                 whole,
             )
+        twice = next((token for token in tokens if token.text == "=="), None)
+        if twice is not None and twice is tokens[1]:
+            return LanguageError("== compares, and nothing has a name here", f"{first.text} = …", _span(source, twice))
         return LanguageError("this line has no =, so nothing has a name", "z = W x + b", whole)
     equals = kinds.index("EQUALS")
     if equals == 0:

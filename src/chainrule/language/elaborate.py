@@ -316,7 +316,7 @@ class Elaborator(Offers):
             if self.program.variables[name].dims:
                 raise DimensionError(
                     f"the loss must be a scalar, but {name} is {self.variable_value(name).shape}",
-                    f"J = sum({name}), then minimize J",
+                    f"L = sum({name}), then minimize L" if name == "J" else f"J = sum({name}), then minimize J",
                     tree.minimize_span,
                 )
             self.out.loss = name
