@@ -8,7 +8,6 @@ from __future__ import annotations
 import ctypes
 from collections.abc import Callable, Mapping, Sequence
 from keyword import iskeyword
-from math import isfinite
 from typing import Any
 
 import numpy as np
@@ -23,7 +22,8 @@ from chainrule.sizes import is_derived, settle, value_of
 from chainrule.targets.arrays import ArrayChecker
 from chainrule.targets.c_blas import Blas, choose_blas
 from chainrule.targets.c_build import build
-from chainrule.targets.c_builtin import FASTCALL, NOARGS, Bound, builtin
+from chainrule.targets.c_builtin import FASTCALL, NOARGS, Bound, builtin, capsule
+from chainrule.targets.c_entry import NO_MEMORY, NOT_FINITE, SUMS_FAIL, entry
 from chainrule.targets.c_expressions import has_function
 from chainrule.targets.c_glue import glue_text
 from chainrule.targets.c_operations import has_operation
@@ -81,7 +81,9 @@ class CStep(Compiled):
             library.chainrule_workspace.restype = ctypes.c_int64
             if self._made.work:
                 ctypes.c_void_p.in_dll(library, "chainrule_pool").value = pool()
-            self._call = builtin(library, "chainrule_call", FASTCALL, np.ndarray)
+            self._entry = entry(self.dtype)
+            self._step = ctypes.addressof(ctypes.c_char.in_dll(library, "chainrule_step"))
+            self._call = builtin(self._entry, "chainrule_call", FASTCALL, (np.ndarray, capsule(self._step)))
             self._library = library
         return self._library
 
@@ -99,12 +101,12 @@ class CStep(Compiled):
 
     def _judged(self, arrays: list[Any], loss: Any, results: list[Any]) -> Any:
         """What a call gives back; where the code refused the arrays, a closer look at them."""
-        if type(loss) is int:
+        if type(loss) is int and loss != NOT_FINITE:
             return self._adapted(arrays)
         if self._made.loss is None:
             return dict(zip(self._keys, results, strict=True))
-        if not isfinite(loss):
-            raise self._checker.explain_not_finite(arrays, f"the loss {self._made.loss}")
+        if type(loss) is int:
+            raise self._refusal(loss, arrays)
         return loss, self._there(arrays, dict(zip(self._keys, results, strict=True)))
 
     def _there(self, arrays: list[Any], values: dict[str, Any]) -> dict[str, Any]:
@@ -168,15 +170,15 @@ class CStep(Compiled):
                 values[key] = array.reshape(given[key])
         if self._made.loss is None:
             return values
-        if not isfinite(loss):
-            raise self._checker.explain_not_finite(used, f"the loss {self._made.loss}")
         return loss, self._there(used, values)
 
     def _refusal(self, code: int, arrays: list[Any]) -> Exception:
         """Why the code refused arrays that looked right."""
-        if code == -2:
+        if code == NOT_FINITE:
+            return self._checker.explain_not_finite(arrays, f"the loss {self._made.loss}")
+        if code == NO_MEMORY:
             return MemoryError("no memory for the workspace of the step")
-        if code == -1:
+        if code == SUMS_FAIL:
             if not all(np.isfinite(array).all() for array in arrays):
                 return self._checker.explain_not_finite(arrays, f"the loss {self._made.loss}")
             return ArrayError("rows that are declared to sum to 1 do not", "one-hot rows, or leave out the fact")
@@ -232,12 +234,10 @@ class CStep(Compiled):
         pointers = (ctypes.c_void_p * (len(used) + len(targets)))(*(a.ctypes.data for a in (*used, *targets)))
         total = sum(a.nbytes for a in (*used, *targets))
         record = Bound(
-            int(total < _QUICK), ctypes.addressof(numbers), ctypes.addressof(pointers), start,
+            self._step, int(total < _QUICK), ctypes.addressof(numbers), ctypes.addressof(pointers), start,
         )  # fmt: skip
-        capsule = ctypes.pythonapi.PyCapsule_New
-        capsule.restype, capsule.argtypes = ctypes.py_object, [ctypes.c_void_p, ctypes.c_char_p, ctypes.c_void_p]
         own = (
-            capsule(ctypes.addressof(record), None, None),
+            capsule(ctypes.addressof(record)),
             values,
             record,
             numbers,
@@ -246,7 +246,7 @@ class CStep(Compiled):
             used,
             targets,
         )
-        return builtin(library, "chainrule_bound", NOARGS, own)
+        return builtin(self._entry, "chainrule_bound", NOARGS, own)
 
     def memory_report(self, /, **sizes: int) -> str:
         """What the workspace takes, beside arguments and results, for sizes such as N=2048; and what chunks save."""
@@ -271,17 +271,17 @@ def _quick_call(source: CSource) -> Callable[..., Any] | None:
     if not names or not all(name.isidentifier() and not iskeyword(name) and name[0] != "_" for name in names):
         return None
     results = [f"_r{k}" for k in range(len(source.results))]
-    made = "".join(f"    {r} = _empty(_shapes[{k}], _type)\n" for k, r in enumerate(results))
+    shapes = "".join(f"_s{k}, " for k in range(len(results))) or "_"
+    made = "".join(f"    {r} = _empty(_s{k}, _type)\n" for k, r in enumerate(results))
     keys = ", ".join(f"{source.keys[name]!r}: {r}" for name, r in zip(source.results, results, strict=True))
-    good = " and _loss - _loss == 0.0" if source.loss is not None else ""
     returned = f"_loss, {{{keys}}}" if source.loss is not None else f"{{{keys}}}"
     given = ", ".join(names)
     # what is missing or of another kind is no array to the C code, which then says so: nothing is looked at twice
     text = (
         f"def __call__(_self, *, {', '.join(f'{name}=_missing' for name in names)}, **_others):\n"
-        f"    _shapes = _self._shapes\n{made}"
+        f"    {shapes}= _self._shapes\n{made}"
         f"    _loss = _self._call({', '.join([*names, *results])})\n"
-        f"    if _kind(_loss) is not _int and not _others{good}:\n"
+        f"    if _kind(_loss) is not _int and not _others:\n"
         f"        return {returned}\n"
         f"    _given = _dict(_zip({names!r}, ({given},)), **_others)\n"
         "    if _others or _any(_a is _missing for _a in _given.values()):\n"

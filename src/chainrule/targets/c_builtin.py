@@ -1,4 +1,4 @@
-"""A Python function of a C function of a library, made through CPython's stable interface; what `c_glue` declares.
+"""A Python function of a C function of a library, made through CPython's stable interface; what `c_entry` declares.
 
 No header and no package is needed for it, and a call costs some tens of nanoseconds. `builtin` makes it; `Bound` is the
 record that a bound step hands over.
@@ -10,7 +10,7 @@ import ctypes
 from collections.abc import Callable
 from typing import Any
 
-__all__ = ["FASTCALL", "NOARGS", "Bound", "builtin"]
+__all__ = ["FASTCALL", "NOARGS", "Bound", "builtin", "capsule"]
 
 
 class _Method(ctypes.Structure):
@@ -22,10 +22,10 @@ class _Method(ctypes.Structure):
 
 
 class Bound(ctypes.Structure):
-    """What `chainrule_bound` is called with: sizes, arrays and the workspace of a step."""
+    """What `chainrule_bound` is called with: the table of the step, sizes, arrays and the workspace of a step."""
 
     _fields_ = (
-        ("quick", ctypes.c_int64), ("sizes", ctypes.c_void_p), ("arrays", ctypes.c_void_p),
+        ("step", ctypes.c_void_p), ("quick", ctypes.c_int64), ("sizes", ctypes.c_void_p), ("arrays", ctypes.c_void_p),
         ("workspace", ctypes.c_void_p),
     )  # fmt: skip
 
@@ -41,4 +41,12 @@ def builtin(library: ctypes.PyDLL, name: str, flags: int, own: object) -> Callab
     make.restype, make.argtypes = ctypes.py_object, [ctypes.c_void_p, ctypes.py_object, ctypes.c_void_p]
     made: Callable[..., Any] = make(ctypes.addressof(method), own, None)
     _kept.append(method)
+    return made
+
+
+def capsule(address: int) -> object:
+    """An address that C functions get as an object."""
+    make = ctypes.pythonapi.PyCapsule_New
+    make.restype, make.argtypes = ctypes.py_object, [ctypes.c_void_p, ctypes.c_char_p, ctypes.c_void_p]
+    made: object = make(address, None, None)
     return made
