@@ -60,6 +60,15 @@ def test_values_are_the_references(target: str, name: str, dtype: str) -> None:
         )
 
 
+def test_a_sum_over_many_loops_keeps_its_digits() -> None:
+    """A sum over the five axes of a convolution: terms of both signs, a hundred thousand of them."""
+    found = entry("library/conv3d")
+    arrays = {key: np.asarray(value, np.float32) for key, value in found.arrays.items()}
+    wanted = float(found.expected({key: value.astype(np.float64) for key, value in arrays.items()})["loss"])
+    got = float(found.compile("c", "float32")(**arrays)["loss"])
+    assert abs(got - wanted) < 2e-6 * abs(wanted)
+
+
 def test_what_targets_lack_is_known() -> None:
     lines = []
     for target in registry.names():

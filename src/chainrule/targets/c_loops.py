@@ -300,6 +300,13 @@ class LoopWriter:
             if statement.reduced and statement.loops[statement.opening] is loop and not last:
                 lines += self._start(statement)
                 after += self._finish(statement)
+        parts = self._parts(loop)
+        for node, name in parts:
+            zero = self.spelling.literal(0)[0]
+            lines.append(f"{self._type(node)} {name} = {zero};")
+            after.append(f"{self._locals[node]} += {name};")
+        whole = {node: self._locals[node] for node, _ in parts}
+        self._locals |= dict(parts)
         letter = self.letter(loop.axis)
         if all(isinstance(item, Statement) for item in loop.body):
             lines += self._lanes(loop)
@@ -312,7 +319,21 @@ class LoopWriter:
         lines += ["    " + line for line in inner]
         if brace:
             lines.append("}")
+        self._locals |= whole
         return lines + after
+
+    def _parts(self, loop: Loop) -> list[tuple[Node, str]]:
+        """Sums that go on outside of a loop: it adds up a part of its own, for a long sum of parts keeps its digits."""
+        found = []
+        for s in loop.statements():
+            if s.node not in self._locals or not s.reduced or s.node.op == "max" or s.node.dtype == WIDE:
+                continue
+            around = s.loops[s.opening : s.loops.index(loop)]
+            if around and loop.axis in {s.axes[r] for r in s.reduced}:
+                letters = [self.letter(other.axis) for other in around]
+                outer = self._locals[s.node].removesuffix("_" + "".join(letters[:-1]))
+                found.append((s.node, self.names_taken.plain(f"{outer}_{''.join(letters)}")))
+        return found
 
     def _lanes(self, loop: Loop) -> list[str]:
         """What lets a compiler run the innermost loop in lanes: which variables it adds up."""
