@@ -46,6 +46,7 @@ _RESERVED = {
     "_refuse",
     "_once",
     "_again",
+    "_alike",
 }
 
 _FIXED = """\
@@ -55,6 +56,16 @@ def _refuse(*_):
 
 _fixed = jax.custom_vjp(lambda array: array)
 _fixed.defvjp(lambda array: (array, None), _refuse)
+"""
+_ALIKE = """\
+def _alike(*arrays):
+    \"\"\"Floats of several dtypes in their common one; JAX then takes each gradient back to its own.\"\"\"
+    floats = [jnp.issubdtype(jnp.result_type(array), jnp.floating) for array in arrays]
+    dtypes = [jnp.result_type(array) for array, of_floats in zip(arrays, floats) if of_floats]
+    if len(set(dtypes)) < 2:
+        return arrays
+    dtype = jnp.result_type(*dtypes)
+    return [jnp.asarray(array, dtype) if of_floats else array for array, of_floats in zip(arrays, floats)]
 """
 _ONCE = """\
 def _again(*_):
@@ -93,7 +104,8 @@ def _step_text(
     arguments, seed, writer, widening = text.arguments, text.seed, text.writer, text.widening
     forward = text.body(passes.forward)
     result = writer.value(plan.outputs[loss])[0]
-    forward_sizes = text.size_lines()
+    unfit, before, after = text.fitting()
+    forward_sizes = [*before, *text.size_lines(), *after]
     text.spelling.like = seed
     backward = writer.body(passes.backward, text.titles, comments)
     backward = text.opened([seed, *(arguments[name] for name in passes.inputs)], backward)
@@ -103,6 +115,8 @@ def _step_text(
     fixed = [local for name, local in arguments.items() if name not in gradients]
     body = [*forward, *backward]
     helpers = list(text.spelling.helpers_of(body))
+    if len(arguments) > 1:
+        helpers.append(_ALIKE)
     if fixed:
         helpers.append(_FIXED.format(names=", ".join(fixed)))
     if passes.tied:
@@ -117,9 +131,11 @@ def _step_text(
             value = f"_once({value})" if passes.tied else value
         returned.append(value)
     lines = _head(body, helpers)
+    lines += ["", "", *unfit] if unfit else []
     lines += ["", "", *join("def loss(", call, "):", "")]
     lines += _docstring(passes.plan.program, arguments, loss, fixed)
-    lines += join("return _loss(", [f"_fixed({a})" if a in fixed else a for a in call], ")")
+    given = [f"_fixed({a})" if a in fixed else a for a in call]
+    lines += join("return _loss(*_alike(", given, "))") if len(call) > 1 else join("return _loss(", given, ")")
     lines += ["", "", "@jax.custom_vjp", *join("def _loss(", call, "):", "")]
     lines += join("return _forward(", call, ")[0]")
     lines += ["", "", *join("def _forward(", call, "):", "")]

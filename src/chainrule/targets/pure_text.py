@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from chainrule.algebra.program import Program
+from chainrule.dims import Dim
 from chainrule.plan import Node, Plan, build_plan
 from chainrule.plan.wide import Precise
 from chainrule.targets.names import Names
 from chainrule.targets.passes import headings
 from chainrule.targets.pure import PureSpelling, PureWriter
-from chainrule.targets.text import LazyNames, argument_lines, join, reference_array, size_lines, wrapped
+from chainrule.targets.text import LazyNames, argument_lines, join, reference_array, shape, size_lines, wrapped
 from chainrule.targets.widening import Widening, mode_of
 
 __all__ = ["PureText", "values_text"]
@@ -31,7 +32,7 @@ class PureText:
         reserved: Iterable[str], comments: Mapping[str, str], dtype: str, precise: Precise, seed: str = "",
     ) -> None:  # fmt: skip
         self.plan, self.comments, self.titles = plan, comments, headings(plan)
-        self.names = Names({*reserved, *spelling.helpers})
+        self.names = Names({*reserved, *spelling.helpers, "_unfit"})
         self.arguments = {name: self.names.take(name) for name in arguments}
         self.seed = self.names.take(seed) if seed else ""
         self.sizes = LazyNames(self.names)
@@ -49,11 +50,56 @@ class PureText:
         """Statements of a function of `given`, with what is converted before them."""
         return [*self.widening.opening(given, lines), *lines]
 
+    def fitting(self) -> tuple[list[str], list[str], list[str]]:
+        """Arrays that do not fit are refused: one row for many would be repeated in silence.
+
+        A function that refuses, what stands before the sizes are read, and what stands behind. To be written before
+        `size_lines`, whose sizes are compared with.
+        """
+        variables = self.plan.program.variables
+        arrays = {name: local for name, local in self.arguments.items() if variables[name].dims}
+        if not arrays:
+            return [], [], []
+        seen: dict[Dim, str] = {}
+        compared = []
+        for name, local in arrays.items():
+            entries = []
+            for axis, dim in enumerate(variables[name].dims):
+                if isinstance(dim, int):
+                    entries.append(str(dim))
+                elif dim in self.plan.sizes:
+                    entries.append(self.spelling.size(dim))
+                else:  # nothing is computed with it
+                    entries.append(seen.setdefault(dim, f"{local}.shape[{axis}]"))
+            own = [(name, axis) for axis in range(len(entries))]
+            if [self.plan.sizes.get(str(dim)) for dim in variables[name].dims] != own:
+                compared.append((f"{local}.shape", f"({', '.join(entries)}{',' if len(entries) == 1 else ''})"))
+        given = list(arrays.values())
+        wanted = ", ".join(f"{local} {shape(variables[name].dims)}" for name, local in arrays.items())
+        helper = ["def _unfit(*arrays):", "    raise ValueError("]
+        helper += [f'        "{line} "' for line in wrapped(f"shapes must be {wanted};", 90)]
+        helper += ["        f\"they are {', '.join(str(tuple(array.shape)) for array in arrays)}\"", "    )"]
+        refusal = join("_unfit(", given, ")", " " * 4)
+        ranks = [str(len(variables[name].dims)) for name in arrays]
+        before = [*_unlike([(f"{local}.ndim", rank) for local, rank in zip(given, ranks, strict=True)]), *refusal]
+        after = [*_unlike(compared), *refusal] if compared else []
+        return helper, before, after
+
     def size_lines(self) -> list[str]:
         """How the sizes that the statements since the last call use are read from the arguments."""
         lines = size_lines(self.plan, self.spelling.sizes_used, self.arguments, self.spelling.size)
         self.spelling.sizes_used = set()
         return lines
+
+
+def _unlike(pairs: Sequence[tuple[str, str]]) -> list[str]:
+    """The beginning of a statement: where one of them is not what it must be."""
+    left, right = (", ".join(side) for side in zip(*pairs, strict=True))
+    line = f"if ({left}) != ({right}):" if len(pairs) > 1 else f"if {left} != {right}:"
+    if len(line) <= 105:
+        return [line]
+    several = [f"    {a} != {b}{'' if k == len(pairs) - 1 else ' or'}" for k, (a, b) in enumerate(pairs)]
+    return ["if (", *several, "):"]
 
 
 def values_text(
@@ -65,10 +111,12 @@ def values_text(
     text = PureText(program, plan, plan.arguments, spelling, {*reserved, name}, comments, dtype, precise)
     body = text.body(plan.steps)
     values = {output: text.widening.result(text.writer.value(node)[0]) for output, node in plan.outputs.items()}
+    unfit, before, after = text.fitting()
     lines = head(body, text.spelling.helpers_of(body))
+    lines += ["", "", *unfit] if unfit else []
     lines += ["", "", *join(f"def {name}(", list(text.arguments.values()), "):", "")]
     lines += ["    " + line for line in wrapped(f'"""The values of {", ".join(outputs)}.')]
     lines += ["", *("    " + line for line in argument_lines(program.variables, text.arguments)), '    """']
-    lines += ["    " + line for line in (*text.size_lines(), *body)]
+    lines += ["    " + line for line in (*before, *text.size_lines(), *after, *body)]
     lines += join("return {", [f'"{keys[output]}": {value}' for output, value in values.items()], "}")
     return "\n".join(lines) + "\n", tuple(plan.arguments)

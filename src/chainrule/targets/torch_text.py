@@ -105,7 +105,8 @@ def step_text(
     forward = text.body(passes.forward)
     result = writer.value(plan.outputs[loss])[0]
     kept = [writer.names[node] for node in passes.saved]
-    forward_sizes = text.size_lines()
+    unfit, before, after = text.fitting()
+    forward_sizes = [*before, *text.size_lines(), *after]
 
     text.spelling.like = seed
     backward, returned = _backward(passes, text, gradients)
@@ -117,6 +118,7 @@ def step_text(
     loss_name = text.names.take(loss) if not plan.outputs[loss].name else result
     body = [*forward, *backward]
     lines = ["import functools", *_head(body, [_AUTOCAST, *text.spelling.helpers_of(body)])]
+    lines += ["", "", *unfit] if unfit else []
     lines += ["", "", *join("def _forward(", list(arguments.values()), "):", "")]
     keeps = f", and what the backward pass uses: {', '.join(kept)}" if kept else ""
     lines += [f"    {line}" for line in wrapped(f'"""The loss {loss}{keeps}."""')]
