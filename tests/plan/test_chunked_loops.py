@@ -11,10 +11,7 @@ import numpy as np
 import pytest
 
 import chainrule as cr
-import chainrule.plan.build
 from chainrule.errors import ArrayError, ChainruleError, UnsupportedError
-from chainrule.plan import Request
-from chainrule.plan.chunking import Split
 from chainrule.verification import sample
 from loop_programs import PROGRAMS
 from random_loops import program as random_loop
@@ -77,20 +74,6 @@ def same(got: Any, want: Any, rtol: float = 1e-9) -> None:
     for name, value in want[1].items():
         scale = max(1.0, float(np.abs(value).max()))
         np.testing.assert_allclose(got[1][name], value, rtol=rtol, atol=1e-1 * rtol * scale, err_msg=name)
-
-
-@pytest.fixture
-def every_way(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """The number of the way to go in chunks, among all that there are; UnsupportedError after the last."""
-    chosen = [0]
-
-    def pick(_: Request, options: Sequence[tuple[Split, float]], *__: object) -> Split:
-        if chosen[0] >= len(options):
-            raise UnsupportedError("that was the last")
-        return options[chosen[0]][0]
-
-    monkeypatch.setattr(chainrule.plan.build, "split", pick)
-    return chosen
 
 
 def runs_by_rows(step: Any) -> bool:

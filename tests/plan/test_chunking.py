@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 import pytest
 
 import chainrule as cr
-import chainrule.plan.build
 from chainrule.errors import ArrayError, ChainruleError, UnsupportedError
 from chainrule.plan import Request, build_plan, read_request
-from chainrule.plan.chunking import CHUNK_OPS, Split
+from chainrule.plan.chunking import CHUNK_OPS
 from chainrule.targets.numpy import Step, compile_numpy
 from plan.builders import PROGRAMS, draw, one_layer_rows, random_program
 
@@ -30,20 +27,6 @@ def equal(got: dict[str, np.ndarray], want: dict[str, np.ndarray]) -> None:
 def steady(value: np.ndarray, moved: np.ndarray) -> bool:
     """Whether a value is known to the digits that are compared: sin(1e9 x) is not, in whatever order sums are added."""
     return bool(np.all(~np.isfinite(value) | (np.abs(moved - value) <= 1e-11 * np.abs(value))))
-
-
-@pytest.fixture
-def every_index(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """The number of the index to go through, among all that there are; UnsupportedError after the last."""
-    chosen = [0]
-
-    def pick(_: Request, options: Sequence[tuple[Split, float]], *__: object) -> Split:
-        if chosen[0] >= len(options):
-            raise UnsupportedError("that was the last")
-        return options[chosen[0]][0]
-
-    monkeypatch.setattr(chainrule.plan.build, "split", pick)
-    return chosen
 
 
 def check_every_index(program: object, outputs: list[str], chosen: list[int], seed: int) -> int:
@@ -69,33 +52,33 @@ def check_every_index(program: object, outputs: list[str], chosen: list[int], se
 
 
 @pytest.mark.parametrize("block", range(4))
-def test_random_programs_along_every_index(block: int, every_index: list[int]) -> None:
+def test_random_programs_along_every_index(block: int, every_way: list[int]) -> None:
     """7 rows, three at a time: the last chunk has one; and all at once, where a chunk has more rows than there are."""
     loops = 0
     for seed in range(12 * block, 12 * block + 12):
         program = random_program(seed)
-        loops += check_every_index(program, list(program.equations)[-3:], every_index, seed)
+        loops += check_every_index(program, list(program.equations)[-3:], every_way, seed)
     assert loops > 20
 
 
-def test_rows_of_a_diagonal_are_put_in_place(every_index: list[int]) -> None:
+def test_rows_of_a_diagonal_are_put_in_place(every_way: list[int]) -> None:
     """A diagonal has no memory of its own, which was asked for."""
     program = random_program(1192)
-    assert check_every_index(program, list(program.equations)[-3:], every_index, 1192) >= 4
+    assert check_every_index(program, list(program.equations)[-3:], every_way, 1192) >= 4
 
 
 @pytest.mark.long
-def test_many_random_programs_along_every_index(every_index: list[int]) -> None:
+def test_many_random_programs_along_every_index(every_way: list[int]) -> None:
     for seed in range(1000, 1400):
         program = random_program(seed)
-        check_every_index(program, list(program.equations)[-3:], every_index, seed)
+        check_every_index(program, list(program.equations)[-3:], every_way, seed)
 
 
 @pytest.mark.parametrize("name", PROGRAMS)
-def test_networks_along_every_index(name: str, every_index: list[int]) -> None:
+def test_networks_along_every_index(name: str, every_way: list[int]) -> None:
     program = PROGRAMS[name]()
     outputs = [n for n in program.equations if not n.startswith("%")]
-    assert check_every_index(program, outputs, every_index, 0) > 0
+    assert check_every_index(program, outputs, every_way, 0) > 0
 
 
 def memory_is_respected(step: Step) -> None:
@@ -126,11 +109,11 @@ def memory_is_respected(step: Step) -> None:
 
 
 @pytest.mark.parametrize("reuse", [True, False])
-def test_memory_of_random_programs(reuse: bool, every_index: list[int]) -> None:
+def test_memory_of_random_programs(reuse: bool, every_way: list[int]) -> None:
     for seed in range(40):
         program = random_program(seed)
         outputs = list(program.equations)[-3:]
-        for every_index[0] in range(20):
+        for every_way[0] in range(20):
             try:
                 memory_is_respected(compile_numpy(program, outputs, chunk=3, plain=not reuse))
             except UnsupportedError:
